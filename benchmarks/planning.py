@@ -1,0 +1,66 @@
+"""How long does it take to plan 100,000 shots under a deadline?"""
+
+import gc
+import json
+import resource
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.measurement import Figure, Measurement, at_most, median, plain, timed
+from benchmarks.night import MODEL, night_manifest, sample_menu
+from flows.manifest_files import load_manifest
+from policy.costs import Fleet
+from policy.plan import ExecutionPlan
+from policy.planner import make_plan
+from registry.catalogue import load_catalogue
+
+SHOTS = 100_000
+ROUNDS = 3
+RUNTIME = (("renderer", "diffusers"), ("torch", "2.13.0"))
+
+
+def measure() -> Measurement:
+    """Plan a large night several times, parse the same order from JSON Lines once."""
+    now = datetime(2026, 1, 1, 19, 0, tzinfo=UTC)
+    manifest = night_manifest(SHOTS, deadline=now + timedelta(days=30))
+    menu = sample_menu(manifest)
+    costs = load_catalogue().costs
+    fleet = Fleet(workers=8, device="cpu-2")
+
+    def plan() -> None:
+        outcome = make_plan(manifest=manifest, menu=menu, costs=costs, fleet=fleet, runtime=RUNTIME, now=now)
+        if not isinstance(outcome, ExecutionPlan):
+            raise TypeError(f"The sample night was refused: {outcome}")
+
+    plan()
+    before = _peak_mb()
+    seconds = [timed(plan) for _ in range(ROUNDS)]
+    gc.collect()
+    figures: tuple[Figure, ...] = (
+        at_most("", "planning 100,000 shots", median(seconds), 3.0, "s"),
+        plain("parsing 100,000 shots from JSON Lines", _parsing_seconds(), "s"),
+        plain("peak memory added by planning again", _peak_mb() - before, "MB"),
+    )
+    return Measurement(
+        question="How long does it take to plan 100,000 shots under a deadline?",
+        figures=figures,
+        conditions=f"{SHOTS:,} shots of the built-in model under a deadline that 8 workers meet; median of {ROUNDS}.",
+        rounds={"planning_seconds": seconds},
+    )
+
+
+def _parsing_seconds() -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "night.jsonl"
+        with path.open("w") as file:
+            file.write(json.dumps({"manifest": {"name": "large"}, "defaults": {"model": MODEL}}) + "\n")
+            for number in range(SHOTS):
+                file.write(
+                    json.dumps({"name": f"shot-{number:06}", "prompt": "a fox", "seed": number}) + "\n"
+                )
+        return timed(lambda: load_manifest(path, now=datetime.now(UTC)))
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,96 @@
+"""The composition root: settings become a house, with every store and source that the steps use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flows.settings import Settings
+from policy.errors import StorageFault, UnknownName
+from registry.catalogue import Catalogue, load_catalogue
+from registry.components import claims_of
+from registry.database import Engine, newest_version, open_database, schema_version, upgrade_database
+from registry.pin_builtin import load_builtin_pins
+from registry.sources import DirectorySource, ModelSource, SourceListing, builtin_source
+from registry.unit_of_work import unit_of_work
+from workers.artefacts import ArtefactStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """Everything a step needs, opened once a process."""
+
+    settings: Settings
+    catalogue: Catalogue
+    engine: Engine
+    sources: tuple[ModelSource, ...]
+    store: ArtefactStore
+    clock: Callable[[], datetime]
+
+    def source(self, name: str) -> ModelSource:
+        """The source that a pin was read from; UnknownName where its folder is no longer configured."""
+        for source in self.sources:
+            if source.name == name:
+                return source
+        raise UnknownName(
+            f"The model source {name} is not configured any more.",
+            "Put its folder back into RIGHTSTEP_MODEL_FOLDERS, or pin the model again.",
+        )
+
+
+def now_utc() -> datetime:
+    """The clock of a real house."""
+    return datetime.now(UTC)
+
+
+def open_house(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -> House:
+    """Open ledger, catalogue and sources; makes or upgrades the ledger, and pins the built-in models once."""
+    try:
+        for folder in (settings.home, settings.run_folder, settings.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFault(
+            f"The home {settings.home} cannot be used: {error.strerror}.",
+            "Set RIGHTSTEP_HOME to a folder you may write.",
+        ) from error
+    engine = open_database(settings.app_url)
+    if schema_version(engine) != newest_version():
+        upgrade_database(settings.owner_url, settings.app_url)
+    house = House(
+        settings=settings,
+        catalogue=load_catalogue(settings.catalogue),
+        engine=engine,
+        sources=(builtin_source(), *(DirectorySource(folder) for folder in settings.model_folders)),
+        store=ArtefactStore(settings.artefacts),
+        clock=clock,
+    )
+    _pin_builtin_models(house)
+    return house
+
+
+def _pin_builtin_models(house: House) -> None:
+    """Record the pins that came with the installation: as they were shipped, not as they are found here."""
+    shipped = load_builtin_pins()
+    with unit_of_work(house.engine, read_only=True) as work:
+        known = {record.pin.pin_id for record in work.models.pins()}
+    missing = [pin for pin in shipped if pin.pin_id not in known]
+    if not missing:
+        return
+    source = house.sources[0]
+    listings = {pin.repo: source.listing(pin.repo) for pin in missing}
+    with unit_of_work(house.engine) as work:
+        for pin in missing:
+            listing = listings[pin.repo]
+            work.models.save_pin(
+                pin,
+                source=source.name,
+                claims=claims_of(listing),
+                texts=texts_of(listing),
+                actor="installation",
+                now=house.clock(),
+            )
+        work.commit()
+
+
+def texts_of(listing: SourceListing) -> tuple[bytes, ...]:
+    """The licence texts of a listing, as bytes to archive."""
+    return tuple(body for _, body in listing.licence_files)

@@ -1,0 +1,157 @@
+"""A job for people: its pictures under their own names, a contact sheet, a morning report, the notices."""
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from flows.bootstrap import House
+from flows.judging import Judgement, judge_pictures
+from flows.reports.contact_sheet import write_contact_sheet
+from flows.reports.job_view import Figure, JobView, LookJudgement, ShipmentView
+from flows.reports.morning_report import write_morning_report
+from flows.shipping import gather, stack_verdict
+from policy.errors import StorageFault
+from policy.tasks import TakeState
+from policy.verdicts import all_of
+from registry.quality_parsing import QualityReference
+from registry.records import ShotRecord
+from registry.unit_of_work import unit_of_work
+
+ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+FRAME_ROOM = 3.0  # standard errors that the mean of a sample may lie off, as the output checks have it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exported:
+    """What was written for people."""
+
+    out: Path
+    pictures: int
+    contact_sheet: Path
+    report: Path
+    notices: Path | None
+
+
+def export_job(house: House, job_id: str, out: Path) -> Exported:
+    """Write ``SHOT.png``, contact sheet, report and, once shipped, ``NOTICES.txt`` into a folder."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        view, notices = make_view(house, job_id)
+        for shot in view.shots:
+            if shot.artefact is not None and shot.name in view.files:
+                _copy(house.store.path_of(shot.artefact.sha256), out / view.files[shot.name])
+        if notices:
+            _write(out / "NOTICES.txt", notices)
+        return Exported(
+            out=out,
+            pictures=len(view.files),
+            contact_sheet=write_contact_sheet(view, out / "contact-sheet.html"),
+            report=write_morning_report(view, out / "report.html"),
+            notices=out / "NOTICES.txt" if notices else None,
+        )
+    except OSError as error:
+        raise StorageFault(
+            f"The job cannot be written to {out}: {error.strerror or error}.",
+            "Choose another --out, or make room.",
+        ) from error
+
+
+def make_view(house: House, job_id: str) -> tuple[JobView, str]:
+    """A job as its pages show it, and the notices of its latest shipment ("" before the first)."""
+    goods = gather(house, job_id)
+    job = goods.job
+    with unit_of_work(house.engine, read_only=True) as work:
+        takes = work.ledger.takes(job.job_id)
+        shipments = work.shipments.shipments_of(job.job_id)
+        notices = work.shipments.notices(shipments[-1].notices_sha256) if shipments else ""
+        loads = work.ledger.load_seconds(job.job_id)
+    done = [take for take in takes if take.state is TakeState.DONE]
+    view = JobView(
+        job=job,
+        plan=goods.header,
+        shots=goods.shots,
+        verdict=all_of(stack_verdict(house, goods, stack) for stack, _ in goods.stacks.values()),
+        made_at=house.clock(),
+        read_picture=_reader(house),
+        failed_takes=tuple(take for take in takes if take.fault is not None),
+        loaded=goods.attested,
+        looks=_looks(judge_pictures(house, job.job_id), waived=goods.header.manifest.waive_output_checks),
+        holds=goods.holds,
+        shipments=tuple(
+            ShipmentView(
+                shipment_id=one.shipment_id,
+                shipped_at=one.shipped_at,
+                actor=one.actor,
+                recipients=one.recipients,
+                items=len(one.items),
+                notices_sha256=one.notices_sha256,
+            )
+            for one in shipments
+        ),
+        files={shot.name: _file_name(shot) for shot in goods.shots if shot.artefact is not None},
+        settled_at=tuple(sorted(take.settled_at for take in done if take.settled_at is not None)),
+        device_seconds=sum(take.seconds or 0.0 for take in done),
+        load_seconds=loads,
+        workers=house.settings.workers,
+        price_per_device_hour=house.settings.price_per_device_hour,
+        currency=house.settings.currency,
+        version=version("rightstep"),
+    )
+    return view, notices
+
+
+def _reader(house: House) -> Callable[[str], bytes | None]:
+    def read(sha256: str) -> bytes | None:
+        try:
+            return house.store.path_of(sha256).read_bytes()
+        except OSError:
+            return None
+
+    return read
+
+
+def _file_name(shot: ShotRecord) -> str:
+    ending = ENDINGS.get(shot.artefact.media_type, "") if shot.artefact else ""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", shot.name) + ending
+
+
+def _looks(judgements: tuple[Judgement, ...], *, waived: bool) -> tuple[LookJudgement, ...]:
+    return tuple(
+        LookJudgement(
+            decision=one.decision,
+            kind=one.sample.kind,
+            pictures=one.pictures,
+            reasons=one.sample.reasons,
+            figures=_figures(one.means, one.reference, one.pictures) if one.reference else (),
+            waived=waived and one.sample.kind not in {"good", "unjudged"},
+        )
+        for one in judgements
+    )
+
+
+def _figures(
+    means: tuple[tuple[str, float], ...], reference: QualityReference, pictures: int
+) -> tuple[Figure, ...]:
+    found = []
+    for name, measured in means:
+        band = getattr(reference, name)
+        room = band.slack + FRAME_ROOM * band.std / max(pictures, 1) ** 0.5
+        low, high = max(0.0, band.mean - room), min(1.0, band.mean + room)
+        found.append(Figure(name=name, measured=measured, low=low, high=high))
+    return tuple(found)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy in one step: whoever looks into the folder never finds half a picture."""
+    fresh = target.with_name(f".{target.name}.part")
+    shutil.copyfile(source, fresh)
+    fresh.replace(target)
+
+
+def _write(target: Path, text: str) -> None:
+    fresh = target.with_name(f".{target.name}.part")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(target)

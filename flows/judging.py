@@ -1,0 +1,105 @@
+"""After the last chunk: judge the pictures by their stack's own full-step figures, then close the job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flows.bootstrap import House
+from policy.plan import Decision
+from registry.quality_parsing import QualityReference, StatisticBand
+from registry.records import DecisionFigures, JobState
+from registry.unit_of_work import unit_of_work
+from workers.output_checks import Band, PictureStatistics, ReferenceStatistics, SampleJudgement, judge_sample
+
+STATISTICS = ("saturation", "clipping", "contrast", "luminance")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """What the output checks say of one decision's pictures, with what they were held against."""
+
+    decision: int
+    stack: str
+    pictures: int
+    sample: SampleJudgement
+    means: tuple[tuple[str, float], ...]
+    reference: QualityReference | None
+    shots: tuple[str, ...]
+
+
+def judge_job(house: House, job_id: str) -> JobState:
+    """Hold suspicious pictures for review, and close the job if no shot is open; returns where it stands."""
+    judgements = judge_pictures(house, job_id)
+    now = house.clock()
+    with unit_of_work(house.engine) as work:
+        waived = work.ledger.header(job_id).manifest.waive_output_checks
+        for judgement in judgements:
+            if judgement.sample.kind not in {"good", "unjudged"} and not waived:
+                detail = f"{judgement.stack}: " + "; ".join(judgement.sample.reasons)
+                work.ledger.hold_shots(
+                    job_id, judgement.shots, code=judgement.sample.kind, detail=detail, now=now
+                )
+        job = work.ledger.job(job_id)
+        if not job.counts.open and not job.state.is_finished:
+            job = work.ledger.finish(job_id, now)
+        work.commit()
+    return job.state
+
+
+def judge_pictures(house: House, job_id: str) -> tuple[Judgement, ...]:
+    """Judge the made pictures of every decision; changes nothing."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        decisions = work.ledger.decisions(job_id)
+        figures = work.ledger.figures(job_id)
+    return tuple(_judgement(house, decisions[made.decision], made) for made in figures)
+
+
+def _judgement(house: House, decision: Decision, made: DecisionFigures) -> Judgement:
+    reference = _reference_of(house.catalogue.references, decision)
+    statistics = [
+        PictureStatistics(
+            saturation=shot.figures.saturation,
+            clipping=shot.figures.clipping,
+            contrast=shot.figures.contrast,
+            luminance=shot.figures.luminance,
+        )
+        for shot in made.pictures
+    ]
+    if reference is None or house.settings.renderer == "synthetic":
+        sample = SampleJudgement(kind="unjudged", reasons=("No full-step figures are known for this stack",))
+    else:
+        sample = judge_sample(statistics, _statistics_of(reference))
+    return Judgement(
+        decision=made.decision,
+        stack=decision.offer.stack.name,
+        pictures=len(statistics),
+        sample=sample,
+        means=tuple((name, _mean([getattr(one, name) for one in statistics])) for name in STATISTICS),
+        reference=reference,
+        shots=tuple(shot.shot for shot in made.pictures),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _reference_of(references: Sequence[QualityReference], decision: Decision) -> QualityReference | None:
+    """The figures of the same base and styles; the method's own LoRA must not look different: not counted."""
+    styles = tuple(sorted(lora.repo for lora in decision.offer.loras))
+    for reference in references:
+        if reference.base == decision.offer.model and tuple(sorted(reference.loras)) == styles:
+            return reference
+    return None
+
+
+def _statistics_of(reference: QualityReference) -> ReferenceStatistics:
+    def band(known: StatisticBand) -> Band:
+        return Band(mean=known.mean, std=known.std, slack=known.slack)
+
+    return ReferenceStatistics(
+        saturation=band(reference.saturation),
+        clipping=band(reference.clipping),
+        contrast=band(reference.contrast),
+        luminance=band(reference.luminance),
+        n=reference.n,
+    )

@@ -1,0 +1,171 @@
+"""Driving a job from this process: the services it needs, the flow, and a clean end."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flows.bootstrap import House
+from flows.judging import judge_job
+from flows.prefect_server import (
+    PrefectServer,
+    answers,
+    await_server,
+    launch_server,
+    standing_server,
+    stop_server,
+    use_server,
+)
+from flows.progress import OnProgress, report_stage, watched
+from policy.errors import RightstepError, ServiceFault
+from registry.records import JobRecord, JobState, ShotRecord
+from registry.unit_of_work import unit_of_work
+
+WATCH_SECONDS = 0.5
+
+
+def render_job(
+    house: House, job_id: str, on_progress: OnProgress | None = None, *, detach: bool = False
+) -> JobRecord:
+    """Render what is open of a job and wait for it; every service that is started here is ended here.
+
+    Interrupted, it leaves a job that ``resume_job`` goes on with: what was made stays made.
+    ``detach`` leaves the work to a process of its own and returns at once. Nothing is
+    started for a job whose shots are all made already, nor for a held one, which waits for
+    ``resume_job``.
+    """
+    job = job_of(house, job_id)
+    if job.state.is_finished or job.state is JobState.HELD:
+        return job
+    if not job.counts.open:
+        judge_job(house, job.job_id)
+    elif detach:
+        _detach(house, job.job_id)
+    else:
+        with watched(house, job.job_id, on_progress), _prefect(house) as api_url:
+            _run_flow(house, job.job_id, api_url)
+    return job_of(house, job.job_id)
+
+
+def resume_job(house: House, job_id: str, on_progress: OnProgress | None = None) -> JobRecord:
+    """Go on with a stopped, held or failed job; finished shots stay, dead ones get a new try."""
+    with unit_of_work(house.engine) as work:
+        job = work.ledger.resume(work.ledger.job(job_id).job_id, retry_dead=True)
+        work.commit()
+    return render_job(house, job.job_id, on_progress)
+
+
+def cancel_job(house: House, job_id: str) -> JobRecord:
+    """Cancel a job: its driver stops the workers at the next step; what was made stays."""
+    with unit_of_work(house.engine) as work:
+        found = work.ledger.job(job_id)
+        job = work.ledger.cancel(found.job_id, actor=house.settings.actor, now=house.clock())
+        work.commit()
+    return job
+
+
+def job_of(house: House, job_id: str) -> JobRecord:
+    """The job of this id, or of the only id that begins so."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.ledger.job(job_id)
+
+
+def list_jobs(house: House, limit: int = 100) -> tuple[JobRecord, ...]:
+    """Jobs, newest first."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.ledger.jobs(limit=limit)
+
+
+def shots_of(house: House, job_id: str) -> tuple[ShotRecord, ...]:
+    """Every shot of a job, in the order of its plan."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.ledger.shots(work.ledger.job(job_id).job_id)
+
+
+def watch_job(house: House, job_id: str, on_progress: OnProgress) -> JobRecord:
+    """Follow a job that another process drives until it ends or is held."""
+    job = job_of(house, job_id)
+    with watched(house, job.job_id, on_progress):
+        while not job.state.is_finished and job.state is not JobState.HELD:
+            time.sleep(WATCH_SECONDS)
+            job = job_of(house, job.job_id)
+    return job
+
+
+def _detach(house: House, job_id: str) -> None:
+    """Drive a job from a process of its own, which outlives this one."""
+    log = house.settings.logs / f"job-{job_id}.log"
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-m", "flows.drive", job_id],
+            env=os.environ | {"RIGHTSTEP_HOME": str(house.settings.home)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def _prefect(house: House) -> Iterator[str]:
+    """The address of the standing Prefect server, or of a private one that ends with the block."""
+    home = house.settings.home
+    standing = standing_server(home)
+    if standing is not None:
+        use_server(home, standing.api_url)
+        yield standing.api_url
+        return
+    report_stage("starting Prefect")
+    server = launch_server(home)
+    try:
+        use_server(home, await_server(server, seconds=house.settings.prefect_start_seconds))
+        yield server.api_url
+    finally:
+        _end(server)
+
+
+def _end(server: PrefectServer) -> None:
+    """End the server without the client's last words: what it still wants to send has nobody to hear it."""
+    logging.getLogger("prefect").setLevel(logging.CRITICAL)
+    stop_server(server)
+
+
+def _run_flow(house: House, job_id: str, api_url: str) -> None:
+    """Call the flow in this process; Prefect is imported only now, after its server is known.
+
+    A server that dies fails what still had to be told to it. The ledger is what counts: a
+    job that is over there is over.
+    """
+    with _own_signals():
+        from flows.render_batch import render_batch
+
+        try:
+            render_batch(job_id)
+        except RightstepError:
+            raise
+        except Exception as error:
+            if answers(api_url):
+                raise
+            if not job_of(house, job_id).state.is_finished:
+                raise ServiceFault(
+                    f"The Prefect server at {api_url} is gone; what was made is kept.",
+                    f"Go on with: rightstep job resume {job_id}.",
+                ) from error
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Prefect takes SIGTERM for itself; put back what was there. Only the main thread has signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,188 @@
+"""Configuration, read once: the only file that looks at the environment.
+
+Every setting is ``RIGHTSTEP_<FIELD>`` in the environment, such as ``RIGHTSTEP_WORKERS=4``; an empty one
+counts as not set. Folders are separated as in ``PATH``, territories by commas.
+"""
+
+import getpass
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from policy.costs import Fleet
+from policy.errors import WrongUse
+from policy.uses import Organisation
+
+
+def _cores() -> int:
+    """Cores that this process may use: a container is often given fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+Territory = Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")]
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured, with its default, its bounds and what it means."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RIGHTSTEP_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".rightstep",
+        description="Where the ledger, artefacts, keys, logs and process ids live.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="The ledger as the application uses it; SQLite under the home by default."
+    )
+    database_owner_url: SecretStr | None = Field(
+        default=None,
+        description="The ledger as its owner, for migrations; the same as database_url by default.",
+    )
+    model_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Folders of model repositories in Hub layout, beside the built-in one; parted by colons.",
+    )
+    catalogue: Path | None = Field(
+        default=None, description="A folder with your own presets and licence terms."
+    )
+    workers: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default_factory=_cores, description="Render actors; one per GPU, or one per core without a GPU."
+    )
+    threads: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=1, description="Torch threads of an actor; bits depend on it."
+    )
+    device: str = Field(
+        default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="Torch device of an actor."
+    )
+    renderer: str = Field(
+        default="diffusers",
+        pattern="^(diffusers|synthetic)$",
+        description="diffusers renders; synthetic draws marked test pictures without a model.",
+    )
+    synthetic_seconds_per_step: Annotated[float, Field(ge=0, le=60)] = Field(
+        default=0.0, description="How long a step of the synthetic renderer sleeps."
+    )
+    price_per_device_hour: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="What an hour of one device costs; no price, no money in reports."
+    )
+    currency: str = Field(default="USD", description="Of the price.")
+    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=60.0, description="How long a driver holds a chunk without renewing it."
+    )
+    actor: str = Field(default_factory=_user, description="Who acts, for the ledger and the audit log.")
+    organisation: str = Field(default="", description="Who uses the pictures, for the licence verdict.")
+    annual_revenue_usd: int | None = Field(default=None, ge=0, description="Not set means not known.")
+    group_revenue_usd: int | None = Field(
+        default=None, ge=0, description="With affiliates. Not set means not known."
+    )
+    mau: int | None = Field(default=None, ge=0, description="Monthly active users. Not set means not known.")
+    monthly_visits: int | None = Field(default=None, ge=0, description="Not set means not known.")
+    domicile: str | None = Field(default=None, pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")
+    organisation_kind: str | None = Field(
+        default=None, description="company, individual, nonprofit or academic."
+    )
+    territories: Annotated[tuple[Territory, ...], NoDecode] = Field(
+        default=("WORLD",),
+        description="Where pictures are used by default: country codes separated by commas, or WORLD.",
+    )
+    prefect_start_seconds: Annotated[float, Field(ge=5, le=600)] = Field(
+        default=120.0, description="How long a private Prefect server may take to answer."
+    )
+
+    @field_validator("model_folders", "territories", mode="before")
+    @classmethod
+    def _from_one_variable(cls, given: Any, field: ValidationInfo) -> Any:
+        """A variable is one text: it is split here, because nobody writes JSON into an environment."""
+        if not isinstance(given, str):
+            return given
+        separator = "," if field.field_name == "territories" else os.pathsep
+        return tuple(part.strip() for part in given.split(separator) if part.strip())
+
+    @field_validator("home", "catalogue", "model_folders")
+    @classmethod
+    def _absolute(cls, given: Any) -> Any:
+        """Workers and servers run in folders of their own: a path must mean the same to all of them."""
+        if isinstance(given, tuple):
+            return tuple(Path(folder).expanduser().absolute() for folder in given)
+        return given.expanduser().absolute() if isinstance(given, Path) else given
+
+    @property
+    def app_url(self) -> str:
+        """The ledger's URL for everything but migrations."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home / 'ledger.sqlite3'}"
+
+    @property
+    def owner_url(self) -> str:
+        """The ledger's URL for migrations."""
+        return self.database_owner_url.get_secret_value() if self.database_owner_url else self.app_url
+
+    @property
+    def artefacts(self) -> Path:
+        return self.home / "artefacts"
+
+    @property
+    def run_folder(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def device_class(self) -> str:
+        """The device as the cost model names it; a worker reports the exact name of its GPU."""
+        if self.renderer == "synthetic":
+            return f"synthetic-{self.threads}"
+        return f"cpu-{self.threads}" if self.device == "cpu" else self.device
+
+    @property
+    def fleet(self) -> Fleet:
+        """What a night has to render on."""
+        return Fleet(
+            workers=self.workers,
+            device=self.device_class,
+            price_per_device_hour=self.price_per_device_hour,
+            currency=self.currency,
+        )
+
+    @property
+    def organisation_facts(self) -> Organisation:
+        """Who uses, as far as it is known."""
+        return Organisation(
+            name=self.organisation,
+            annual_revenue_usd=self.annual_revenue_usd,
+            group_revenue_usd=self.group_revenue_usd,
+            mau=self.mau,
+            monthly_visits=self.monthly_visits,
+            domicile=self.domicile,
+            kind=self.organisation_kind,
+        )
+
+
+def load_settings() -> Settings:
+    """Read the environment; a value out of bounds is WrongUse naming the variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        told = "; ".join(
+            f"RIGHTSTEP_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()
+        )
+        raise WrongUse(
+            f"The settings cannot be used: {told}.", "Correct or unset these variables."
+        ) from error

@@ -1,0 +1,215 @@
+"""The standing house: a Prefect server, Ray and a process that serves the flows, until taken down.
+
+Each is recorded with id and start time, and ended by that record alone. Nothing of Prefect
+is imported here: a command that brings the house up stays free of it.
+"""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.bootstrap import House
+from flows.prefect_requests import ON_DEMAND, OVERNIGHT, deployment_of
+from flows.prefect_server import (
+    STANDING,
+    PrefectServer,
+    await_server,
+    launch_server,
+    prefect_environment,
+    standing_server,
+)
+from flows.rendering import list_jobs
+from policy.errors import ServiceFault
+from registry.records import JobRecord
+from workers.cluster import STANDING as STANDING_RAY
+from workers.cluster import standing_address, start_standing_ray, stop_standing_ray
+from workers.processes import (
+    OwnProcess,
+    ProcessRecord,
+    descendants,
+    end,
+    own_process,
+    read_record,
+    write_record,
+)
+
+STANDING_FLOWS = "standing-flows.json"
+POLL_SECONDS = 0.25
+PATIENCE_SECONDS = 10.0  # a night under way gives its leases back before it ends
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceStatus:
+    """A service of the standing house."""
+
+    name: str
+    is_up: bool
+    address: str  # "" where it listens nowhere, or is not up
+    pid: int | None
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HouseStatus:
+    """The standing house, and the jobs that are not over."""
+
+    services: tuple[ServiceStatus, ...]
+    jobs: tuple[JobRecord, ...]
+
+
+def bring_up(house: House) -> HouseStatus:
+    """Start what is not up yet, and wait until orders would be taken.
+
+    Where something does not come up, what this call started is ended again: ServiceFault.
+    """
+    home = house.settings.home
+    seconds = house.settings.prefect_start_seconds
+    with _one_at_a_time(home), ExitStack() as started:
+        server = standing_server(home)
+        is_new = server is None
+        if server is None:
+            _end_recorded(home / "run" / STANDING)
+            server = launch_server(home, stands=True)
+            started.callback(_end_recorded, home / "run" / STANDING)
+        if standing_address(home / "ray") is None:
+            started.callback(stop_standing_ray, home / "ray")
+            start_standing_ray(home / "ray", house.settings.workers)
+        await_server(server, seconds=seconds)
+        if is_new or not flows_are_served(home):
+            _end_recorded(home / "run" / STANDING_FLOWS)
+            started.callback(_end_recorded, home / "run" / STANDING_FLOWS)
+            _serve_flows(home, server, seconds)
+        started.pop_all()
+    return status(house)
+
+
+def take_down(house: House) -> HouseStatus:
+    """End the house in the reverse order; a job under way keeps what it has and can be resumed."""
+    home = house.settings.home
+    with _one_at_a_time(home):
+        _end_recorded(home / "run" / STANDING_FLOWS)
+        stop_standing_ray(home / "ray")
+        _end_recorded(home / "run" / STANDING)
+    return status(house)
+
+
+def status(house: House) -> HouseStatus:
+    """What is up now, and the jobs that are not over; changes nothing."""
+    home = house.settings.home
+    return HouseStatus(
+        services=(_prefect_status(home), _ray_status(home), _flows_status(home)),
+        jobs=tuple(job for job in list_jobs(house) if not job.state.is_finished),
+    )
+
+
+def flows_are_served(home: Path) -> bool:
+    """Whether the process that fires schedules is alive."""
+    return _owner(home / "run" / STANDING_FLOWS) is not None
+
+
+def _prefect_status(home: Path) -> ServiceStatus:
+    owner = _owner(home / "run" / STANDING)
+    server = standing_server(home)
+    detail = "answers" if server else "does not answer" if owner else "not up; a job starts one of its own"
+    return ServiceStatus(
+        name="prefect",
+        is_up=server is not None,
+        address=server.api_url if server else "",
+        pid=owner.pid if owner else None,
+        detail=detail,
+    )
+
+
+def _ray_status(home: Path) -> ServiceStatus:
+    address = standing_address(home / "ray")
+    owner = _owner(home / "ray" / STANDING_RAY)
+    detail = "up" if address else "lost a process" if owner else "not up; a job starts one of its own"
+    return ServiceStatus(
+        name="ray",
+        is_up=address is not None,
+        address=address or "",
+        pid=owner.pid if owner else None,
+        detail=detail,
+    )
+
+
+def _flows_status(home: Path) -> ServiceStatus:
+    owner = _owner(home / "run" / STANDING_FLOWS)
+    return ServiceStatus(
+        name="flows",
+        is_up=owner is not None,
+        address="",
+        pid=owner.pid if owner else None,
+        detail="schedules fire" if owner else "not up; no schedule fires",
+    )
+
+
+def _owner(path: Path) -> OwnProcess | None:
+    """The living process of a record."""
+    record = read_record(path)
+    return record.owner if record is not None and record.owner.is_alive else None
+
+
+def _serve_flows(home: Path, server: PrefectServer, seconds: float) -> None:
+    """Start the process that fires schedules, and wait until it has asked for work once."""
+    log = home / "logs" / "flows.log"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    with log.open("ab") as output:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "flows.serve"],
+            cwd=home,
+            env=environment
+            | prefect_environment(home, api_url=server.api_url)
+            | {"RIGHTSTEP_HOME": str(home)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    process = own_process("flows", started.pid)
+    if process is None:
+        raise ServiceFault("The process that serves the flows ended at once.", f"Look at {log}.")
+    write_record(home / "run" / STANDING_FLOWS, ProcessRecord(owner=process, processes=(process,)))
+    deadline = time.monotonic() + seconds
+    while not _takes_orders(server.api_url):
+        if not process.is_alive:
+            raise ServiceFault("The process that serves the flows ended at its start.", f"Look at {log}.")
+        if time.monotonic() > deadline:
+            raise ServiceFault(
+                f"The flows were not served within {seconds:.0f} seconds.",
+                f"Look at {log}; a slow machine needs a longer RIGHTSTEP_PREFECT_START_SECONDS.",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _takes_orders(api_url: str) -> bool:
+    """A deployment is ready once its process has polled; the overnight one is made anew at each start."""
+    overnight, on_demand = deployment_of(api_url, OVERNIGHT), deployment_of(api_url, ON_DEMAND)
+    return overnight is not None and overnight["status"] == "READY" and on_demand is not None
+
+
+def _end_recorded(path: Path) -> None:
+    """End what a record names and everything below it, then forget it."""
+    record = read_record(path)
+    if record is None:
+        return
+    below = descendants(record.owner.pid) if record.owner.is_alive else ()
+    end((*record.processes, *below), PATIENCE_SECONDS)
+    for process in record.processes:
+        with suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)  # no zombie where it was our own child
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _one_at_a_time(home: Path) -> Generator[None]:
+    """Two commands at once would start two houses: the second waits for the first."""
+    with (home / "run" / "standing.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,232 @@
+"""What is in the house: models and pins, methods as they really run, licences together, the audit log."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flows.bootstrap import House, texts_of
+from flows.planning import complete_use, pin_records, pinned_models, root_of
+from flows.settings import Settings
+from policy.audit import ChainedEvent
+from policy.codec import encode
+from policy.errors import UnknownName, WrongUse
+from policy.methods import MethodPreset
+from policy.stacks import Role
+from policy.uses import Act, IntendedUse
+from policy.verdicts import Verdict
+from policy.wording import counts
+from registry import audit_log
+from registry.audit_log import AuditCheck
+from registry.components import claims_of, pin_of, role_of
+from registry.database import upgrade_database
+from registry.licences.claims import LicensedComponent
+from registry.licences.evaluation import evaluate
+from registry.model_registry import PinRecord
+from registry.shipment_records import Recall
+from registry.sources import ModelSource
+from registry.unit_of_work import unit_of_work
+from registry.verification import FileFault, verify_files
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSummary:
+    """A repository in reach."""
+
+    repo: str
+    role: str
+    revision: str  # 40 hex; "" where it is not pinned
+    pinned: bool
+    files: int
+    bytes: int
+    licences: tuple[str, ...]  # ids of the licence texts it carries
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCheck:
+    """A pinned repository, hashed again."""
+
+    repo: str
+    revision: str
+    files: int
+    faults: tuple[FileFault, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MethodRun:
+    """A preset as it will really run at a step count, read from the instantiated scheduler."""
+
+    preset: MethodPreset
+    steps: int
+    timesteps: tuple[float, ...]
+    sigmas: tuple[float, ...]
+    guidance: tuple[tuple[str, float], ...]
+    rows_per_picture: int
+    forward_passes: int  # for one picture
+
+
+def list_models(house: House) -> tuple[ModelSummary, ...]:
+    """Every repository of every source, pinned or not."""
+    pinned = pinned_models(house)
+    records = pin_records(house)
+    found = [
+        ModelSummary(
+            repo=repo,
+            role=model.pin.role.value,
+            revision=model.pin.revision,
+            pinned=True,
+            files=len(model.pin.files),
+            bytes=sum(file.size for file in model.pin.files),
+            licences=model.component.licence_texts,
+            source=records[repo].source,
+        )
+        for repo, model in pinned.items()
+    ]
+    for source in house.sources:
+        found += [_unpinned(house, source, repo) for repo in source.repositories() if repo not in pinned]
+    return tuple(sorted(found, key=lambda one: one.repo))
+
+
+def _unpinned(house: House, source: ModelSource, repo: str) -> ModelSummary:
+    root = source.locate(repo)
+    sizes = [path.stat().st_size for path in root.rglob("*") if path.is_file()]
+    known = {preset.repo for preset in house.catalogue.presets}
+    return ModelSummary(
+        repo=repo,
+        role=Role.DISTILL_LORA.value if repo in known else "unknown",
+        revision="",
+        pinned=False,
+        files=len(sizes),
+        bytes=sum(sizes),
+        licences=(),
+        source=source.name,
+    )
+
+
+def show_model(house: House, repo: str) -> PinRecord:
+    """The newest pin of a repository with its claims and conclusions."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.models.pin_of(repo)
+
+
+def verify_models(house: House, repo: str | None = None) -> tuple[ModelCheck, ...]:
+    """Hash every pinned file again; of one repository, or of all."""
+    records = pin_records(house)
+    if repo is not None:
+        records = {repo: show_model(house, repo)}
+    return tuple(
+        ModelCheck(
+            repo=name,
+            revision=record.pin.revision,
+            files=len(record.pin.files),
+            faults=verify_files(str(root_of(house, record)), record.pin.files),
+        )
+        for name, record in sorted(records.items())
+    )
+
+
+def pin_model(house: House, repo: str, revision: str | None = None) -> PinRecord:
+    """Pin a repository from the first source that holds it, with its claims and licence texts."""
+    source = next((source for source in house.sources if repo in source.repositories()), None)
+    if source is None:
+        places = ", ".join(source.name for source in house.sources)
+        raise UnknownName(
+            f"No source holds {repo}; there are: {places}.",
+            "Add the folder that holds it to RIGHTSTEP_MODEL_FOLDERS.",
+        )
+    listing = source.listing(repo, revision)
+    methods = [preset.repo for preset in house.catalogue.presets if preset.repo is not None]
+    with unit_of_work(house.engine) as work:
+        record = work.models.save_pin(
+            pin_of(listing, role_of(listing, methods)),
+            source=source.name,
+            claims=claims_of(listing),
+            texts=texts_of(listing),
+            actor=house.settings.actor,
+            now=house.clock(),
+        )
+        work.commit()
+    return record
+
+
+def method_as_run(house: House, name: str, steps: int | None = None) -> MethodRun:
+    """Instantiate the preset's scheduler and read what it will do; a count outside the set is WrongUse."""
+    from workers.schedules import live_schedule
+
+    preset = house.catalogue.preset(name)
+    chosen = preset.recommended_steps if steps is None else steps
+    if chosen not in preset.steps:
+        raise WrongUse(f"{name} does not run {chosen} steps.", f"It runs {counts(preset.steps)}.")
+    published = preset.schedule_for(chosen)
+    live = live_schedule(
+        preset.scheduler,
+        chosen,
+        timesteps=published.timesteps if published and published.explicit_timesteps else (),
+        sigmas=published.sigmas if published else (),
+    )
+    guidance = tuple((knob.name, knob.default) for knob in preset.guidance)
+    rows = preset.rows_per_picture(dict(guidance))
+    return MethodRun(
+        preset=preset,
+        steps=chosen,
+        timesteps=live.timesteps,
+        sigmas=live.sigmas,
+        guidance=guidance,
+        rows_per_picture=rows,
+        forward_passes=len(live.timesteps) * rows,
+    )
+
+
+def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None) -> Verdict:
+    """What licences permit together, as if each were the whole licence of one part of a stack."""
+    for licence in ids:
+        house.catalogue.terms_of(licence)
+    use = complete_use(house, IntendedUse(act=act or Act.SHIP_OUTPUT_COMMERCIAL))
+    parts = [
+        LicensedComponent(
+            repo=f"part-{number}/{licence}",
+            role=Role.BASE,
+            revision="0" * 40,
+            pinned=True,
+            licence_texts=(licence,),
+        )
+        for number, licence in enumerate(ids, 1)
+    ]
+    return evaluate(parts, use, house.catalogue.terms)
+
+
+def audit_check(house: House) -> AuditCheck:
+    """Walk the whole audit chain."""
+    return audit_log.verify(house.engine)
+
+
+def audit_report(house: House, limit: int = 50) -> tuple[ChainedEvent, ...]:
+    """The latest events, newest first."""
+    last = audit_check(house).rows
+    with unit_of_work(house.engine, read_only=True) as work:
+        events = work.audit.events(after=max(0, last - limit), limit=limit)
+    return tuple(reversed(events))
+
+
+def audit_export(house: House) -> Iterator[str]:
+    """The chain as JSON lines, oldest first."""
+    after = 0
+    while True:
+        with unit_of_work(house.engine, read_only=True) as work:
+            page = work.audit.events(after=after)
+        if not page:
+            return
+        yield from (json.dumps(encode(event), ensure_ascii=False) for event in page)
+        after = page[-1].seq
+
+
+def affected(house: House, needle: str) -> Recall:
+    """Every shipped file that used a file, repository, stack, pin or licence."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.shipments.affected(needle)
+
+
+def upgrade_ledger(settings: Settings) -> str:
+    """Bring the ledger to the newest schema; returns its version."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return upgrade_database(settings.owner_url, settings.app_url)

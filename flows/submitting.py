@@ -1,0 +1,130 @@
+"""From a plan to a job in the ledger, through the licence gate."""
+
+import json
+from collections.abc import Iterator
+
+from flows.bootstrap import House
+from policy.audit import AuditEvent
+from policy.canonical import canonical_json, digest, digest_text
+from policy.errors import Refused
+from policy.gates import licence_gate, require
+from policy.manifest import RenderManifest, Shot
+from policy.plan import ExecutionPlan, PlanRefusal
+from policy.verdicts import Reason, Verdict, from_reasons
+from registry.records import JobRecord
+from registry.unit_of_work import unit_of_work
+
+
+def submit_plan(house: House, plan: ExecutionPlan) -> JobRecord:
+    """Ask the gate, then write job, shots and takes in one transaction.
+
+    An unfinished job of the same order is returned as it stands (``attached``). A refusal
+    writes one audit event and no job, and is raised as Refused.
+    """
+    verdict = licence_gate(plan)
+    if not verdict.is_permit:
+        record_refusal(house, plan.manifest, verdict)
+    require(verdict)
+    manifest = plan.manifest
+    with unit_of_work(house.engine) as work:
+        job = work.ledger.submit(
+            plan,
+            job_key=job_key(manifest),
+            actor=house.settings.actor,
+            owner=manifest.owner or house.settings.actor,
+            labels=manifest.labels,
+            recipients=manifest.recipients,
+            kept=house.store.has,
+            now=house.clock(),
+        )
+        if not job.attached:
+            facts = {"plan_hash": plan.plan_hash, "shots": len(plan.shots), "act": manifest.use.act}
+            event = _event("job:plan:accepted", house.settings.actor, job.job_id, facts)
+            work.audit.append(event, house.clock())
+        work.commit()
+    return job
+
+
+def refuse_order(house: House, manifest: RenderManifest, refusal: PlanRefusal) -> Refused:
+    """Audit a refusal of the planner and hand back the error to raise."""
+    verdict = from_reasons(refusal.reasons)
+    record_refusal(house, manifest, verdict)
+    told = "; ".join(reason.detail for reason in verdict.against()[:3])
+    return Refused(told, " ".join(refusal.remedies), verdict)
+
+
+def record_refusal(house: House, manifest: RenderManifest, verdict: Verdict) -> None:
+    """One audit event for a refused order; nothing else is written."""
+    facts: dict[str, object] = {
+        "manifest": manifest.name,
+        "act": manifest.use.act,
+        "ruling": verdict.ruling,
+        "reasons": [_told(reason) for reason in verdict.against()],
+    }
+    with unit_of_work(house.engine) as work:
+        work.audit.append(
+            _event("job:plan:refused", house.settings.actor, manifest.name, facts), house.clock()
+        )
+        work.commit()
+
+
+def _told(reason: Reason) -> dict[str, str]:
+    return {
+        "code": reason.code,
+        "component": reason.component,
+        "licence": reason.licence,
+        "clause": reason.clause,
+        "detail": reason.detail,
+    }
+
+
+def _event(tag: str, actor: str, subject: str, facts: dict[str, object]) -> AuditEvent:
+    return AuditEvent(tag=tag, actor=actor, subject=subject, payload=canonical_json(facts))
+
+
+def job_key(manifest: RenderManifest) -> str:
+    """What makes two orders the same order: everything asked for, and not when it was asked.
+
+    A deadline given as HH:MM moves every day, and so does the day of the use.
+    """
+    head = digest(
+        "job-head",
+        {
+            "name": manifest.name,
+            "owner": manifest.owner,
+            "tier": manifest.service.tier,
+            "latency_target_s": manifest.service.latency_target_s,
+            "quality_floor": manifest.service.quality_floor,
+            "may_degrade": manifest.service.may_degrade,
+            "act": manifest.use.act,
+            "territories": manifest.use.territories,
+            "evidence": manifest.use.evidence,
+            "labels": manifest.labels,
+            "recipients": manifest.recipients,
+            "max_failed_shots": manifest.max_failed_shots,
+            "waive_output_checks": manifest.waive_output_checks,
+        },
+    )
+    return digest_text("job-key", "\n".join([head, *_shot_lines(manifest.shots)]))
+
+
+def _shot_lines(shots: tuple[Shot, ...]) -> Iterator[str]:
+    for shot in shots:
+        yield json.dumps(
+            [
+                shot.name,
+                shot.prompt,
+                shot.negative,
+                shot.model,
+                shot.seed,
+                shot.width,
+                shot.height,
+                shot.frames,
+                [[lora.repo, repr(lora.scale)] for lora in shot.loras],
+                [[given.role, given.sha256] for given in shot.inputs],
+                shot.steps,
+                None if shot.guidance is None else repr(shot.guidance),
+                shot.method,
+                shot.priority,
+            ]
+        )

@@ -1,0 +1,284 @@
+"""The workshop of this process: Ray, the pool of workers, and the driver's hold on its leases.
+
+Ray allows one connection a process, so there is one workshop a process too.
+"""
+
+import os
+import platform
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+
+from flows.bootstrap import House
+from flows.planning import pinned_models
+from policy.errors import IntegrityFault, LedgerFault, RightstepError
+from policy.plan import Decision
+from policy.stacks import ModelPin
+from policy.tasks import BatchResult, LocatedPart, RenderTask, ShotTask, StackLoad
+from registry.records import JobState, LeasedBatch, LeasedChunk, SettledChunk
+from registry.unit_of_work import unit_of_work
+from registry.verification import hashed_files, verify_files
+from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
+from workers.pool import PoolOptions, RenderPool
+from workers.processes import own_process
+from workers.renderer import RendererKind, RenderOptions
+from workers.workbench import BenchOptions, make_workbench
+
+Tell = Callable[[str], None]
+CHUNK_SECONDS = 1.5  # predicted work of a chunk: below a second, Prefect's own cost of a task run shows
+LARGEST_CHUNK = 200  # batches
+CHUNKS_IN_FLIGHT = 2  # a worker: one renders while the other waits its turn
+
+
+class Workshop:
+    """Renders leased chunks of one job and settles them; several threads may ask at once."""
+
+    def __init__(self, house: House, job_id: str, pool: RenderPool) -> None:
+        self.house = house
+        self.job_id = job_id
+        self.pool = pool
+        self.holder = _holder()
+        self._roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
+        with unit_of_work(house.engine, read_only=True) as work:
+            header = work.ledger.header(job_id)
+        self.decisions = header.decisions
+        self.plan_hash = header.plan_hash
+        self._held: dict[str, LeasedChunk] = {}
+        self._lock = threading.Lock()
+        self.is_cancelled = False
+
+    def lease(self) -> LeasedChunk | None:
+        """Take the next chunk of the job; None when nothing is to be had."""
+        with unit_of_work(self.house.engine) as work:
+            chunk = work.ledger.lease_chunk(
+                self.job_id,
+                holder=self.holder,
+                ttl_seconds=self.house.settings.lease_seconds,
+                max_batches=self._chunk_size(),
+                now=self.house.clock(),
+            )
+            work.commit()
+        if chunk is not None:
+            with self._lock:
+                self._held[chunk.lease] = chunk
+        return chunk
+
+    def render(self, lease: str) -> SettledChunk:
+        """Render a leased chunk and settle it in one transaction; the lease ends either way."""
+        with self._lock:
+            chunk = self._held[lease]
+        try:
+            results = self.pool.run_chunk(self._tasks(chunk))
+            return self._settle(chunk, results)
+        finally:
+            with self._lock:
+                self._held.pop(lease, None)
+            self._release(chunk)
+
+    def renew(self) -> None:
+        """Hold on to every chunk that is being rendered."""
+        with self._lock:
+            held = tuple(self._held.values())
+        if not held:
+            return
+        with unit_of_work(self.house.engine) as work:
+            for chunk in held:
+                work.ledger.renew(
+                    chunk, ttl_seconds=self.house.settings.lease_seconds, now=self.house.clock()
+                )
+            work.commit()
+
+    def release_all(self) -> None:
+        """Give back whatever is still leased: the next driver need not wait for it to expire."""
+        with self._lock:
+            held, self._held = tuple(self._held.values()), {}
+        for chunk in held:
+            self._release(chunk)
+
+    def state(self) -> JobState:
+        """Where the job stands now."""
+        with unit_of_work(self.house.engine, read_only=True) as work:
+            return work.ledger.job(self.job_id).state
+
+    def _settle(self, chunk: LeasedChunk, results: list[BatchResult]) -> SettledChunk:
+        with unit_of_work(self.house.engine) as work:
+            settled = work.ledger.settle(chunk, results, self.house.clock())
+            if settled.storage_faults and not settled.job_state.is_finished:
+                work.ledger.hold(self.job_id, reason=_full(self.house))
+            work.commit()
+        return settled
+
+    def _release(self, chunk: LeasedChunk) -> None:
+        with unit_of_work(self.house.engine) as work:
+            work.ledger.release(chunk)
+            work.commit()
+
+    def _chunk_size(self) -> int:
+        """Batches that take about CHUNK_SECONDS, by the quickest decision of the plan."""
+        seconds = min(decision.seconds_p50 * decision.batch_size for decision in self.decisions)
+        return max(1, min(LARGEST_CHUNK, round(CHUNK_SECONDS / max(seconds, 1e-4))))
+
+    def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
+        facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
+        return [
+            make_task(batch, self.decisions[batch.decision], self._roots, facts) for batch in chunk.batches
+        ]
+
+
+def _full(house: House) -> str:
+    """Why a job is held when bytes cannot be kept: rendering on would only throw pictures away."""
+    return (
+        f"Pictures cannot be kept in {house.settings.artefacts} ({house.store.free_bytes() >> 20} MB free). "
+        "Make room, then resume the job."
+    )
+
+
+def make_task(
+    batch: LeasedBatch, decision: Decision, roots: Mapping[str, str], facts: tuple[tuple[str, str], ...]
+) -> RenderTask:
+    """What a worker needs for a batch: nothing to look up, nothing to decide."""
+    preset, stack = decision.offer.preset, decision.offer.stack
+    return RenderTask(
+        task_id=batch.task_id,
+        load=StackLoad(
+            stack=stack,
+            parts=tuple(LocatedPart(pin_id=pin.pin_id, root=_root(pin, roots)) for pin in stack.pins),
+            fuse=preset.fuse,
+            expected_lora_tensors=preset.expected_lora_tensors,
+        ),
+        preset=preset.name,
+        preset_version=preset.version,
+        scheduler=preset.scheduler,
+        schedule=preset.schedule_for(decision.steps),
+        steps=decision.steps,
+        guidance=decision.guidance,
+        width=batch.width,
+        height=batch.height,
+        frames=batch.frames,
+        shots=tuple(
+            ShotTask(
+                take_id=shot.take_id,
+                shot_key=shot.shot_key,
+                prompt=shot.prompt,
+                negative=shot.negative,
+                seed=shot.seed,
+            )
+            for shot in batch.shots
+        ),
+        provenance=facts,
+        reuse=batch.reuse,
+    )
+
+
+def _root(pin: ModelPin, roots: Mapping[str, str]) -> str:
+    try:
+        return roots[pin.pin_id]
+    except KeyError:
+        raise IntegrityFault(
+            f"The plan uses {pin.repo} at {pin.revision[:12]}, and that is not what is pinned now.",
+            "Cancel the job and render the manifest again: it will be planned on the new pin.",
+        ) from None
+
+
+@contextmanager
+def open_workshop(house: House, job_id: str, tell: Tell) -> Iterator[Workshop]:
+    """Ray (the standing one where it is up), workers and a heartbeat; it all ends with the block."""
+    reclaim_dead_leases(house)
+    folder = house.settings.home / "ray"
+    ray = _start_ray(house, tell)
+    try:
+        pool = RenderPool(_pool_options(house, tell))
+        pool.start()
+        try:
+            workshop = Workshop(house, job_id, pool)
+            with _heartbeat(workshop):
+                try:
+                    yield workshop
+                finally:
+                    workshop.release_all()
+        finally:
+            pool.stop()
+    finally:
+        stop_ray(folder, ray)
+
+
+def _start_ray(house: House, tell: Tell) -> RayHouse:
+    folder = house.settings.home / "ray"
+    if standing_address(folder) is not None:
+        tell("connecting to Ray")
+        return connect_ray(folder)
+    tell("starting Ray")
+    return start_local_ray(folder, house.settings.workers)
+
+
+def _pool_options(house: House, tell: Tell) -> PoolOptions:
+    settings = house.settings
+    options = BenchOptions(
+        store=settings.artefacts,
+        verify=verify_files,
+        digests=hashed_files,
+        render=RenderOptions(
+            kind=RendererKind(settings.renderer),
+            device=settings.device,
+            threads=settings.threads,
+            seconds_per_step=settings.synthetic_seconds_per_step,
+        ),
+    )
+    return PoolOptions(
+        workers=settings.workers,
+        make_bench=partial(make_workbench, options),
+        gpus_per_worker=1.0 if settings.device.startswith("cuda") else 0.0,
+        on_stage=tell,
+    )
+
+
+@contextmanager
+def _heartbeat(workshop: Workshop) -> Iterator[None]:
+    """Renew leases and relay a cancellation from the ledger to the workers, three times a lease."""
+    over = threading.Event()
+    pause = min(1.0, workshop.house.settings.lease_seconds / 3)
+
+    def beat() -> None:
+        while not over.wait(pause):
+            try:
+                workshop.renew()
+                if workshop.state() is JobState.CANCELLED:
+                    workshop.is_cancelled = True
+                    workshop.pool.cancel()
+            except RightstepError:
+                continue  # a locked or lost ledger: the next beat tries again before the lease is over
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _holder() -> str:
+    """Who holds a lease: host, process id and the kernel's start time of it, which no other shares."""
+    process = own_process("driver", os.getpid())
+    if process is None:
+        raise LedgerFault("This process cannot be found in the system's own list.", "Is /proc mounted?")
+    return f"{platform.node()}:{process.pid}:{process.started}"
+
+
+def is_dead_holder(holder: str) -> bool:
+    """Whether a lease belongs to a driver of this very host that is gone."""
+    host, _, rest = holder.partition(":")
+    pid, _, started = rest.partition(":")
+    if host != platform.node() or not pid.isdigit():
+        return False
+    process = own_process("driver", int(pid))
+    return process is None or str(process.started) != started
+
+
+def reclaim_dead_leases(house: House) -> int:
+    """Queue what expired leases and dead drivers of this host held; returns how many batches."""
+    with unit_of_work(house.engine) as work:
+        count = work.ledger.expire_leases(house.clock()) + work.ledger.reclaim_leases(is_dead_holder)
+        work.commit()
+    return count

@@ -1,0 +1,98 @@
+"""Courses: shots that share a need, and how they will run; split and cut where a night is short."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from policy.ladder import Candidate, Climb, Ground, Need, candidate_at, speaks_against
+from policy.manifest import Shot
+from policy.step_counts import step_options
+
+MOST_BANDS = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """Shots that share a need (and, where a night is cut, a priority), and how they will run."""
+
+    need: Need
+    climbed: Climb
+    shots: tuple[int, ...]  # indexes into the manifest, highest priority first
+    priority: int  # the highest of its shots
+    run: Candidate
+
+
+def by_need(shots: Sequence[Shot]) -> dict[Need, list[int]]:
+    """The indexes of the shots of every distinct need, in the order in which the manifest first has it."""
+    seen: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for index, shot in enumerate(shots):
+        size = (shot.width, shot.height, shot.frames)
+        seen[shot.model, shot.loras, shot.method, shot.steps, shot.guidance, size].append(index)
+    return {Need.of(shots[indexes[0]]): indexes for indexes in seen.values()}
+
+
+def course_of(
+    shots: Sequence[Shot], need: Need, climbed: Climb, indexes: Sequence[int], run: Candidate
+) -> Course:
+    """The course of some shots, the most urgent first."""
+    ordered = tuple(sorted(indexes, key=lambda index: -shots[index].priority))
+    return Course(need=need, climbed=climbed, shots=ordered, priority=shots[ordered[0]].priority, run=run)
+
+
+def place(shot: Shot) -> str:
+    """How a message names a shot: by its name, and where it was written."""
+    return f"{shot.name} ({shot.where})" if shot.where else shot.name
+
+
+def by_priority(shots: Sequence[Shot], courses: Sequence[Course]) -> tuple[Course, ...]:
+    """The courses split so that each holds shots of one band of priority."""
+    bands = _bands(sorted({shot.priority for shot in shots}))
+    split: list[Course] = []
+    for course in courses:
+        parts: dict[int, list[int]] = defaultdict(list)
+        for index in course.shots:
+            parts[bands[shots[index].priority]].append(index)
+        split += [replace(course, shots=tuple(indexes), priority=band) for band, indexes in parts.items()]
+    return tuple(split)
+
+
+def _bands(priorities: Sequence[int]) -> dict[int, int]:
+    """Each priority with the highest of its band; a few bands, so that shots can still share batches."""
+    if len(priorities) <= MOST_BANDS:
+        return {priority: priority for priority in priorities}
+    width = math.ceil(len(priorities) / MOST_BANDS)
+    return {
+        priority: priorities[min(rank // width * width + width, len(priorities)) - 1]
+        for rank, priority in enumerate(priorities)
+    }
+
+
+def cheaper_ways(course: Course, ground: Ground) -> tuple[Candidate, ...]:
+    """What may run instead when the night is short: fewer steps, then lower rungs; explicit steps stay."""
+    need, first = course.need, course.run
+    if need.steps is not None:
+        return ()
+    fewer = [steps for steps in step_options(first.offer.preset, ground.rule) if steps < first.steps]
+    if first.offer.preset.rung not in ground.rule.rungs[:1]:
+        fewer = [steps for steps in fewer if steps >= ground.rule.min_steps]
+    shorter = (candidate_at(first.offer, need, ground, steps) for steps in reversed(fewer))
+    standing = [
+        choice
+        for choice in shorter
+        if isinstance(choice, Candidate) and speaks_against(choice, ground) is None
+    ]
+    rungs = ground.rule.rungs
+    below = [
+        other
+        for other in course.climbed.standing
+        if rungs.index(other.offer.preset.rung) > rungs.index(first.offer.preset.rung)
+    ]
+    return (*standing, *_falling([*standing, first], below))
+
+
+def _falling(above: Sequence[Candidate], below: Sequence[Candidate]) -> list[Candidate]:
+    """The lower rungs that really cost less than everything above them, dearest first."""
+    least = min(choice.seconds()[1] for choice in above)
+    cheaper = [choice for choice in below if choice.seconds()[1] < least]
+    return sorted(cheaper, key=lambda choice: -choice.seconds()[1])

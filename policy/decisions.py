@@ -1,0 +1,113 @@
+"""Decisions: how one course runs, in numbers for the worker and in sentences for the reader."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from policy.canonical import digest
+from policy.courses import Course
+from policy.guidance import primary_knob
+from policy.ladder import Candidate, Ground, Need, rejections
+from policy.menu import Offer
+from policy.night import Laid
+from policy.plan import Decision, Rejection
+from policy.step_counts import why_steps
+from policy.wording import duration, number, plural, rounded
+
+
+def decide(course: Course, part: Laid, ground: Ground, offer_digests: dict[Offer, str]) -> Decision:
+    """The decision of a course as it was laid out; ``offer_digests`` remembers offers already digested."""
+    run, need = course.run, course.need
+    size = part.sizes[0]
+    p50, p95 = (seconds / size for seconds in run.seconds(size))
+    if run.offer not in offer_digests:
+        offer_digests[run.offer] = digest("offer", run.offer)
+    decision = Decision(
+        decision_id="",
+        offer=run.offer,
+        width=need.width,
+        height=need.height,
+        frames=need.frames,
+        steps=run.steps,
+        guidance=run.guidance,
+        rows_per_picture=run.rows_per_picture,
+        seconds_p50=p50,
+        seconds_p95=p95,
+        batch_size=size,
+        quality=run.quality,
+        reasons=_reasons(course, ground, size, (p50, p95)),
+        rejected=_rejected(course),
+    )
+    return replace(decision, decision_id=_decision_digest(decision, offer_digests[run.offer]))
+
+
+def _decision_digest(decision: Decision, offer: str) -> str:
+    """Digest of a decision; its offer, the same for many decisions, is digested once."""
+    facts: Mapping[str, object] = {
+        "offer": offer,
+        "size": [decision.width, decision.height, decision.frames],
+        "steps": decision.steps,
+        "guidance": [[name, float(value)] for name, value in decision.guidance],
+        "rows_per_picture": decision.rows_per_picture,
+        "seconds": [float(decision.seconds_p50), float(decision.seconds_p95)],
+        "batch_size": decision.batch_size,
+        "quality": float(decision.quality),
+        "reasons": decision.reasons,
+        "rejected": decision.rejected,
+    }
+    return digest("decision", facts)
+
+
+def _rejected(course: Course) -> tuple[Rejection, ...]:
+    asked = course.climbed.standing[0]
+    others = rejections(course.run if course.run in course.climbed.standing else asked, course.climbed)
+    if course.run == asked:
+        return others
+    night = Rejection(
+        preset=asked.offer.preset.name,
+        steps=asked.steps,
+        code="does_not_fit_the_night",
+        detail=f"{asked.offer.preset.name} at {plural(asked.steps, 'step')} would end after the deadline.",
+    )
+    return (night, *(other for other in others if (other.preset, other.steps) != (night.preset, night.steps)))
+
+
+def _reasons(course: Course, ground: Ground, size: int, seconds: tuple[float, float]) -> tuple[str, ...]:
+    run, need, rule = course.run, course.need, ground.rule
+    preset = run.offer.preset
+    asked = course.climbed.standing[0]
+    if run == asked:
+        steps = why_steps(preset, rule, asked=need.steps, steps=run.steps, floor=ground.service.quality_floor)
+    else:
+        steps = f"{plural(run.steps, 'step')} instead of {asked.steps}, so that the night ends in time."
+    return (_why_rung(need, run, ground), steps, _why_guidance(need, run), _why_cost(run, size, seconds))
+
+
+def _why_rung(need: Need, run: Candidate, ground: Ground) -> str:
+    preset, rule = run.offer.preset, ground.rule
+    if need.method is not None:
+        return f"Method {preset.name}, as the manifest asks."
+    return (
+        f"Method {preset.name} ({preset.rung}): the best of tier {rule.tier} ({', then '.join(rule.rungs)}) "
+        f"that is licensed for this use and fits; quality {rounded(run.quality)}."
+    )
+
+
+def _why_guidance(need: Need, run: Candidate) -> str:
+    preset, passes = run.offer.preset, plural(run.steps * run.rows_per_picture, "forward pass")
+    knob = primary_knob(preset)
+    if knob is None:
+        return f"No guidance: {preset.name} has none; {passes} a picture."
+    value = dict(run.guidance)[knob.name]
+    whose = "as the manifest asks, inside its range" if need.guidance is not None else "the preset's own"
+    effect = "two rows a picture" if run.rows_per_picture > 1 else "one row a picture"
+    return f"{knob.name} {number(value)}, {whose}: {effect}, {passes} a picture."
+
+
+def _why_cost(run: Candidate, size: int, seconds: tuple[float, float]) -> str:
+    samples = run.profile.samples
+    basis = (
+        f"from {plural(samples, 'measured take')}"
+        if samples
+        else "from the built-in prior, not measured here yet"
+    )
+    return f"{duration(seconds[0])} a picture (p95 {duration(seconds[1])}) in batches of {size}, {basis}."

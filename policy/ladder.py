@@ -1,0 +1,317 @@
+"""The ladder: full, cached, distilled, causal. The best rung that may be used and fits.
+
+Licence is a hard filter before any optimisation. Then a preset must be the method that
+was asked for, belong to the tier, suit the shot, take the steps and the guidance that
+were asked for, reach the quality floor and meet the latency target. Of what stands, the
+tier's first rung wins, on it the highest quality; everything else is kept as a rejected
+alternative with its reason.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from policy.costs import CostKey, CostProfile, profile_for
+from policy.guidance import Guidance, allowed, primary_knob, settle_guidance, takes
+from policy.manifest import LoraRequest, Shot
+from policy.menu import Offer
+from policy.objections import Objection
+from policy.plan import Rejection
+from policy.step_counts import choose_steps, step_options
+from policy.tiers import ServiceLevel, TierRule
+from policy.verdicts import Ruling
+from policy.wording import duration, number, plural, rounded
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """What decides how a shot runs; shots with equal needs share a decision."""
+
+    model: str
+    loras: tuple[LoraRequest, ...]
+    method: str | None
+    steps: int | None
+    guidance: float | None
+    width: int
+    height: int
+    frames: int
+
+    @classmethod
+    def of(cls, shot: Shot) -> "Need":
+        """The need of one shot."""
+        return cls(
+            model=shot.model,
+            loras=shot.loras,
+            method=shot.method,
+            steps=shot.steps,
+            guidance=shot.guidance,
+            width=shot.width,
+            height=shot.height,
+            frames=shot.frames,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """The facts the ladder stands on, the same for every shot of a manifest."""
+
+    service: ServiceLevel
+    rule: TierRule
+    costs: tuple[CostProfile, ...]
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One way to run a need, with what it is worth and what it costs."""
+
+    offer: Offer
+    steps: int
+    guidance: Guidance
+    rows_per_picture: int
+    quality: float
+    profile: CostProfile
+
+    def seconds(self, pictures: int = 1) -> tuple[float, float]:
+        """(p50, p95) seconds of a batch of so many pictures."""
+        return self.profile.batch_seconds(
+            pictures=pictures, rows_per_picture=self.rows_per_picture, steps=self.steps
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Climb:
+    """What came of every offer for a need: those that stand, best first, and what is against the others."""
+
+    standing: tuple[Candidate, ...]
+    objections: tuple[Objection, ...]
+
+
+# --- rules on an offer, before steps and guidance are settled --------------------------
+
+OfferRule = Callable[[Offer, Need, Ground], Objection | None]
+
+
+def the_licence_permits(offer: Offer, need: Need, ground: Ground) -> Objection | None:
+    """Only a whole stack that is permitted for the use; a review is not a yes."""
+    del need, ground
+    if offer.verdict.is_permit:
+        return None
+    against = offer.verdict.against()
+    named = sorted({reason.component for reason in against if reason.component})
+    word = "denied" if offer.verdict.ruling is Ruling.DENY else "held for review"
+    parts = " and ".join(named) or offer.stack.name
+    return Objection(
+        preset=offer.preset.name,
+        code=f"licence_{offer.verdict.ruling}",
+        detail=f"{offer.stack.name} is {word} for this use: "
+        + " ".join(reason.detail for reason in against[:2]),
+        remedy=f"Leave out {parts}, or state a use that its licence permits.",
+        grounds=against,
+    )
+
+
+def the_method_is_the_one_asked_for(offer: Offer, need: Need, ground: Ground) -> Objection | None:
+    """An explicit method is honoured: nothing else is tried in its place."""
+    del ground
+    if need.method in {None, offer.preset.name}:
+        return None
+    return Objection(
+        preset=offer.preset.name,
+        code="another_method_asked",
+        detail=f"The manifest asks for method {need.method}.",
+        remedy=f"Ask for method {offer.preset.name}, or leave method out.",
+    )
+
+
+def the_rung_belongs_to_the_tier(offer: Offer, need: Need, ground: Ground) -> Objection | None:
+    """Each tier climbs its own rungs only."""
+    del need
+    rung, rule = offer.preset.rung, ground.rule
+    if rung in rule.rungs:
+        return None
+    return Objection(
+        preset=offer.preset.name,
+        code="rung_not_in_tier",
+        detail=f"Tier {rule.tier} runs {' or '.join(rule.rungs)} methods, and {offer.preset.name} is {rung}.",
+        remedy=f"Ask for another tier than {rule.tier}, or for a method that is {' or '.join(rule.rungs)}.",
+    )
+
+
+def the_frames_suit_the_method(offer: Offer, need: Need, ground: Ground) -> Objection | None:
+    """An image method makes no clips."""
+    del ground
+    if need.frames == 1 or offer.preset.modality == "video":
+        return None
+    return Objection(
+        preset=offer.preset.name,
+        code="frames_need_video",
+        detail=f"{need.frames} frames were asked for, and {offer.preset.name} makes single images.",
+        remedy="Ask for one frame, or for a video model.",
+    )
+
+
+def the_precision_is_published(offer: Offer, need: Need, ground: Ground) -> Objection | None:
+    """A preset holds for the compute dtypes it was published for."""
+    del need, ground
+    if offer.stack.dtype in offer.preset.dtypes:
+        return None
+    return Objection(
+        preset=offer.preset.name,
+        code="dtype_not_published",
+        detail=f"{offer.preset.name} runs in {' or '.join(offer.preset.dtypes)}, not in {offer.stack.dtype}.",
+        remedy=f"Load the stack in {offer.preset.dtypes[0]}."
+        if offer.preset.dtypes
+        else "Choose another method.",
+    )
+
+
+OFFER_RULES: tuple[OfferRule, ...] = (
+    the_licence_permits,
+    the_method_is_the_one_asked_for,
+    the_rung_belongs_to_the_tier,
+    the_frames_suit_the_method,
+    the_precision_is_published,
+)
+
+
+# --- rules on a candidate, with its steps and guidance ---------------------------------
+
+CandidateRule = Callable[[Candidate, Ground], Objection | None]
+
+
+def the_quality_floor_is_reached(candidate: Candidate, ground: Ground) -> Objection | None:
+    """Never below what the manifest calls good enough, on the measured scale."""
+    floor = ground.service.quality_floor
+    if candidate.quality >= floor:
+        return None
+    preset = candidate.offer.preset
+    best = max((preset.quality_at(steps) for steps in step_options(preset, ground.rule)), default=0.0)
+    return Objection(
+        preset=preset.name,
+        steps=candidate.steps,
+        code="below_quality_floor",
+        detail=f"{preset.name} reaches {rounded(candidate.quality)} at {plural(candidate.steps, 'step')}, "
+        f"under the floor of {number(floor)}.",
+        remedy=f"Lower quality_floor to {rounded(max(best, candidate.quality))}, or take another tier.",
+    )
+
+
+def the_latency_target_is_met(candidate: Candidate, ground: Ground) -> Objection | None:
+    """Nineteen of twenty pictures within the target, each in a batch of its own."""
+    target = ground.service.latency_target_s
+    p95 = candidate.seconds()[1]
+    if target is None or p95 <= target:
+        return None
+    return Objection(
+        preset=candidate.offer.preset.name,
+        steps=candidate.steps,
+        code="over_latency_target",
+        detail=f"{candidate.offer.preset.name} at {plural(candidate.steps, 'step')} takes {duration(p95)}, "
+        f"p95, over the target of {duration(target)}.",
+        remedy=f"Allow a latency target of {duration(p95 * 1.05)}, a smaller size or a faster device.",
+    )
+
+
+CANDIDATE_RULES: tuple[CandidateRule, ...] = (the_quality_floor_is_reached, the_latency_target_is_met)
+
+
+# --- climbing --------------------------------------------------------------------------
+
+
+def climb(offers: Sequence[Offer], need: Need, ground: Ground) -> Climb:
+    """Weigh every offer for a need and rank those that stand."""
+    weighed = [weigh(offer, need, ground) for offer in sorted(offers, key=_offer_order)]
+    standing = [candidate for candidate in weighed if isinstance(candidate, Candidate)]
+    objections = [objection for objection in weighed if isinstance(objection, Objection)]
+    return Climb(
+        standing=tuple(sorted(standing, key=lambda candidate: _rank(candidate, need, ground.rule))),
+        objections=tuple(_with_way_out(objection, offers, need) for objection in objections),
+    )
+
+
+def weigh(offer: Offer, need: Need, ground: Ground) -> Candidate | Objection:
+    """One offer as a candidate, or the first thing that speaks against it."""
+    for offer_rule in OFFER_RULES:
+        if (objection := offer_rule(offer, need, ground)) is not None:
+            return objection
+    steps = choose_steps(offer.preset, ground.rule, need.steps, ground.service.quality_floor)
+    if isinstance(steps, Objection):
+        return steps
+    candidate = candidate_at(offer, need, ground, steps)
+    if isinstance(candidate, Objection) or (objection := speaks_against(candidate, ground)) is None:
+        return candidate
+    if need.steps is None:
+        for fewer in reversed([count for count in step_options(offer.preset, ground.rule) if count < steps]):
+            shorter = candidate_at(offer, need, ground, fewer)
+            if isinstance(shorter, Candidate) and speaks_against(shorter, ground) is None:
+                return shorter
+    return objection
+
+
+def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candidate | Objection:
+    """An offer at a step count, priced; an objection where its guidance is not the caller's to set."""
+    guidance = settle_guidance(offer.preset, need.guidance, steps)
+    if isinstance(guidance, Objection):
+        return guidance
+    key = CostKey(
+        stack_id=offer.stack.stack_id,
+        pipeline=offer.stack.pipeline,
+        width=need.width,
+        height=need.height,
+        frames=need.frames,
+        device=ground.device,
+    )
+    return Candidate(
+        offer=offer,
+        steps=steps,
+        guidance=guidance,
+        rows_per_picture=offer.preset.rows_per_picture(dict(guidance)),
+        quality=offer.preset.quality_at(steps),
+        profile=profile_for(ground.costs, key),
+    )
+
+
+def speaks_against(candidate: Candidate, ground: Ground) -> Objection | None:
+    """The first rule that a priced candidate breaks."""
+    return next((found for rule in CANDIDATE_RULES if (found := rule(candidate, ground)) is not None), None)
+
+
+def rejections(chosen: Candidate, climbed: Climb) -> tuple[Rejection, ...]:
+    """Everything that was not chosen, with its reason: what stood second first."""
+    second = [_second_best(chosen, other) for other in climbed.standing if other is not chosen]
+    return (*second, *(objection.as_rejection() for objection in climbed.objections))
+
+
+def _second_best(chosen: Candidate, other: Candidate) -> Rejection:
+    passes = plural(other.steps * other.rows_per_picture, "forward pass")
+    here = chosen.steps * chosen.rows_per_picture
+    return Rejection(
+        preset=other.offer.preset.name,
+        steps=other.steps,
+        code="not_the_best_rung",
+        detail=f"Also possible: {plural(other.steps, 'step')}, quality {rounded(other.quality)} against "
+        f"{rounded(chosen.quality)}, {passes} a picture against {here}.",
+    )
+
+
+def _rank(candidate: Candidate, need: Need, rule: TierRule) -> tuple[float, float, float, str, str]:
+    """The tier's first rung, then quality; where the manifest fixes the steps, quality at those first."""
+    rung, quality = float(rule.rungs.index(candidate.offer.preset.rung)), -candidate.quality
+    first, second = (quality, rung) if need.steps is not None else (rung, quality)
+    return first, second, candidate.seconds()[0], candidate.offer.preset.name, candidate.offer.stack.stack_id
+
+
+def _offer_order(offer: Offer) -> tuple[str, int, str]:
+    return offer.preset.name, offer.preset.version, offer.stack.stack_id
+
+
+def _with_way_out(objection: Objection, offers: Sequence[Offer], need: Need) -> Objection:
+    """Beside a refused guidance value, name the permitted preset that takes it."""
+    if objection.code != "guidance_not_the_callers" or need.guidance is None:
+        return objection
+    for offer in sorted(offers, key=_offer_order):
+        knob = primary_knob(offer.preset)
+        if offer.verdict.is_permit and knob is not None and takes(knob, need.guidance):
+            way_out = f" Or ask for method {offer.preset.name} at tier batch, which takes {allowed(knob)}."
+            return replace(objection, remedy=objection.remedy + way_out)
+    return objection

@@ -1,0 +1,109 @@
+"""Methods of sampling, and presets: one exact published way to run one exact artefact."""
+
+from dataclasses import dataclass
+
+from policy.tiers import Rung
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchedulerSpec:
+    """A diffusers scheduler that can be built without any weights.
+
+    ``config`` is complete: every value that differs from the class default is written here,
+    so the schedule never depends on what a model repository happens to say today.
+    """
+
+    class_name: str  # such as "LCMScheduler"
+    config: tuple[tuple[str, str | int | float | bool | None], ...]  # sorted by key
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuidanceKnob:
+    """One guidance argument of a pipeline; guidance belongs to the preset, not to the caller."""
+
+    name: str  # the pipeline's argument, such as "guidance_scale"
+    default: float
+    minimum: float
+    maximum: float
+    off: float  # the value that means "no guidance" in this pipeline (0.0 or 1.0: it differs)
+    doubles_batch_above: float | None  # classifier-free guidance runs two rows a picture above this value
+    why: str  # shown when a caller's value is refused
+
+    def rows_per_picture(self, value: float) -> int:
+        """2 where this value makes the pipeline evaluate a second, unconditional row."""
+        return 2 if self.doubles_batch_above is not None and value > self.doubles_batch_above else 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepSchedule:
+    """What the published recipe runs at one step count."""
+
+    steps: int
+    timesteps: tuple[float, ...]  # what the live scheduler must report, in order
+    explicit_timesteps: bool = False  # True: handed to the pipeline, not left to num_inference_steps
+    sigmas: tuple[float, ...] = ()  # handed to the pipeline where the recipe gives sigmas
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QualityPrior:
+    """Measured quality at a step count, relative to the base at full steps (1.0)."""
+
+    steps: int
+    quality: float  # 0..1
+    samples: int
+    source: str  # "measured: ..." or "prior: ..."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """Where a preset's numbers come from; a recalled fact is shown as unverified."""
+
+    claim: str
+    source: str
+    verified: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MethodPreset:
+    """One exact artefact of a method and the only ways it may be run."""
+
+    name: str  # "emoji-64-full", "emoji-64-lcm"
+    version: int
+    family: str  # "full", "lcm-lora", ...
+    rung: Rung
+    modality: str  # "image" | "video"
+    pipeline: str  # diffusers pipeline class it is published for
+    repo: str | None  # the artefact it adds; None where it adds none
+    files: tuple[str, ...]  # weight files of that artefact that the recipe loads
+    base: tuple[str, ...]  # base repositories it is published for
+    steps: tuple[int, ...]  # the allowed set, sorted; not a range
+    recommended_steps: int
+    scheduler: SchedulerSpec
+    schedules: tuple[
+        StepSchedule, ...
+    ]  # published schedules by step count; may cover fewer counts than ``steps``
+    guidance: tuple[GuidanceKnob, ...]
+    negative_prompt_is_inert: bool  # with guidance baked in, a negative prompt does nothing
+    dtypes: tuple[str, ...]  # allowed compute dtypes, preferred first
+    lora_scale: float | None
+    fuse: bool  # fuse the LoRA once at load
+    expected_lora_tensors: int | None  # keys that must all land
+    licence: str  # licence id of the artefact the preset adds (or of the base, where it adds none)
+    quality: tuple[QualityPrior, ...]
+    facts: tuple[Fact, ...] = ()
+
+    def schedule_for(self, steps: int) -> StepSchedule | None:
+        return next((schedule for schedule in self.schedules if schedule.steps == steps), None)
+
+    def quality_at(self, steps: int) -> float:
+        """The prior at a step count: the nearest measured count at or below it, else the lowest."""
+        known = sorted(self.quality, key=lambda prior: prior.steps)
+        below = [prior for prior in known if prior.steps <= steps]
+        chosen = below[-1] if below else (known[0] if known else None)
+        return chosen.quality if chosen else 0.0
+
+    def rows_per_picture(self, knobs: dict[str, float]) -> int:
+        """Rows that one picture takes in one forward pass under these guidance values."""
+        return max(
+            (knob.rows_per_picture(knobs.get(knob.name, knob.default)) for knob in self.guidance), default=1
+        )

@@ -1,0 +1,160 @@
+"""A refusal that says everything at once: every denial with its clause, and what would work instead."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from policy.ladder import Candidate, Climb, Ground, Need, weigh
+from policy.manifest import LoraRequest, RenderManifest
+from policy.menu import Absence, Menu, Offer
+from policy.objections import Objection
+from policy.plan import PlanRefusal
+from policy.tiers import TIER_TABLE, ServiceTier
+from policy.verdicts import Reason, Ruling
+from policy.wording import duration, names, plural, rounded
+
+NEAREST = 3  # alternatives a need
+ADVISED = 20  # needs that get advice of their own; the reasons are never cut
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Denied:
+    """Shots of one need that nothing on the menu can run."""
+
+    need: Need
+    shots: tuple[str, ...]  # names, or places in the manifest
+    climbed: Climb
+
+
+def refuse(code: str, detail: str, *remedies: str) -> PlanRefusal:
+    """A refusal with one reason."""
+    return PlanRefusal(reasons=(Reason(code=code, ruling=Ruling.DENY, detail=detail),), remedies=remedies)
+
+
+def malformed(manifest: RenderManifest) -> PlanRefusal | None:
+    """What can be said of an order before any menu: it has shots, and each has a name of its own."""
+    if not manifest.shots:
+        return refuse("empty_manifest", "The manifest orders no shots.", "Add at least one shot.")
+    if len({shot.name for shot in manifest.shots}) == len(manifest.shots):
+        return None
+    counted = Counter(shot.name for shot in manifest.shots)
+    twice = [name for name, count in counted.items() if count > 1]
+    return refuse(
+        "shot_name_twice", f"Several shots are called {names(twice)}.", "Give every shot a name of its own."
+    )
+
+
+def refuse_denied(denied: Sequence[Denied], menu: Menu, ground: Ground) -> PlanRefusal:
+    """Every denial of every need, and the nearest permitted alternatives."""
+    reasons: dict[Reason, None] = {}
+    remedies: dict[str, None] = {}
+    for case in denied:
+        reasons.update(dict.fromkeys(_reasons(case, menu)))
+    for case in denied[:ADVISED]:
+        remedies.update(dict.fromkeys(_alternatives(case, menu, ground)))
+        remedies.update(dict.fromkeys(_advice(case, menu)))
+    return PlanRefusal(reasons=tuple(reasons), remedies=tuple(remedies))
+
+
+def _reasons(case: Denied, menu: Menu) -> list[Reason]:
+    where = names(case.shots)
+    told = [reason for objection in _telling(case) for reason in objection.as_reasons(where)]
+    if told:
+        return told
+    if case.climbed.objections:
+        known = sorted({objection.preset for objection in case.climbed.objections})
+        what = _ordered(case.need.model, case.need.loras)
+        detail = f"No method {case.need.method} runs {what}; {names(known)} would."
+        return [
+            Reason(
+                code="unknown_method",
+                ruling=Ruling.DENY,
+                detail=f"{where}: {detail}",
+                component=case.need.model,
+            )
+        ]
+    details = [absence.detail for absence in _absences(case, menu)]
+    return [
+        Reason(
+            code="not_on_the_menu", ruling=Ruling.DENY, detail=f"{where}: {detail}", component=case.need.model
+        )
+        for detail in details or [f"Nothing on the menu runs {_ordered(case.need.model, case.need.loras)}."]
+    ]
+
+
+def _telling(case: Denied) -> tuple[Objection, ...]:
+    """The objections that say something: being another method than the one asked for does not."""
+    return tuple(
+        objection for objection in case.climbed.objections if objection.code != "another_method_asked"
+    )
+
+
+def _advice(case: Denied, menu: Menu) -> list[str]:
+    told = [objection.remedy for objection in _telling(case)] + [
+        absence.next_step for absence in _absences(case, menu)
+    ]
+    return told or [objection.remedy for objection in case.climbed.objections]
+
+
+def _absences(case: Denied, menu: Menu) -> list[Absence]:
+    return [
+        absence
+        for absence in menu.absences
+        if (absence.model, absence.loras) == (case.need.model, case.need.loras)
+    ]
+
+
+def _alternatives(case: Denied, menu: Menu, ground: Ground) -> list[str]:
+    """The permitted offers nearest to a need, priced; from tier batch where its own tier has none.
+
+    An offer that was refused only for what the manifest asks of it is left to the advice
+    that comes with its objection.
+    """
+    need = case.need
+    advised = {objection.preset for objection in _telling(case)}
+    own = [offer for offer in menu.offers if (offer.model, offer.loras) == (need.model, need.loras)]
+    others = [offer for offer in menu.offers if offer not in own or offer.preset.name not in advised]
+    grounds = [ground]
+    if ground.rule.tier is not ServiceTier.BATCH:
+        service = replace(ground.service, tier=ServiceTier.BATCH, latency_target_s=None)
+        grounds.append(replace(ground, service=service, rule=TIER_TABLE[ServiceTier.BATCH]))
+    for tried in grounds:
+        offers = others if tried is ground else menu.offers
+        possible = [found for offer in offers if (found := _nearest(offer, need, tried)) is not None]
+        if possible:
+            possible.sort(key=lambda candidate: _farness(candidate, need))
+            elsewhere = "" if tried is ground else " at tier batch"
+            return [_offered(candidate, elsewhere) for candidate in possible[:NEAREST]]
+    return []
+
+
+def _nearest(offer: Offer, need: Need, ground: Ground) -> Candidate | None:
+    """An offer for a need that asks for nothing but its size, or None where it would be refused too."""
+    free = replace(need, model=offer.model, loras=offer.loras, method=None, steps=None, guidance=None)
+    weighed = weigh(offer, free, ground)
+    return weighed if isinstance(weighed, Candidate) else None
+
+
+def _farness(candidate: Candidate, need: Need) -> tuple[bool, int, bool, float, str, str]:
+    offer = candidate.offer
+    return (
+        offer.model != need.model,
+        len(set(need.loras) ^ set(offer.loras)),
+        offer.preset.name != need.method,
+        -candidate.quality,
+        offer.preset.name,
+        offer.stack.stack_id,
+    )
+
+
+def _offered(candidate: Candidate, elsewhere: str) -> str:
+    offer = candidate.offer
+    return (
+        f"Use {_ordered(offer.model, offer.loras)} with method {offer.preset.name}{elsewhere}: permitted, "
+        f"{plural(candidate.steps, 'step')}, quality {rounded(candidate.quality)}, "
+        f"about {duration(candidate.seconds()[0])} a picture."
+    )
+
+
+def _ordered(model: str, loras: tuple[LoraRequest, ...]) -> str:
+    return model if not loras else f"{model} with {' and '.join(lora.repo for lora in loras)}"

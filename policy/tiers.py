@@ -1,0 +1,63 @@
+"""Service tiers: what was promised, and the steps each tier may spend."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ServiceTier(StrEnum):
+    """How long somebody waits: overnight, at a spinner, or watching frames arrive."""
+
+    BATCH = "batch"
+    INTERACTIVE = "interactive"
+    LIVE = "live"
+
+
+class Rung(StrEnum):
+    """The ladder of execution, from the most faithful to the fastest."""
+
+    FULL = "full"
+    CACHED = "cached"  # full steps with a training-free cache: no new licence
+    DISTILLED = "distilled"  # a few-step student: adds licensed artefacts
+    CAUSAL = "causal"  # a few-step student that streams
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceLevel:
+    """A tier with its promise; deadlines are aware datetimes."""
+
+    tier: ServiceTier = ServiceTier.BATCH
+    deadline: datetime | None = None
+    latency_target_s: float | None = None
+    quality_floor: float = 0.0  # 0..1, on the scale of the measured quality priors
+    may_degrade: bool = False  # may a late job shed steps (never below the tier's floor)?
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TierRule:
+    """What a tier may run: rungs in order of preference and the band of steps."""
+
+    tier: ServiceTier
+    rungs: tuple[Rung, ...]
+    min_steps: int
+    max_steps: int
+    default_steps: int | None  # None: the preset's recommendation
+
+
+# The table of the brief. Code and not configuration, so that it is reviewed like code:
+# a manifest may ask for less than its tier, never for more.
+TIER_TABLE: dict[ServiceTier, TierRule] = {
+    ServiceTier.BATCH: TierRule(
+        tier=ServiceTier.BATCH,
+        rungs=(Rung.FULL, Rung.CACHED, Rung.DISTILLED),
+        min_steps=25,
+        max_steps=50,
+        default_steps=None,
+    ),
+    ServiceTier.INTERACTIVE: TierRule(
+        tier=ServiceTier.INTERACTIVE, rungs=(Rung.DISTILLED,), min_steps=4, max_steps=8, default_steps=4
+    ),
+    ServiceTier.LIVE: TierRule(
+        tier=ServiceTier.LIVE, rungs=(Rung.CAUSAL,), min_steps=1, max_steps=8, default_steps=4
+    ),
+}

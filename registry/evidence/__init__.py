@@ -1,0 +1,1 @@
+"""What goes along with a shipment to show that it may leave."""

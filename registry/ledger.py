@@ -1,0 +1,205 @@
+"""The ledger of jobs, shots and takes: one object a transaction, one file a concern.
+
+Every method runs inside the caller's unit of work. Leases live on batches; a take that is
+queued in a leased batch reads as leased. Nothing here reads a clock: ``now`` is given.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from policy.costs import CostSample
+from policy.plan import Decision, ExecutionPlan
+from policy.tasks import BatchResult
+from registry import (
+    ledger_closing,
+    ledger_leases,
+    ledger_measures,
+    ledger_reading,
+    ledger_settling,
+    ledger_submission,
+)
+from registry.records import (
+    Attestation,
+    DecisionFigures,
+    HeldShot,
+    JobRecord,
+    JobState,
+    LeasedChunk,
+    PlanHeader,
+    SettledChunk,
+    ShotRecord,
+    TakeRecord,
+    WorkerFaults,
+)
+
+
+class Ledger:
+    """Jobs > shots > takes of one database, inside one transaction."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # Submitting
+
+    def submit(
+        self,
+        plan: ExecutionPlan,
+        *,
+        job_key: str,
+        actor: str,
+        owner: str,
+        labels: Sequence[tuple[str, str]],
+        recipients: Sequence[str],
+        kept: Callable[[str], bool],
+        now: datetime,
+    ) -> JobRecord:
+        """Write job, batches, shots and takes; an unfinished job of the same key is returned as ``attached``.
+
+        ``kept`` says whether the artefact store still holds a digest: only then is a shot
+        with a known key reused.
+        """
+        return ledger_submission.submit(
+            self._connection,
+            plan,
+            ledger_submission.Submission(
+                job_key=job_key,
+                actor=actor,
+                owner=owner,
+                labels=tuple(labels),
+                recipients=tuple(recipients),
+                now=now,
+            ),
+            kept,
+        )
+
+    # Reading
+
+    def job(self, id_or_prefix: str) -> JobRecord:
+        """The job of this id, or of this beginning where only one has it; else UnknownName."""
+        return ledger_reading.job(self._connection, id_or_prefix)
+
+    def jobs(self, *, states: Sequence[JobState] = (), limit: int = 100) -> tuple[JobRecord, ...]:
+        """Jobs, newest first; of these states, or of all."""
+        return ledger_reading.jobs(self._connection, states, limit)
+
+    def header(self, job_id: str) -> PlanHeader:
+        """The plan of a job without its shots and batches."""
+        return ledger_reading.header(self._connection, job_id)
+
+    def decisions(self, job_id: str) -> tuple[Decision, ...]:
+        """The decisions of the plan of a job, in the order that shots and batches index."""
+        return ledger_reading.header(self._connection, job_id).decisions
+
+    def plan(self, job_id: str) -> ExecutionPlan:
+        """The whole plan as it was submitted."""
+        return ledger_reading.plan(self._connection, job_id)
+
+    def shots(self, job_id: str) -> tuple[ShotRecord, ...]:
+        """Every shot of a job with its standing take and artefact, in the order of the plan."""
+        return ledger_reading.shots(self._connection, job_id)
+
+    def takes(self, job_id: str) -> tuple[TakeRecord, ...]:
+        """Every attempt at every shot, in order."""
+        return ledger_reading.takes(self._connection, job_id)
+
+    # Rendering
+
+    def lease_chunk(
+        self,
+        job_id: str,
+        *,
+        holder: str,
+        ttl_seconds: float,
+        max_batches: int,
+        now: datetime,
+        prefer_stack: str | None = None,
+    ) -> LeasedChunk | None:
+        """Take batches of one stack; None when nothing is to be had, or the job is held or over."""
+        wish = ledger_leases.Wish(
+            job_id=job_id,
+            holder=holder,
+            ttl_seconds=ttl_seconds,
+            max_batches=max_batches,
+            stack_id=prefer_stack,
+        )
+        return ledger_leases.lease_chunk(self._connection, wish, now)
+
+    def renew(self, chunk: LeasedChunk, *, ttl_seconds: float, now: datetime) -> bool:
+        """Hold on to what of the chunk is unsettled; False when nothing of it is ours any more."""
+        return ledger_leases.renew(self._connection, chunk, ttl_seconds, now)
+
+    def release(self, chunk: LeasedChunk) -> int:
+        """Give back what of the chunk is unsettled; returns how many batches."""
+        return ledger_leases.release(self._connection, chunk)
+
+    def expire_leases(self, now: datetime) -> int:
+        """Queue every batch whose lease ran out; returns how many."""
+        return ledger_leases.expire(self._connection, now)
+
+    def reclaim_leases(self, is_gone: Callable[[str], bool]) -> int:
+        """Queue every batch whose holder is gone, by the driver's own knowledge of it; returns how many."""
+        return ledger_leases.reclaim(self._connection, is_gone)
+
+    def settle(self, chunk: LeasedChunk, results: Sequence[BatchResult], now: datetime) -> SettledChunk:
+        """Record what became of batches of the chunk, all of it or nothing.
+
+        A result whose lease passed to another holder changes no take: its artefacts are
+        kept as known outputs and counted as late. Batches without a result stay leased.
+        """
+        return ledger_settling.settle(self._connection, chunk, results, now)
+
+    # Ending, and going on
+
+    def hold(self, job_id: str, *, reason: str) -> JobRecord:
+        """Stop leasing until a person resumes; what is leased may still settle."""
+        return ledger_closing.hold(self._connection, job_id, reason)
+
+    def resume(self, job_id: str, *, retry_dead: bool = False) -> JobRecord:
+        """Let a held or failed job go on; ``retry_dead`` gives every dead shot a new attempt."""
+        return ledger_closing.resume(self._connection, job_id, retry_dead=retry_dead)
+
+    def cancel(self, job_id: str, *, actor: str, now: datetime) -> JobRecord:
+        """End a job: every open take is cancelled, and what still arrives counts as late."""
+        return ledger_closing.cancel(self._connection, job_id, actor, now)
+
+    def finish(self, job_id: str, now: datetime) -> JobRecord:
+        """Close a job without open shots: finished, or failed where shots are dead; else LedgerFault."""
+        return ledger_closing.finish(self._connection, job_id, now)
+
+    # Measures and holds
+
+    def figures(self, job_id: str) -> tuple[DecisionFigures, ...]:
+        """Figures of every made picture, by decision, for the output checks."""
+        return ledger_measures.figures(self._connection, job_id)
+
+    def cost_samples(self, *, limit: int = 5000) -> tuple[CostSample, ...]:
+        """What batches really cost, newest first; late and failed ones are no measure."""
+        return ledger_measures.cost_samples(self._connection, limit)
+
+    def load_seconds(self, job_id: str) -> float:
+        """Seconds that workers spent making stacks resident for a job."""
+        return ledger_measures.load_seconds(self._connection, job_id)
+
+    def attestations(self, job_id: str) -> tuple[Attestation, ...]:
+        """What workers really loaded for the pictures of a job, reused ones included."""
+        return ledger_measures.attestations(self._connection, job_id)
+
+    def worker_faults(self, job_id: str) -> tuple[WorkerFaults, ...]:
+        """Failed shots by worker and stack, most first: whom to blocklist."""
+        return ledger_measures.worker_faults(self._connection, job_id)
+
+    def hold_shots(self, job_id: str, shots: Sequence[str], *, code: str, detail: str, now: datetime) -> None:
+        """Hold shots, by name, for review; holding one again under the same code changes nothing."""
+        ledger_measures.hold_shots(self._connection, job_id, shots, code, detail, now)
+
+    def holds(self, job_id: str) -> tuple[HeldShot, ...]:
+        """Every hold of a job, released ones too."""
+        return ledger_measures.holds(self._connection, job_id)
+
+    def release_holds(self, job_id: str, *, actor: str, because: str, now: datetime) -> int:
+        """Release every open hold of a job by name and reason; returns how many."""
+        return ledger_measures.release_holds(self._connection, job_id, actor, because, now)

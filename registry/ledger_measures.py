@@ -1,0 +1,242 @@
+"""What the ledger measured: figures for the output checks, costs for policy, attested loads, holds."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from policy.costs import CostKey, CostSample
+from policy.errors import UnknownName
+from policy.tasks import TakeState
+from registry import tables
+from registry.bulk import insert_unknown
+from registry.ledger_blame import BLAMED
+from registry.ledger_reading import BATCH_OF_A_TAKE, figures_of
+from registry.records import Attestation, DecisionFigures, HeldShot, ShotFigures, WorkerFaults
+
+MADE = (TakeState.DONE.value, TakeState.REUSED.value)
+SHOT_OF_A_TAKE = and_(
+    tables.shots.c.job_id == tables.takes.c.job_id, tables.shots.c.ordinal == tables.takes.c.ordinal
+)
+ARTEFACT_OF_A_TAKE = and_(
+    tables.artefacts.c.shot_key == tables.shots.c.shot_key,
+    tables.artefacts.c.sha256 == tables.takes.c.artefact_sha256,
+)
+
+
+def figures(connection: Connection, job_id: str) -> tuple[DecisionFigures, ...]:
+    """Figures of every made picture that was measured, grouped by decision, in the order of the plan."""
+    artefacts_table, shots_table = tables.artefacts, tables.shots
+    query = (
+        select(
+            shots_table.c.decision,
+            shots_table.c.ordinal,
+            shots_table.c.name,
+            artefacts_table.c.stack_id,
+            artefacts_table.c.saturation,
+            artefacts_table.c.clipping,
+            artefacts_table.c.contrast,
+            artefacts_table.c.luminance,
+        )
+        .select_from(tables.takes)
+        .join(shots_table, SHOT_OF_A_TAKE)
+        .join(artefacts_table, ARTEFACT_OF_A_TAKE)
+        .where(tables.takes.c.job_id == job_id, tables.takes.c.state.in_(MADE))
+        .order_by(shots_table.c.decision, shots_table.c.ordinal)
+    )
+    grouped: dict[tuple[int, str], list[ShotFigures]] = {}
+    for row in connection.execute(query).mappings():
+        measured = figures_of(row)
+        if measured is not None:
+            shot = ShotFigures(ordinal=row["ordinal"], shot=row["name"], figures=measured)
+            grouped.setdefault((row["decision"], row["stack_id"]), []).append(shot)
+    return tuple(
+        DecisionFigures(decision=decision, stack_id=stack_id, pictures=tuple(pictures))
+        for (decision, stack_id), pictures in grouped.items()
+    )
+
+
+def cost_samples(connection: Connection, limit: int) -> tuple[CostSample, ...]:
+    """Measured batches, newest first."""
+    runs, batches_table, stacks_table = tables.batch_runs, tables.batches, tables.stacks
+    query = (
+        select(
+            batches_table.c.stack_id,
+            stacks_table.c.pipeline,
+            batches_table.c.width,
+            batches_table.c.height,
+            batches_table.c.frames,
+            batches_table.c.pictures,
+            runs.c.device,
+            runs.c.rows,
+            runs.c.steps,
+            runs.c.denoise_seconds,
+            runs.c.load_seconds,
+            runs.c.total_seconds,
+        )
+        .select_from(runs)
+        .join(
+            batches_table,
+            and_(batches_table.c.job_id == runs.c.job_id, batches_table.c.number == runs.c.number),
+        )
+        .join(stacks_table, stacks_table.c.stack_id == batches_table.c.stack_id)
+        .where(runs.c.is_late.is_(False), runs.c.denoise_seconds > 0)
+        .order_by(runs.c.settled_at.desc(), runs.c.number)
+        .limit(limit)
+    )
+    return tuple(
+        CostSample(
+            key=CostKey(
+                stack_id=row["stack_id"],
+                pipeline=row["pipeline"],
+                width=row["width"],
+                height=row["height"],
+                frames=row["frames"],
+                device=row["device"],
+            ),
+            pictures=row["pictures"],
+            rows=row["rows"],
+            steps=row["steps"],
+            denoise_seconds=row["denoise_seconds"],
+            total_seconds=max(row["denoise_seconds"], row["total_seconds"] - row["load_seconds"]),
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def load_seconds(connection: Connection, job_id: str) -> float:
+    """Seconds that workers spent making stacks resident for a job."""
+    query = select(func.sum(tables.batch_runs.c.load_seconds)).where(tables.batch_runs.c.job_id == job_id)
+    return float(connection.scalar(query) or 0.0)
+
+
+def attestations(connection: Connection, job_id: str) -> tuple[Attestation, ...]:
+    """What was loaded for every made picture: by its own run or, where reused, by the run that made it."""
+    takes_table, runs, attested = tables.takes, tables.batch_runs, tables.attestations
+    own = (
+        select(runs.c.attestation_id, runs.c.job_id, runs.c.number, runs.c.run)
+        .select_from(takes_table)
+        .join(
+            runs,
+            and_(
+                runs.c.job_id == takes_table.c.job_id,
+                runs.c.number == takes_table.c.batch,
+                runs.c.run == takes_table.c.run,
+            ),
+        )
+        .where(takes_table.c.job_id == job_id, takes_table.c.state == TakeState.DONE)
+    )
+    reused = (
+        select(runs.c.attestation_id, runs.c.job_id, runs.c.number, runs.c.run)
+        .select_from(takes_table)
+        .join(tables.shots, SHOT_OF_A_TAKE)
+        .join(tables.artefacts, ARTEFACT_OF_A_TAKE)
+        .join(
+            runs,
+            and_(
+                runs.c.job_id == tables.artefacts.c.job_id,
+                runs.c.number == tables.artefacts.c.batch,
+                runs.c.run == tables.artefacts.c.run,
+            ),
+        )
+        .where(takes_table.c.job_id == job_id, takes_table.c.state == TakeState.REUSED)
+    )
+    used = own.union(reused).subquery()
+    query = (
+        select(attested, func.count().label("batches"))
+        .join_from(attested, used, used.c.attestation_id == attested.c.attestation_id)
+        .group_by(*attested.c)
+        .order_by(attested.c.stack_id, attested.c.worker, attested.c.attestation_id)
+    )
+    return tuple(
+        Attestation(
+            stack_id=row["stack_id"],
+            worker=row["worker"],
+            device=row["device"],
+            loaded=tuple((path, sha256) for path, sha256 in json.loads(row["loaded_json"])),
+            timesteps=tuple(json.loads(row["timesteps_json"])),
+            versions=tuple((name, version) for name, version in json.loads(row["versions_json"])),
+            batches=row["batches"],
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def worker_faults(connection: Connection, job_id: str) -> tuple[WorkerFaults, ...]:
+    """How many shots of each stack failed on each worker."""
+    takes_table, batches_table = tables.takes, tables.batches
+    failed = func.count(takes_table.c.ordinal.distinct())
+    query = (
+        select(takes_table.c.worker, batches_table.c.stack_id, failed)
+        .select_from(takes_table)
+        .join(batches_table, BATCH_OF_A_TAKE)
+        .where(
+            takes_table.c.job_id == job_id,
+            takes_table.c.state.in_([TakeState.FAILED.value, TakeState.DEAD.value]),
+            takes_table.c.fault.in_([kind.value for kind in BLAMED]),
+        )
+        .group_by(takes_table.c.worker, batches_table.c.stack_id)
+        .order_by(failed.desc(), takes_table.c.worker)
+    )
+    return tuple(
+        WorkerFaults(worker=worker or "", stack_id=stack_id, shots=shots)
+        for worker, stack_id, shots in connection.execute(query)
+    )
+
+
+def hold_shots(
+    connection: Connection, job_id: str, names: Sequence[str], code: str, detail: str, now: datetime
+) -> None:
+    """Hold these shots under a code; a name that the job does not have is UnknownName."""
+    shots_table = tables.shots
+    query = select(shots_table.c.name, shots_table.c.ordinal).where(
+        shots_table.c.job_id == job_id, or_(shots_table.c.name.in_(names))
+    )
+    ordinals = dict(connection.execute(query).all())
+    unknown = [name for name in names if name not in ordinals]
+    if unknown:
+        raise UnknownName(f"Job {job_id} has no shot {unknown[0]!r}.", f"See: rightstep job show {job_id}.")
+    if ordinals:
+        rows = [
+            {"job_id": job_id, "ordinal": ordinal, "code": code, "detail": detail, "held_at": now}
+            for ordinal in ordinals.values()
+        ]
+        connection.execute(insert_unknown(connection, tables.quality_holds), rows)
+
+
+def holds(connection: Connection, job_id: str) -> tuple[HeldShot, ...]:
+    """Every hold, in the order of the plan."""
+    held, shots_table = tables.quality_holds, tables.shots
+    query = (
+        select(held, shots_table.c.name)
+        .join_from(
+            held,
+            shots_table,
+            and_(shots_table.c.job_id == held.c.job_id, shots_table.c.ordinal == held.c.ordinal),
+        )
+        .where(held.c.job_id == job_id)
+        .order_by(held.c.ordinal, held.c.code)
+    )
+    return tuple(
+        HeldShot(
+            ordinal=row["ordinal"],
+            shot=row["name"],
+            code=row["code"],
+            detail=row["detail"],
+            held_at=row["held_at"],
+            released_by=row["released_by"],
+            released_because=row["released_because"],
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def release_holds(connection: Connection, job_id: str, actor: str, because: str, now: datetime) -> int:
+    """Release every open hold of a job."""
+    held = tables.quality_holds
+    return connection.execute(
+        update(held)
+        .where(held.c.job_id == job_id, held.c.released_by.is_(None))
+        .values(released_by=actor, released_because=because, released_at=now)
+    ).rowcount

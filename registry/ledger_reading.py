@@ -1,0 +1,324 @@
+"""Reading the ledger: jobs, their plan, shots and takes as frozen values."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, func, select
+
+from policy.codec import decode
+from policy.errors import UnknownName
+from policy.manifest import Shot, ShotInput
+from policy.plan import ExecutionPlan, PlannedBatch, PlannedShot
+from policy.tasks import FaultKind, PictureFigures, TakeState
+from registry import tables
+from registry.records import (
+    ArtefactRecord,
+    BatchState,
+    JobRecord,
+    JobState,
+    PlanHeader,
+    ShotCounts,
+    ShotRecord,
+    TakeRecord,
+)
+
+# A take is leased when it is queued in a batch that is leased.
+STATE_OF_A_TAKE = case(
+    (
+        and_(tables.takes.c.state == TakeState.QUEUED, tables.batches.c.state == BatchState.LEASED),
+        TakeState.LEASED.value,
+    ),
+    else_=tables.takes.c.state,
+)
+BATCH_OF_A_TAKE = and_(
+    tables.batches.c.job_id == tables.takes.c.job_id, tables.batches.c.number == tables.takes.c.batch
+)
+
+
+# The stored plan of a job is large and rarely asked for.
+JOB_COLUMNS = tuple(column for column in tables.jobs.c if column is not tables.jobs.c.header_json)
+
+
+def take_name(job_id: str, ordinal: int, attempt: int) -> str:
+    """The id of a take: job, place in the plan, attempt."""
+    return f"{job_id}/{ordinal}/{attempt}"
+
+
+def inputs_of(text: str | None) -> tuple[ShotInput, ...]:
+    """The input files of a shot as they were stored."""
+    return () if text is None else tuple(decode(ShotInput, item) for item in json.loads(text))
+
+
+def job(connection: Connection, id_or_prefix: str) -> JobRecord:
+    """The one job of this id or prefix."""
+    jobs_table = tables.jobs
+    query = select(*JOB_COLUMNS).where(jobs_table.c.job_id == id_or_prefix)
+    chosen = connection.execute(query).mappings().all()
+    if not chosen:
+        beginning = jobs_table.c.job_id.startswith(id_or_prefix, autoescape=True)
+        chosen = connection.execute(select(*JOB_COLUMNS).where(beginning).limit(2)).mappings().all()
+    if len(chosen) != 1 or not id_or_prefix:
+        what = "Several jobs begin with" if chosen else "There is no job"
+        raise UnknownName(f"{what} {id_or_prefix!r}.", "See: rightstep job list.")
+    return _job_record(chosen[0], counts(connection, chosen[0]["job_id"]))
+
+
+def jobs(connection: Connection, states: Sequence[JobState], limit: int) -> tuple[JobRecord, ...]:
+    """Jobs, newest first."""
+    jobs_table = tables.jobs
+    query = select(*JOB_COLUMNS).order_by(jobs_table.c.submitted_at.desc(), jobs_table.c.job_id).limit(limit)
+    if states:
+        query = query.where(jobs_table.c.state.in_([state.value for state in states]))
+    rows = connection.execute(query).mappings().all()
+    return tuple(_job_record(row, counts(connection, row["job_id"])) for row in rows)
+
+
+def counts(connection: Connection, job_id: str) -> ShotCounts:
+    """How many shots stand where: one pass over the index of the job's takes, one over its leased batches."""
+    by_state = dict(
+        connection.execute(
+            select(tables.takes.c.state, func.count())
+            .where(tables.takes.c.job_id == job_id)
+            .group_by(tables.takes.c.state)
+        ).all()
+    )
+    leased_batches = select(tables.batches.c.number).where(
+        tables.batches.c.job_id == job_id, tables.batches.c.state == BatchState.LEASED
+    )
+    leased = connection.execute(
+        select(func.count())
+        .select_from(tables.takes)
+        .where(
+            tables.takes.c.job_id == job_id,
+            tables.takes.c.state == TakeState.QUEUED,
+            tables.takes.c.batch.in_(leased_batches),
+        )
+    ).scalar_one()
+    return ShotCounts(
+        queued=by_state.get(TakeState.QUEUED, 0) - leased,
+        leased=leased,
+        done=by_state.get(TakeState.DONE, 0),
+        reused=by_state.get(TakeState.REUSED, 0),
+        dead=by_state.get(TakeState.DEAD, 0),
+        cancelled=by_state.get(TakeState.CANCELLED, 0),
+        failed_takes=by_state.get(TakeState.FAILED, 0),
+    )
+
+
+def _job_record(row: Any, shot_counts: ShotCounts) -> JobRecord:
+    return JobRecord(
+        job_id=row["job_id"],
+        job_key=row["job_key"],
+        name=row["name"],
+        state=JobState(row["state"]),
+        detail=row["detail"],
+        tier=row["tier"],
+        deadline=row["deadline"],
+        owner=row["owner"],
+        labels=tuple((key, value) for key, value in json.loads(row["labels_json"])),
+        recipients=tuple(json.loads(row["recipients_json"])),
+        actor=row["actor"],
+        act=row["act"],
+        plan_hash=row["plan_hash"],
+        policy_version=row["policy_version"],
+        max_failed_shots=row["max_failed_shots"],
+        submitted_at=row["submitted_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        counts=shot_counts,
+    )
+
+
+def header(connection: Connection, job_id: str) -> PlanHeader:
+    """The stored plan without shots and batches."""
+    text = connection.execute(
+        select(tables.jobs.c.header_json).where(tables.jobs.c.job_id == job_id)
+    ).scalar_one_or_none()
+    if text is None:
+        raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
+    return decode(PlanHeader, json.loads(text))
+
+
+def plan(connection: Connection, job_id: str) -> ExecutionPlan:
+    """Put the plan together again from its header and its rows."""
+    stored = header(connection, job_id)
+    shots_table = tables.shots
+    query = select(shots_table).where(shots_table.c.job_id == job_id).order_by(shots_table.c.ordinal)
+    planned: list[PlannedShot] = []
+    members: dict[int, list[tuple[int, int]]] = {}
+    for row in connection.execute(query).mappings():
+        offer = stored.decisions[row["decision"]].offer
+        asked: dict[str, Any] = json.loads(row["asked_json"]) if row["asked_json"] else {}
+        shot = Shot(
+            name=row["name"],
+            prompt=row["prompt"],
+            model=offer.model,
+            negative=row["negative"],
+            seed=int(row["seed"]),
+            width=row["width"],
+            height=row["height"],
+            frames=row["frames"],
+            loras=offer.loras,
+            inputs=inputs_of(row["inputs_json"]),
+            priority=row["priority"],
+            where=row["place"],
+            **asked,
+        )
+        planned.append(PlannedShot(shot=shot, decision=row["decision"], shot_key=row["shot_key"]))
+        members.setdefault(row["batch"], []).append((row["position"], row["ordinal"]))
+    batches = tuple(
+        PlannedBatch(
+            decision=planned[places[0][1]].decision, shots=tuple(ordinal for _, ordinal in sorted(places))
+        )
+        for _, places in sorted(members.items())
+    )
+    return ExecutionPlan(
+        plan_hash=stored.plan_hash,
+        policy_version=stored.policy_version,
+        manifest=replace(stored.manifest, shots=tuple(item.shot for item in planned)),
+        decisions=stored.decisions,
+        shots=tuple(planned),
+        batches=batches,
+        totals=stored.totals,
+        warnings=stored.warnings,
+        made_at=stored.made_at,
+    )
+
+
+def shots(connection: Connection, job_id: str) -> tuple[ShotRecord, ...]:
+    """Every shot with its standing take and its artefact."""
+    shots_table, takes_table, artefacts_table = tables.shots, tables.takes, tables.artefacts
+    query = (
+        select(
+            shots_table,
+            STATE_OF_A_TAKE.label("take_state"),
+            takes_table.c.attempt,
+            takes_table.c.worker,
+            takes_table.c.detail,
+            takes_table.c.seconds,
+            artefacts_table.c.sha256,
+            artefacts_table.c.size,
+            artefacts_table.c.media_type,
+            artefacts_table.c.provenance_sha256,
+            artefacts_table.c.stack_id,
+            artefacts_table.c.job_id.label("maker"),
+            artefacts_table.c.saturation,
+            artefacts_table.c.clipping,
+            artefacts_table.c.contrast,
+            artefacts_table.c.luminance,
+            artefacts_table.c.made_at,
+        )
+        .select_from(shots_table)
+        .join(
+            takes_table,
+            and_(
+                takes_table.c.job_id == shots_table.c.job_id,
+                takes_table.c.ordinal == shots_table.c.ordinal,
+                takes_table.c.state != TakeState.FAILED,
+            ),
+        )
+        .join(tables.batches, BATCH_OF_A_TAKE)
+        .outerjoin(
+            artefacts_table,
+            and_(
+                artefacts_table.c.shot_key == shots_table.c.shot_key,
+                artefacts_table.c.sha256 == takes_table.c.artefact_sha256,
+            ),
+        )
+        .where(shots_table.c.job_id == job_id)
+        .order_by(shots_table.c.ordinal)
+    )
+    return tuple(_shot_record(row) for row in connection.execute(query).mappings())
+
+
+def _shot_record(row: Any) -> ShotRecord:
+    return ShotRecord(
+        job_id=row["job_id"],
+        ordinal=row["ordinal"],
+        name=row["name"],
+        shot_key=row["shot_key"],
+        decision=row["decision"],
+        batch=row["batch"],
+        prompt=row["prompt"],
+        negative=row["negative"],
+        seed=int(row["seed"]),
+        width=row["width"],
+        height=row["height"],
+        frames=row["frames"],
+        priority=row["priority"],
+        where=row["place"],
+        inputs=inputs_of(row["inputs_json"]),
+        state=TakeState(row["take_state"]),
+        take_id=take_name(row["job_id"], row["ordinal"], row["attempt"]),
+        attempts=row["attempt"],
+        worker=row["worker"],
+        detail=row["detail"],
+        seconds=row["seconds"],
+        artefact=None if row["sha256"] is None else _artefact_record(row),
+    )
+
+
+def _artefact_record(row: Any) -> ArtefactRecord:
+    return ArtefactRecord(
+        shot_key=row["shot_key"],
+        sha256=row["sha256"],
+        size=row["size"],
+        media_type=row["media_type"],
+        provenance_sha256=row["provenance_sha256"],
+        stack_id=row["stack_id"],
+        job_id=row["maker"],
+        figures=figures_of(row),
+        made_at=row["made_at"],
+    )
+
+
+def figures_of(row: Any) -> PictureFigures | None:
+    """The measured figures of an artefact row; None where nothing was measured."""
+    if row["saturation"] is None:
+        return None
+    return PictureFigures(
+        saturation=row["saturation"],
+        clipping=row["clipping"],
+        contrast=row["contrast"],
+        luminance=row["luminance"],
+    )
+
+
+def takes(connection: Connection, job_id: str) -> tuple[TakeRecord, ...]:
+    """Every attempt, in order."""
+    takes_table = tables.takes
+    query = (
+        select(takes_table, STATE_OF_A_TAKE.label("take_state"), tables.shots.c.name)
+        .select_from(takes_table)
+        .join(tables.batches, BATCH_OF_A_TAKE)
+        .join(
+            tables.shots,
+            and_(
+                tables.shots.c.job_id == takes_table.c.job_id,
+                tables.shots.c.ordinal == takes_table.c.ordinal,
+            ),
+        )
+        .where(takes_table.c.job_id == job_id)
+        .order_by(takes_table.c.ordinal, takes_table.c.attempt)
+    )
+    return tuple(
+        TakeRecord(
+            take_id=take_name(row["job_id"], row["ordinal"], row["attempt"]),
+            job_id=row["job_id"],
+            ordinal=row["ordinal"],
+            shot=row["name"],
+            attempt=row["attempt"],
+            state=TakeState(row["take_state"]),
+            batch=row["batch"],
+            run=row["run"],
+            worker=row["worker"],
+            artefact_sha256=row["artefact_sha256"],
+            fault=None if row["fault"] is None else FaultKind(row["fault"]),
+            detail=row["detail"],
+            seconds=row["seconds"],
+            settled_at=row["settled_at"],
+        )
+        for row in connection.execute(query).mappings()
+    )

@@ -1,0 +1,136 @@
+"""The menu: every way to make what a manifest asks for, from what is pinned, each with its verdict.
+
+Denied offers stay on it, so that a refusal can say what was denied and which clause did it.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from policy.manifest import LoraRequest, RenderManifest
+from policy.menu import Absence, Menu, Offer
+from policy.methods import MethodPreset
+from policy.stacks import AdapterPin, ModelPin, Role, Stack
+from policy.uses import IntendedUse
+from policy.verdicts import Verdict
+from registry.catalogue import Catalogue
+from registry.licences.claims import LicensedComponent
+from registry.licences.evaluation import evaluate
+
+Wish = tuple[str, tuple[LoraRequest, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedModel:
+    """A pinned repository: its files, what its licence rests on, where it lies, and the words it knows."""
+
+    pin: ModelPin
+    component: LicensedComponent
+    root: str
+    vocabulary: tuple[str, ...] | None = None
+
+
+def build_menu(
+    *, manifest: RenderManifest, catalogue: Catalogue, pinned: Mapping[str, PinnedModel], use: IntendedUse
+) -> Menu:
+    """Offers and absences for every model and set of LoRAs that the manifest names."""
+    wishes = tuple(dict.fromkeys((shot.model, shot.loras) for shot in manifest.shots))
+    verdicts: dict[tuple[str, ...], Verdict] = {}
+    found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, use, verdicts)]
+    return Menu(
+        offers=tuple(item for item in found if isinstance(item, Offer)),
+        absences=tuple(item for item in found if isinstance(item, Absence)),
+        words=tuple(_words(wishes, pinned)),
+    )
+
+
+def _answers(
+    wish: Wish,
+    catalogue: Catalogue,
+    pinned: Mapping[str, PinnedModel],
+    use: IntendedUse,
+    verdicts: dict[tuple[str, ...], Verdict],
+) -> Iterator[Offer | Absence]:
+    model, loras = wish
+    missing = [repo for repo in dict.fromkeys((model, *(lora.repo for lora in loras))) if repo not in pinned]
+    if missing:
+        yield from (_absent(wish, repo, pinned) for repo in missing)
+        return
+    presets = [preset for preset in catalogue.presets if model in preset.base]
+    if not presets:
+        served = ", ".join(sorted({base for preset in catalogue.presets for base in preset.base}))
+        yield Absence(
+            model=model,
+            loras=loras,
+            detail=f"No method is known for {model}.",
+            next_step=f"Methods are known for {served}; add one as a method file in the catalogue folder.",
+        )
+    for preset in presets:
+        if preset.repo is not None and preset.repo not in pinned:
+            yield Absence(
+                model=model,
+                loras=loras,
+                detail=f"{preset.name} needs {preset.repo}, which is not pinned.",
+                next_step=f"Pin it with: rightstep model pin {preset.repo}",
+            )
+            continue
+        parts = (model, *(lora.repo for lora in loras), *((preset.repo,) if preset.repo else ()))
+        if parts not in verdicts:
+            verdicts[parts] = evaluate([pinned[repo].component for repo in parts], use, catalogue.terms)
+        stack = _stack(pinned, loras, preset, model)
+        yield Offer(model=model, loras=loras, preset=preset, stack=stack, verdict=verdicts[parts])
+
+
+def _stack(
+    pinned: Mapping[str, PinnedModel], loras: tuple[LoraRequest, ...], preset: MethodPreset, model: str
+) -> Stack:
+    """Base, then styles as asked, then the method's own LoRA."""
+    adapters = [_adapter(pinned[lora.repo].pin, Role.LORA, lora.scale) for lora in loras]
+    names = [_short(model), *(_short(lora.repo) for lora in loras)]
+    if preset.repo is not None:
+        scale = 1.0 if preset.lora_scale is None else preset.lora_scale
+        adapters.append(_adapter(pinned[preset.repo].pin, Role.DISTILL_LORA, scale))
+        names.append(_short(preset.repo))
+    return Stack(
+        name=" + ".join(names),
+        pipeline=preset.pipeline,
+        base=pinned[model].pin,
+        adapters=tuple(adapters),
+        dtype=preset.dtypes[0],
+    )
+
+
+def _adapter(pin: ModelPin, role: Role, scale: float) -> AdapterPin:
+    return AdapterPin(repo=pin.repo, revision=pin.revision, role=role, files=pin.files, scale=scale)
+
+
+def _absent(wish: Wish, repo: str, pinned: Mapping[str, PinnedModel]) -> Absence:
+    near = difflib.get_close_matches(repo, sorted(pinned), n=3, cutoff=0.5)
+    if near:
+        hint = f"Did you mean {' or '.join(near)}? Otherwise pin it with: rightstep model pin {repo}"
+    else:
+        hint = f"Pin it with: rightstep model pin {repo}. Pinned are: {', '.join(sorted(pinned)) or 'none'}."
+    return Absence(model=wish[0], loras=wish[1], detail=f"{repo} is not pinned.", next_step=hint)
+
+
+def _words(
+    wishes: tuple[Wish, ...], pinned: Mapping[str, PinnedModel]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """A model's closed word list, with the words that its LoRAs bring along."""
+    for model in dict.fromkeys(model for model, _ in wishes):
+        own = pinned[model].vocabulary if model in pinned else None
+        if own is None:
+            continue
+        asked = {
+            lora.repo for wish, loras in wishes if wish == model for lora in loras if lora.repo in pinned
+        }
+        brought = [
+            word
+            for repo in sorted(asked)
+            for word in (pinned[repo].vocabulary or (_short(repo).replace("-", " "),))
+        ]
+        yield model, tuple(dict.fromkeys((*own, *brought)))
+
+
+def _short(repo: str) -> str:
+    return repo.rpartition("/")[2]

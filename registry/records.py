@@ -1,0 +1,276 @@
+"""What the ledger hands out: frozen values, never rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from policy.manifest import RenderManifest, ShotInput
+from policy.plan import Decision, PlanTotals
+from policy.tasks import FaultKind, PictureFigures, TakeState
+
+
+class JobState(StrEnum):
+    """Where a job stands; a job with a lost lease is running, never finished."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    HELD = "held"  # stopped by a limit or for review; resumed by a person
+    FINISHED = "finished"  # every shot is done or reused
+    FAILED = "failed"  # ended, with shots that could not be made
+    CANCELLED = "cancelled"
+
+    @property
+    def is_finished(self) -> bool:
+        return self in {JobState.FINISHED, JobState.FAILED, JobState.CANCELLED}
+
+
+class BatchState(StrEnum):
+    """Where a batch stands."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    SETTLED = "settled"  # every take in it is terminal
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShotCounts:
+    """How many shots of a job stand where; they add up to the shots of the job."""
+
+    queued: int = 0
+    leased: int = 0
+    done: int = 0
+    reused: int = 0
+    dead: int = 0
+    cancelled: int = 0
+    failed_takes: int = 0  # attempts that failed; their shots are counted above
+
+    @property
+    def shots(self) -> int:
+        return self.queued + self.leased + self.done + self.reused + self.dead + self.cancelled
+
+    @property
+    def made(self) -> int:
+        return self.done + self.reused
+
+    @property
+    def open(self) -> int:
+        return self.queued + self.leased
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRecord:
+    """A submitted manifest."""
+
+    job_id: str
+    job_key: str
+    name: str
+    state: JobState
+    detail: str  # why it is held, failed or cancelled
+    tier: str
+    deadline: datetime | None
+    owner: str
+    labels: tuple[tuple[str, str], ...]
+    recipients: tuple[str, ...]
+    actor: str
+    act: str
+    plan_hash: str
+    policy_version: str
+    max_failed_shots: int | None
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    counts: ShotCounts
+    attached: bool = False  # submit found this job unfinished and added nothing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanHeader:
+    """The plan of a job without its shots and batches, as it is stored."""
+
+    plan_hash: str
+    policy_version: str
+    manifest: RenderManifest  # with no shots: they are rows
+    decisions: tuple[Decision, ...]
+    totals: PlanTotals
+    warnings: tuple[str, ...]
+    made_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtefactRecord:
+    """A kept output, by content."""
+
+    shot_key: str
+    sha256: str
+    size: int
+    media_type: str
+    provenance_sha256: str | None
+    stack_id: str
+    job_id: str  # the job whose take made it
+    figures: PictureFigures | None
+    made_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShotRecord:
+    """A planned shot and where it stands."""
+
+    job_id: str
+    ordinal: int
+    name: str
+    shot_key: str
+    decision: int
+    batch: int
+    prompt: str
+    negative: str
+    seed: int
+    width: int
+    height: int
+    frames: int
+    priority: int
+    where: str
+    inputs: tuple[ShotInput, ...]
+    state: TakeState
+    take_id: str  # the standing take
+    attempts: int
+    worker: str | None
+    detail: str
+    seconds: float | None
+    artefact: ArtefactRecord | None  # for done and reused
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TakeRecord:
+    """One attempt at a shot."""
+
+    take_id: str
+    job_id: str
+    ordinal: int
+    shot: str
+    attempt: int
+    state: TakeState
+    batch: int
+    run: int | None
+    worker: str | None
+    artefact_sha256: str | None
+    fault: FaultKind | None
+    detail: str
+    seconds: float | None
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeasedShot:
+    """What a render task needs to know of one shot."""
+
+    take_id: str
+    name: str
+    shot_key: str
+    prompt: str
+    negative: str
+    seed: int
+    inputs: tuple[ShotInput, ...]
+    is_settled: bool  # terminal already: computed again for the bits of the batch, not stored again
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeasedBatch:
+    """A batch in its planned composition, kept on every retry."""
+
+    task_id: str
+    number: int
+    run: int
+    decision: int
+    width: int
+    height: int
+    frames: int
+    shots: tuple[LeasedShot, ...]
+
+    @property
+    def reuse(self) -> tuple[str, ...]:
+        """Take ids for ``RenderTask.reuse``."""
+        return tuple(shot.take_id for shot in self.shots if shot.is_settled)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeasedChunk:
+    """Batches of one stack that one holder may render until the lease expires."""
+
+    job_id: str
+    lease: str  # the token that settles, renews and releases
+    holder: str
+    stack_id: str
+    expires_at: datetime
+    batches: tuple[LeasedBatch, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SettledChunk:
+    """What came of settling: how many takes went where."""
+
+    done: int
+    failed: int  # attempts; their shots are queued again
+    dead: int  # shots given up
+    requeued: int  # not tried, or interrupted: queued again without an attempt
+    late: int  # pictures of a stale lease or a stopped job: kept as artefacts, counted for nothing
+    storage_faults: int  # among failed: the bytes could not be kept
+    second_digests: tuple[str, ...]  # shot keys that now have more than one digest
+    job_state: JobState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerFaults:
+    """How often shots of a stack failed on a worker."""
+
+    worker: str
+    stack_id: str
+    shots: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attestation:
+    """What a worker really loaded and ran, and in how many batches."""
+
+    stack_id: str
+    worker: str
+    device: str
+    loaded: tuple[tuple[str, str], ...]
+    timesteps: tuple[float, ...]
+    versions: tuple[tuple[str, str], ...]
+    batches: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShotFigures:
+    """Figures of one made picture."""
+
+    ordinal: int
+    shot: str
+    figures: PictureFigures
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionFigures:
+    """Every measured picture of one decision (stack, preset, steps), for the output checks."""
+
+    decision: int
+    stack_id: str
+    pictures: tuple[ShotFigures, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldShot:
+    """A shot that an output check holds for review."""
+
+    ordinal: int
+    shot: str
+    code: str
+    detail: str
+    held_at: datetime
+    released_by: str | None
+    released_because: str | None
+
+    @property
+    def is_released(self) -> bool:
+        return self.released_by is not None

@@ -1,0 +1,346 @@
+"""Shipments: what left, to whom, under which licences; and the way back from a licence to what left.
+
+A shipment, its items, its notices and its audit event are one transaction. Every item is
+checked against the ledger here, last of all: only the artefact that stands for a made shot
+of the job can be shipped.
+"""
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, insert, select
+
+from policy.audit import AuditEvent
+from policy.canonical import canonical_json, digest
+from policy.codec import decode, encode
+from policy.errors import LedgerFault, UnknownName
+from policy.gates import require
+from policy.tasks import TakeState
+from policy.uses import IntendedUse
+from policy.verdicts import Obligation, Verdict
+from registry import ledger_reading, recall, tables
+from registry.audit_log import AuditLog
+from registry.bulk import insert_many, insert_unknown
+from registry.records import JobRecord
+from registry.shipment_records import (
+    MetObligation,
+    Recall,
+    ShipmentDraft,
+    ShipmentItem,
+    ShipmentRecord,
+    ShippedLicence,
+)
+
+
+class Shipments:
+    """Shipments of one database, inside one transaction."""
+
+    __slots__ = ("_audit", "_connection")
+
+    def __init__(self, connection: Connection, audit: AuditLog) -> None:
+        self._connection = connection
+        self._audit = audit
+
+    def ship(self, draft: ShipmentDraft, now: datetime) -> ShipmentRecord:
+        """Write shipment, items, licences, obligations, notices and audit event; or nothing.
+
+        A verdict that does not permit is Refused. A file that is not the standing artefact of
+        a made shot of the job, or an empty shipment, is a LedgerFault.
+        """
+        require(draft.verdict)
+        job = ledger_reading.job(self._connection, draft.job_id)
+        items = _items(draft, _made_shots(self._connection, job.job_id))
+        shipment_id = f"ship-{now:%Y%m%d}-{secrets.token_hex(4)}"
+        notices_sha256 = hashlib.sha256(draft.notices.encode()).hexdigest()
+        payload = _payload(shipment_id, job, draft, items, notices_sha256)
+        event = AuditEvent(
+            tag="shipment:job:shipped", actor=draft.actor, subject=shipment_id, payload=payload
+        )
+        chained = self._audit.append(event, now)
+        self._write_notices(notices_sha256, draft.notices)
+        self._connection.execute(
+            insert(tables.shipments),
+            {
+                "shipment_id": shipment_id,
+                "job_id": job.job_id,
+                "plan_hash": job.plan_hash,
+                "owner": job.owner,
+                "labels_json": json.dumps(job.labels),
+                "recipients_json": json.dumps(sorted({item.recipient for item in items if item.recipient})),
+                "actor": draft.actor,
+                "use_json": json.dumps(encode(draft.use)),
+                "verdict_json": json.dumps(encode(draft.verdict)),
+                "notices_sha256": notices_sha256,
+                "item_count": len(items),
+                "audit_seq": chained.seq,
+                "shipped_at": now,
+            },
+        )
+        self._write_items(shipment_id, job.job_id, items)
+        self._write_licences(shipment_id, draft)
+        self._write_obligations(shipment_id, draft, notices_sha256)
+        return self.shipment(shipment_id)
+
+    def _write_notices(self, sha256: str, body: str) -> None:
+        statement = insert_unknown(self._connection, tables.notices)
+        self._connection.execute(statement, {"sha256": sha256, "body": body})
+
+    def _write_items(self, shipment_id: str, job_id: str, items: tuple[ShipmentItem, ...]) -> None:
+        rows = [
+            {
+                "shipment_id": shipment_id,
+                "position": item.position,
+                "job_id": job_id,
+                "ordinal": item.ordinal,
+                "shot": item.shot,
+                "shot_key": item.shot_key,
+                "stack_id": item.stack_id,
+                "artefact_sha256": item.artefact_sha256,
+                "shipped_sha256": item.shipped_sha256,
+                "media_type": item.media_type,
+                "recipient": item.recipient,
+            }
+            for item in items
+        ]
+        insert_many(self._connection, tables.shipment_items, rows)
+
+    def _write_licences(self, shipment_id: str, draft: ShipmentDraft) -> None:
+        rows = [
+            {
+                "shipment_id": shipment_id,
+                "stack_id": used.stack_id,
+                "pin_id": used.pin_id,
+                "licence": used.licence,
+                "repo": used.repo,
+                "revision": used.revision,
+                "text_sha256": used.text_sha256,
+            }
+            for used in draft.licences
+        ]
+        if rows:
+            self._connection.execute(insert(tables.shipment_licences), rows)
+
+    def _write_obligations(self, shipment_id: str, draft: ShipmentDraft, notices_sha256: str) -> None:
+        met = dict(draft.discharges)
+        rows = [
+            {
+                "shipment_id": shipment_id,
+                "position": position,
+                "obligation": owed.id,
+                "component": owed.component,
+                "licence": owed.licence,
+                "trigger": owed.when,
+                "wording": owed.text,
+                "discharged_by": met.get(owed.id, f"notices:{notices_sha256}"),
+            }
+            for position, owed in enumerate(draft.verdict.obligations)
+        ]
+        if rows:
+            self._connection.execute(insert(tables.shipment_obligations), rows)
+
+    def shipment(self, shipment_id: str) -> ShipmentRecord:
+        """A committed shipment with everything under it; else UnknownName."""
+        query = select(tables.shipments).where(tables.shipments.c.shipment_id == shipment_id)
+        row = self._connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise UnknownName(f"There is no shipment {shipment_id!r}.", "See: rightstep audit report.")
+        return self._record(row)
+
+    def shipments_of(self, job_id: str) -> tuple[ShipmentRecord, ...]:
+        """Shipments of a job, oldest first."""
+        query = (
+            select(tables.shipments)
+            .where(tables.shipments.c.job_id == job_id)
+            .order_by(tables.shipments.c.shipped_at, tables.shipments.c.shipment_id)
+        )
+        return tuple(self._record(row) for row in self._connection.execute(query).mappings().all())
+
+    def latest(self, limit: int = 100) -> tuple[ShipmentRecord, ...]:
+        """Shipments of every job, newest first."""
+        query = (
+            select(tables.shipments)
+            .order_by(tables.shipments.c.shipped_at.desc(), tables.shipments.c.shipment_id)
+            .limit(limit)
+        )
+        return tuple(self._record(row) for row in self._connection.execute(query).mappings().all())
+
+    def _record(self, row: Any) -> ShipmentRecord:
+        shipment_id = row["shipment_id"]
+        return ShipmentRecord(
+            shipment_id=shipment_id,
+            job_id=row["job_id"],
+            plan_hash=row["plan_hash"],
+            owner=row["owner"],
+            labels=tuple((key, value) for key, value in json.loads(row["labels_json"])),
+            recipients=tuple(json.loads(row["recipients_json"])),
+            actor=row["actor"],
+            use=decode(IntendedUse, json.loads(row["use_json"])),
+            verdict=decode(Verdict, json.loads(row["verdict_json"])),
+            notices_sha256=row["notices_sha256"],
+            items=self._items_of(shipment_id),
+            licences=self._licences_of(shipment_id),
+            obligations=self._obligations_of(shipment_id),
+            audit_seq=row["audit_seq"],
+            shipped_at=row["shipped_at"],
+        )
+
+    def _items_of(self, shipment_id: str) -> tuple[ShipmentItem, ...]:
+        items = tables.shipment_items
+        query = select(items).where(items.c.shipment_id == shipment_id).order_by(items.c.position)
+        return tuple(
+            ShipmentItem(
+                position=row["position"],
+                shot=row["shot"],
+                ordinal=row["ordinal"],
+                shot_key=row["shot_key"],
+                stack_id=row["stack_id"],
+                artefact_sha256=row["artefact_sha256"],
+                shipped_sha256=row["shipped_sha256"],
+                media_type=row["media_type"],
+                recipient=row["recipient"],
+            )
+            for row in self._connection.execute(query).mappings()
+        )
+
+    def _licences_of(self, shipment_id: str) -> tuple[ShippedLicence, ...]:
+        used = tables.shipment_licences
+        query = (
+            select(used)
+            .where(used.c.shipment_id == shipment_id)
+            .order_by(used.c.stack_id, used.c.repo, used.c.licence)
+        )
+        return tuple(
+            ShippedLicence(
+                stack_id=row["stack_id"],
+                pin_id=row["pin_id"],
+                repo=row["repo"],
+                revision=row["revision"],
+                licence=row["licence"],
+                text_sha256=row["text_sha256"],
+            )
+            for row in self._connection.execute(query).mappings()
+        )
+
+    def _obligations_of(self, shipment_id: str) -> tuple[MetObligation, ...]:
+        owed = tables.shipment_obligations
+        query = select(owed).where(owed.c.shipment_id == shipment_id).order_by(owed.c.position)
+        return tuple(
+            MetObligation(
+                obligation=Obligation(
+                    id=row["obligation"],
+                    text=row["wording"],
+                    when=row["trigger"],
+                    component=row["component"],
+                    licence=row["licence"],
+                ),
+                discharged_by=row["discharged_by"],
+            )
+            for row in self._connection.execute(query).mappings()
+        )
+
+    def notices(self, sha256: str) -> str:
+        """The text of a notices file that was shipped; else UnknownName."""
+        query = select(tables.notices.c.body).where(tables.notices.c.sha256 == sha256)
+        body = self._connection.execute(query).scalar_one_or_none()
+        if body is None:
+            raise UnknownName(f"No notices file {sha256[:12]} was shipped.", "See: rightstep audit report.")
+        return body
+
+    def affected(self, needle: str, *, limit: int = 10_000) -> Recall:
+        """Shipped files that used a file, text or output (by sha256), pin, stack, repository or licence."""
+        return recall.affected(self._connection, needle, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _MadeShot:
+    """A made shot as the ledger has it."""
+
+    ordinal: int
+    shot_key: str
+    stack_id: str
+    sha256: str
+    media_type: str
+
+
+def _made_shots(connection: Connection, job_id: str) -> dict[str, _MadeShot]:
+    shots, takes, artefacts = tables.shots, tables.takes, tables.artefacts
+    query = (
+        select(
+            shots.c.name,
+            shots.c.ordinal,
+            shots.c.shot_key,
+            tables.batches.c.stack_id,
+            artefacts.c.sha256,
+            artefacts.c.media_type,
+        )
+        .select_from(takes)
+        .join(shots, and_(shots.c.job_id == takes.c.job_id, shots.c.ordinal == takes.c.ordinal))
+        .join(tables.batches, ledger_reading.BATCH_OF_A_TAKE)
+        .join(
+            artefacts,
+            and_(artefacts.c.shot_key == shots.c.shot_key, artefacts.c.sha256 == takes.c.artefact_sha256),
+        )
+        .where(takes.c.job_id == job_id, takes.c.state.in_([TakeState.DONE.value, TakeState.REUSED.value]))
+    )
+    return {
+        name: _MadeShot(ordinal, shot_key, stack_id, sha256, media_type)
+        for name, ordinal, shot_key, stack_id, sha256, media_type in connection.execute(query)
+    }
+
+
+def _items(draft: ShipmentDraft, made: dict[str, _MadeShot]) -> tuple[ShipmentItem, ...]:
+    """Every file of the draft with what the ledger knows of it."""
+    if not draft.files:
+        raise LedgerFault("A shipment needs at least one file.", "Render the job first.")
+    items: list[ShipmentItem] = []
+    for position, file in enumerate(draft.files):
+        shot = made.get(file.shot)
+        if shot is None or shot.sha256 != file.artefact_sha256:
+            raise LedgerFault(
+                f"{file.shot}: {file.artefact_sha256[:12]} is not its finished picture.",
+                "Ship what the ledger lists: rightstep job show.",
+            )
+        item = ShipmentItem(
+            position=position,
+            shot=file.shot,
+            ordinal=shot.ordinal,
+            shot_key=shot.shot_key,
+            stack_id=shot.stack_id,
+            artefact_sha256=file.artefact_sha256,
+            shipped_sha256=file.shipped_sha256,
+            media_type=shot.media_type,
+            recipient=file.recipient,
+        )
+        items.append(item)
+    return tuple(items)
+
+
+def _payload(
+    shipment_id: str,
+    job: JobRecord,
+    draft: ShipmentDraft,
+    items: tuple[ShipmentItem, ...],
+    notices_sha256: str,
+) -> str:
+    """What the chain says of a shipment; names of recipients stay out of it, so that they can be erased."""
+    files = [[item.shot, item.stack_id, item.artefact_sha256, item.shipped_sha256] for item in items]
+    return canonical_json(
+        {
+            "shipment_id": shipment_id,
+            "job_id": job.job_id,
+            "plan_hash": job.plan_hash,
+            "act": draft.use.act,
+            "ruling": draft.verdict.ruling,
+            "items": len(items),
+            "items_sha256": digest("shipment-items", files),
+            "notices_sha256": notices_sha256,
+            "licences": sorted(
+                [used.repo, used.revision, used.licence, used.text_sha256 or ""] for used in draft.licences
+            ),
+            "obligations": sorted({owed.id for owed in draft.verdict.obligations}),
+        }
+    )

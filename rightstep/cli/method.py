@@ -1,0 +1,127 @@
+"""``rightstep method``: the ways to sample that are known, and how each would really run."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from policy.methods import MethodPreset
+from policy.wording import counts, number
+from rightstep.cli.door import enter_house, read_settings
+from rightstep.cli.options import AsJson
+from rightstep.cli.output import print_json, print_pairs, print_table
+from rightstep.cli.shapes import MethodShown, MethodSummary
+
+if TYPE_CHECKING:
+    from flows.stocktaking import MethodRun
+
+app = typer.Typer(no_args_is_help=True, help="The ways to sample that are known, and how each really runs.")
+
+
+@app.command("list")
+def list_methods(*, as_json: AsJson = False) -> None:
+    """List every method preset: what it adds, the steps it allows, its licence."""
+    from registry.catalogue import load_catalogue
+
+    presets = load_catalogue(read_settings().catalogue).presets
+    if as_json:
+        print_json([summary_of(preset) for preset in presets])
+        return
+    print_table(
+        ("name", "family", "modality", "steps", "adds", "licence"),
+        [
+            (
+                preset.name,
+                preset.family,
+                preset.modality,
+                counts(preset.steps),
+                preset.repo or "nothing",
+                preset.licence,
+            )
+            for preset in presets
+        ],
+    )
+
+
+def summary_of(preset: MethodPreset) -> MethodSummary:
+    """A preset as a list has it."""
+    return MethodSummary(
+        name=preset.name,
+        family=preset.family,
+        modality=preset.modality,
+        repo=preset.repo,
+        files=preset.files,
+        steps=preset.steps,
+        base=preset.base,
+        licence=preset.licence,
+    )
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(metavar="METHOD", help="A name from `rightstep method list`.")],
+    *,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps", min=1, help="A step count that the method allows; its own default otherwise."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a method as it will really run: timesteps read from the live scheduler, guidance, passes."""
+    from flows.steps import method_as_run
+
+    run = method_as_run(enter_house(), name, steps)
+    preset = run.preset
+    if as_json:
+        print_json(shown(run))
+        return
+    print_pairs(
+        [
+            ("method", f"{preset.name}, version {preset.version}"),
+            ("family", f"{preset.family}, {preset.rung.value}, {preset.modality}"),
+            ("adds", preset.repo or "nothing"),
+            ("files", ", ".join(preset.files)),
+            ("for", ", ".join(preset.base)),
+            ("steps", f"{run.steps} of {counts(preset.steps)}"),
+            ("scheduler", preset.scheduler.class_name),
+            ("timesteps", ", ".join(number(value) for value in run.timesteps)),
+            ("guidance", ", ".join(f"{knob} {number(value)}" for knob, value in run.guidance) or "none"),
+            ("passes", f"{run.forward_passes} a picture"),
+            ("licence", preset.licence),
+            *(
+                ("source", f"{fact.claim} ({fact.source}{'' if fact.verified else '; unverified'})")
+                for fact in preset.facts
+            ),
+        ]
+    )
+
+
+def shown(run: "MethodRun") -> MethodShown:
+    """A preset as it runs, as data."""
+    preset = run.preset
+    return MethodShown(
+        name=preset.name,
+        version=preset.version,
+        family=preset.family,
+        rung=preset.rung.value,
+        modality=preset.modality,
+        pipeline=preset.pipeline,
+        repo=preset.repo,
+        files=preset.files,
+        base=preset.base,
+        licence=preset.licence,
+        allowed_steps=preset.steps,
+        steps=run.steps,
+        scheduler=preset.scheduler.class_name,
+        scheduler_config=dict(preset.scheduler.config),
+        timesteps=run.timesteps,
+        sigmas=run.sigmas,
+        guidance=dict(run.guidance),
+        rows_per_picture=run.rows_per_picture,
+        forward_passes=run.forward_passes,
+        lora_scale=preset.lora_scale,
+        fuse=preset.fuse,
+        negative_prompt_is_inert=preset.negative_prompt_is_inert,
+        facts=preset.facts,
+    )

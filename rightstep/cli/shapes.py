@@ -1,0 +1,133 @@
+"""What commands print with ``--json`` where no value of the rooms below says it already.
+
+The keys are field names and stable; ``docs/reference/json.md`` is written from these classes
+and from those of ``policy``, ``registry`` and ``flows``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from policy.methods import Fact
+from policy.verdicts import Reason
+from registry.records import JobRecord, ShotRecord
+from registry.shipment_records import ShipmentRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """An order that policy or a licence refused; the command exits with 1, or with 2 for an unknown name."""
+
+    refused: bool  # always true
+    reasons: tuple[Reason, ...]  # every one of them
+    remedies: tuple[str, ...]  # sentences: what would make it work
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """What any command prints when it ends in an error."""
+
+    refused: bool  # true where policy or a licence said no
+    error: str  # kind of error, such as "UnknownName"
+    message: str  # what went wrong, for a person
+    next_step: str  # what would help; may be empty
+    exit_code: int
+    reasons: tuple[Reason, ...] = ()  # of a refusal
+    remedies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobAnswer:
+    """A job, and with ``--shots`` its shots."""
+
+    job: JobRecord
+    shots: tuple[ShotRecord, ...] | None = None  # null unless asked for
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Files:
+    """What was written for people."""
+
+    folder: str
+    pictures: int  # how many picture files
+    contact_sheet: str  # path
+    report: str  # path
+    notices: str | None  # path; null before the first shipment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderAnswer:
+    """A rendered order."""
+
+    job: JobRecord
+    shipment: ShipmentRecord | None  # with --ship
+    files: Files | None  # with --out
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportAnswer:
+    """A job that was written out."""
+
+    files: Files
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MethodSummary:
+    """A method preset in a list."""
+
+    name: str
+    family: str  # "full", "lcm-lora", ...
+    modality: str  # "image" or "video"
+    repo: str | None  # the artefact that the method adds; null where it adds none
+    files: tuple[str, ...]  # weight files of that artefact
+    steps: tuple[int, ...]  # the allowed set; not a range
+    base: tuple[str, ...]  # base repositories it is published for
+    licence: str  # licence id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MethodShown:
+    """A method as it will really run at one step count, read from the instantiated scheduler."""
+
+    name: str
+    version: int
+    family: str
+    rung: str  # full, cached, distilled or causal
+    modality: str
+    pipeline: str  # diffusers pipeline class
+    repo: str | None
+    files: tuple[str, ...]
+    base: tuple[str, ...]
+    licence: str
+    allowed_steps: tuple[int, ...]
+    steps: int  # the count that this answer is for
+    scheduler: str  # diffusers class
+    scheduler_config: Mapping[str, str | int | float | bool | None]  # complete
+    timesteps: tuple[float, ...]  # as the live scheduler reports them
+    sigmas: tuple[float, ...]  # the same; empty where the scheduler knows none
+    guidance: Mapping[str, float]  # every guidance argument of the pipeline, as it will be passed
+    rows_per_picture: int  # 2 where classifier-free guidance runs
+    forward_passes: int  # for one picture
+    lora_scale: float | None
+    fuse: bool  # is the LoRA fused once, at load
+    negative_prompt_is_inert: bool
+    facts: tuple[Fact, ...]  # where the numbers come from
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LicenceSummary:
+    """A licence whose terms are known, in a list."""
+
+    id: str
+    name: str
+    family: str
+    version: str
+    spdx: str | None
+    hub_tags: tuple[str, ...]  # values of a model card's `license` that name it
+    acts: Mapping[str, str]  # act: allow, review or deny; an act that is missing is unknown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchemaAnswer:
+    """The ledger after an upgrade."""
+
+    schema_version: str

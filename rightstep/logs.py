@@ -1,0 +1,54 @@
+"""Structured logs: events with keys, one JSON object a line, in the house's log folder."""
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import structlog
+
+ROOT = "rightstep"  # every logger and event hangs below it, since the packages have plain names
+LOG_BYTES = 10_000_000
+LOGS_KEPT = 5
+
+
+def set_up_logs(folder: Path, *, verbose: bool = False) -> Path:
+    """Send events to ``folder``/rightstep.log, and with ``verbose`` to stderr too; may be called again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "rightstep.log"
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger(ROOT)
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    file = RotatingFileHandler(kept, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8", delay=True)
+    file.setFormatter(_formatter(structlog.processors.JSONRenderer(), shared))
+    root.addHandler(file)
+    if verbose:
+        shown = logging.StreamHandler(sys.stderr)
+        shown.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()), shared))
+        root.addHandler(shown)
+    root.setLevel(logging.INFO)
+    root.propagate = False
+    return kept
+
+
+def _formatter(
+    renderer: structlog.typing.Processor, shared: list[structlog.typing.Processor]
+) -> structlog.stdlib.ProcessorFormatter:
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        foreign_pre_chain=shared,
+    )

@@ -1,0 +1,155 @@
+"""The standing house for real: up, a schedule that fires, an order at once, and down without a trace.
+
+One house serves every test of this file, because it takes half a minute to come up.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from flows.bootstrap import House, open_house
+from flows.orders import run_on_demand
+from flows.prefect_requests import ask
+from flows.prefect_server import standing_server
+from flows.rendering import list_jobs
+from flows.schedules import add_schedule, list_schedules, remove_schedule
+from flows.settings import load_settings
+from flows.standing_house import HouseStatus, bring_up, status, take_down
+from flows.stocktaking import audit_report
+from policy.errors import ServiceFault
+from registry.records import JobState
+from tests.integration.flows.jobs.night import wait_until, write_order
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SETTINGS = {"RIGHTSTEP_RENDERER": "synthetic", "RIGHTSTEP_WORKERS": "2"}
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A short path: Ray's sockets lie below it."""
+    with TemporaryDirectory(prefix="rs-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@pytest.fixture(autouse=True)
+def environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command of this house would find; the services read the same."""
+    for name, value in {**SETTINGS, "RIGHTSTEP_HOME": str(folder / "h")}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def house(folder: Path) -> Iterator[House]:
+    """A house with one schedule, added before anything was up."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {**SETTINGS, "RIGHTSTEP_HOME": str(folder / "h")}.items():
+            environment.setenv(name, value)
+        opened = open_house(load_settings())
+        try:
+            early = add_schedule(opened, write_order(folder, 2, name="early"), cron="* * * * *")
+            assert not early.will_fire
+            bring_up(opened)
+            yield opened
+        finally:
+            take_down(opened)
+            opened.engine.dispose()
+
+
+def pids(state: HouseStatus) -> dict[str, int | None]:
+    return {service.name: service.pid for service in state.services}
+
+
+def processes_of(home: Path) -> list[str]:
+    """Every living process that was started for a home, by the environment it was started with."""
+    marks = {f"RIGHTSTEP_HOME={home}".encode(), f"PREFECT_HOME={home / 'prefect'}".encode()}
+    found: list[str] = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if marks & set((entry / "environ").read_bytes().split(b"\0")):
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:150])
+        except OSError:
+            continue
+    return found
+
+
+def run_of(house: House, run_id: str) -> dict[str, object]:
+    server = standing_server(house.settings.home)
+    assert server is not None
+    found = ask(server.api_url, "GET", f"/flow_runs/{run_id}")
+    return dict(found["state"])
+
+
+def test_a_schedule_that_was_added_while_nothing_was_up_fires_and_finishes(house: House):
+    (schedule,) = list_schedules(house)
+    assert schedule.will_fire
+    wait_until("the scheduled job is finished", lambda: finished(house, "early"))
+    remove_schedule(house, schedule.name)
+    job = next(job for job in list_jobs(house) if job.name == "early")
+    assert job.counts.made == 2
+    out = house.settings.home / "out" / job.job_id
+    wait_until("the job is exported", (out / "report.html").is_file)
+    assert sorted(path.name for path in out.glob("*.png")) == ["shot-0000.png", "shot-0001.png"]
+
+
+def test_a_schedule_that_is_added_while_the_house_is_up_fires(house: House, folder: Path):
+    made = add_schedule(
+        house, write_order(folder, 2, name="late", shots={"prompt": "a 3d fox"}), cron="* * * * *"
+    )
+    assert made.will_fire
+    wait_until("the scheduled job is finished", lambda: finished(house, "late"))
+    remove_schedule(house, made.name)
+    assert list_schedules(house) == ()
+
+
+def test_an_order_on_demand_is_made_once_however_often_it_is_asked_for(house: House, folder: Path):
+    order = write_order(folder, 2, name="now", shots={"prompt": "a flat dolphin"})
+    first, second = run_on_demand(house, order), run_on_demand(house, order)
+    assert first == second
+    wait_until("the order is made", lambda: run_of(house, first)["type"] in FINAL)
+    assert run_of(house, first)["type"] == "COMPLETED"
+    (job,) = [job for job in list_jobs(house) if job.name == "now"]
+    assert (job.tier, job.state) == ("interactive", JobState.FINISHED)
+
+
+def test_a_refused_order_ends_as_failed_and_says_why(house: House, folder: Path):
+    shots = {"loras": ["rightstep/emoji-64-style-shapes"]}
+    run = run_on_demand(house, write_order(folder, 1, name="forbidden", shots=shots))
+    wait_until("the order is answered", lambda: run_of(house, run)["type"] in FINAL)
+    state = run_of(house, run)
+    assert state["type"] == "FAILED"
+    assert "emoji-64-style-shapes" in str(state["message"])
+    refusals = [event for event in audit_report(house) if event.event.tag == "job:plan:refused"]
+    assert len(refusals) == 1
+    assert not any(job.name == "forbidden" for job in list_jobs(house))
+
+
+def test_a_house_that_is_up_stays_the_same_house(house: House):
+    before = status(house)
+    assert [service.is_up for service in before.services] == [True, True, True]
+    assert pids(bring_up(house)) == pids(before)
+
+
+def test_a_house_that_is_taken_down_leaves_no_process(house: House):
+    assert len(processes_of(house.settings.home)) >= 3
+    state = take_down(house)
+    assert not any(service.is_up or service.pid for service in state.services)
+    assert processes_of(house.settings.home) == []
+    assert list((house.settings.home / "run").glob("*.json")) == []
+    assert take_down(house) == state  # there is nothing left to do
+
+
+def test_nothing_takes_orders_while_the_house_is_down(house: House, folder: Path):
+    take_down(house)
+    with pytest.raises(ServiceFault, match="No standing house"):
+        run_on_demand(house, write_order(folder, 1))
+
+
+def finished(house: House, name: str) -> bool:
+    return any(job.name == name and job.state is JobState.FINISHED for job in list_jobs(house))

@@ -1,0 +1,98 @@
+"""Settings: read from the environment alone, bounded, and told by the name that a person sets."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.settings import Settings, load_settings
+from policy.errors import WrongUse
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RIGHTSTEP_WORKERS", "0"),
+        ("RIGHTSTEP_WORKERS", "4097"),
+        ("RIGHTSTEP_WORKERS", "many"),
+        ("RIGHTSTEP_THREADS", "0"),
+        ("RIGHTSTEP_DEVICE", "tpu"),
+        ("RIGHTSTEP_RENDERER", "comfy"),
+        ("RIGHTSTEP_SYNTHETIC_SECONDS_PER_STEP", "-1"),
+        ("RIGHTSTEP_PRICE_PER_DEVICE_HOUR", "-0.01"),
+        ("RIGHTSTEP_LEASE_SECONDS", "0.5"),
+        ("RIGHTSTEP_LEASE_SECONDS", "nan"),
+        ("RIGHTSTEP_ANNUAL_REVENUE_USD", "-1"),
+        ("RIGHTSTEP_DOMICILE", "Germany"),
+        ("RIGHTSTEP_TERRITORIES", "DE,Austria"),
+        ("RIGHTSTEP_PREFECT_START_SECONDS", "1"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_the_name_of_its_variable(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(WrongUse) as caught:
+        load_settings()
+    assert f"{variable}: " in caught.value.message
+    assert caught.value.next_step
+
+
+def test_every_fault_is_told_at_once(monkeypatch):
+    monkeypatch.setenv("RIGHTSTEP_WORKERS", "0")
+    monkeypatch.setenv("RIGHTSTEP_THREADS", "0")
+    with pytest.raises(WrongUse, match=r"RIGHTSTEP_WORKERS: .*RIGHTSTEP_THREADS: "):
+        load_settings()
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch):
+    for name in Settings.model_fields:
+        if name != "home":
+            monkeypatch.setenv(f"RIGHTSTEP_{name.upper()}", "")
+    settings = load_settings()
+    assert settings.app_url == f"sqlite:///{settings.home / 'ledger.sqlite3'}"
+    assert settings.territories == ("WORLD",)
+    assert settings.model_folders == ()
+
+
+def test_lists_are_written_as_people_write_them(monkeypatch):
+    monkeypatch.setenv("RIGHTSTEP_MODEL_FOLDERS", "/models/one: /models/two:")
+    monkeypatch.setenv("RIGHTSTEP_TERRITORIES", "DE, NO")
+    settings = load_settings()
+    assert settings.model_folders == (Path("/models/one"), Path("/models/two"))
+    assert settings.territories == ("DE", "NO")
+
+
+def test_a_folder_means_the_same_to_a_process_that_runs_elsewhere(monkeypatch, tmp_path, home):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RIGHTSTEP_HOME", "house")
+    monkeypatch.setenv("RIGHTSTEP_CATALOGUE", "~/ours")
+    monkeypatch.setenv("RIGHTSTEP_MODEL_FOLDERS", "shelf")
+    settings = load_settings()
+    assert settings.home == tmp_path / "house"
+    assert settings.artefacts == tmp_path / "house" / "artefacts"
+    assert settings.catalogue == home / "ours"
+    assert settings.model_folders == (tmp_path / "shelf",)
+
+
+def test_migrations_run_as_the_owner_and_the_rest_as_the_application(monkeypatch):
+    monkeypatch.setenv("RIGHTSTEP_DATABASE_URL", "postgresql://app:secret@db/house")
+    settings = load_settings()
+    assert settings.owner_url == settings.app_url == "postgresql://app:secret@db/house"
+    monkeypatch.setenv("RIGHTSTEP_DATABASE_OWNER_URL", "postgresql://owner:word@db/house")
+    settings = load_settings()
+    assert settings.owner_url == "postgresql://owner:word@db/house"
+    assert "secret" not in repr(settings)
+    assert "word" not in repr(settings)
+
+
+def test_what_is_not_known_of_the_organisation_is_none_and_never_zero():
+    facts = load_settings().organisation_facts
+    assert (facts.annual_revenue_usd, facts.group_revenue_usd, facts.mau, facts.domicile) == (None,) * 4
+
+
+def test_the_cost_model_tells_devices_apart():
+    assert Settings(renderer="synthetic", threads=2).device_class == "synthetic-2"
+    assert Settings(threads=3).device_class == "cpu-3"
+    assert Settings(device="cuda:1").device_class == "cuda:1"
+
+
+def test_every_setting_says_what_it_means():
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []

@@ -1,0 +1,89 @@
+from datetime import timedelta
+
+from policy.explain import explain_plan, explain_refusal, reason_line
+from policy.tiers import ServiceTier
+from policy.verdicts import all_of
+from tests.factories import (
+    NOW,
+    make_execution_plan,
+    make_fleet,
+    make_manifest,
+    make_menu,
+    make_obligation,
+    make_offer,
+    make_plan_of,
+    make_preset,
+    make_reason,
+    make_service,
+    make_shot,
+    make_student_offer,
+    make_verdict,
+    try_plan,
+)
+
+
+def said(plan):
+    return "\n".join(explain_plan(plan))
+
+
+def test_a_plan_names_the_published_timesteps_and_the_scale_of_an_adapter():
+    text = said(make_plan_of(3, service=make_service(tier=ServiceTier.INTERACTIVE)))
+    assert "999, 759, 499, 259" in text
+    assert "rightstep/emoji-64-lcm-lora" in text
+    assert "as distill_lora at scale 1" in text
+    assert "LCMScheduler (beta_end=0.012" in text
+
+
+def test_a_plan_shows_deadline_price_frames_duties_and_warnings():
+    verdict = all_of([make_verdict(obligations=(make_obligation(),))])
+    menu = make_menu(offers=(make_offer(preset=make_preset(modality="video"), verdict=verdict),))
+    manifest = make_manifest(
+        shots=(make_shot(frames=8),),
+        service=make_service(deadline=NOW + timedelta(hours=13)),
+        waive_output_checks=True,
+    )
+    text = said(
+        make_execution_plan(manifest=manifest, menu=menu, fleet=make_fleet(price_per_device_hour=3.6))
+    )
+    assert "deadline   2026-02-01 08:00 UTC" in text
+    assert "USD" in text
+    assert "64 x 64, 8 frames" in text
+    assert "Credit Twitter, Inc. (rightstep/emoji-64-style-twemoji; distribution of the work)" in text
+    assert "Output checks are waived in the manifest." in text
+
+
+def test_an_alternative_is_named_with_its_steps_where_it_has_some():
+    wrong_tier = make_student_offer(preset=make_preset(name="streamer", rung="causal"))
+    text = said(make_execution_plan(menu=make_menu(offers=(make_offer(), make_student_offer(), wrong_tier))))
+    assert "emoji-64-lcm at 4 steps: Also possible" in text
+    assert "streamer: Tier batch runs full or cached or distilled methods" in text
+
+
+def test_a_fact_that_nobody_verified_is_marked_so():
+    preset = make_preset(
+        facts=(make_preset().facts[0].__class__(claim="4 is best", source="recalled", verified=False),)
+    )
+    assert "4 is best (recalled, unverified)" in said(
+        make_execution_plan(menu=make_menu(offers=(make_offer(preset=preset),)))
+    )
+
+
+def test_a_preset_without_facts_or_knobs_explains_itself_too():
+    preset = make_preset(facts=(), guidance=())
+    assert "guidance   none; 1 row a picture" in said(
+        make_execution_plan(menu=make_menu(offers=(make_offer(preset=preset),)))
+    )
+
+
+def test_a_reason_ends_in_the_place_it_rests_on():
+    assert (
+        reason_line(make_reason()) == "Section 2 grants the use. [rightstep/emoji-64, apache-2.0, clause 2]"
+    )
+    assert reason_line(make_reason(component="", licence="", clause="")) == "Section 2 grants the use."
+
+
+def test_a_refusal_without_a_remedy_ends_with_its_reasons():
+    refusal = try_plan(fleet=make_fleet(workers=0))
+    assert explain_refusal(refusal)[0] == "Refused"
+    bare = refusal.__class__(reasons=refusal.reasons, remedies=())
+    assert explain_refusal(bare) == ("Refused", "  - There is no worker to render on.")

@@ -1,0 +1,164 @@
+from dataclasses import replace
+from datetime import timedelta, timezone
+
+import pytest
+
+from policy.plan import ExecutionPlan, PlanRefusal
+from tests.factories import (
+    NOW,
+    make_execution_plan,
+    make_fleet,
+    make_manifest,
+    make_menu,
+    make_offer,
+    make_service,
+    make_shot,
+    make_shots,
+    try_plan,
+)
+
+SHOTS = make_shots(200)
+AS_ASKED = make_execution_plan(manifest=make_manifest(shots=SHOTS)).totals.wall_seconds_p95
+
+
+def night(share, *, may_degrade=True, shots=SHOTS, **changes):
+    service = make_service(deadline=NOW + timedelta(seconds=AS_ASKED * share), may_degrade=may_degrade)
+    return try_plan(manifest=make_manifest(shots=shots, service=service), **changes)
+
+
+def steps_by_priority(plan):
+    return {planned.shot.priority: plan.decisions[planned.decision].steps for planned in plan.shots}
+
+
+@pytest.mark.parametrize(("share", "steps"), [(1.01, 40), (0.99, 39), (0.8, 32), (0.65, 26)])
+def test_no_more_steps_are_shed_than_the_night_needs(share, steps):
+    plan = night(share)
+    assert isinstance(plan, ExecutionPlan)
+    assert {decision.steps for decision in plan.decisions} <= {steps, steps - 1, steps + 1}
+    assert plan.totals.wall_seconds_p95 <= AS_ASKED * share
+
+
+def test_the_lowest_priority_sheds_first():
+    shots = tuple(replace(shot, priority=index % 2) for index, shot in enumerate(SHOTS))
+    steps = steps_by_priority(night(0.9, shots=shots))
+    assert steps[1] == 40
+    assert steps[0] < 40
+
+
+def test_a_rung_gives_way_only_after_every_step_of_the_band():
+    plan = night(0.45, shots=tuple(replace(shot, priority=index % 2) for index, shot in enumerate(SHOTS)))
+    by_rung = {decision.offer.preset.rung: decision.steps for decision in plan.decisions}
+    assert by_rung == {"full": 25, "distilled": 4}
+
+
+def test_what_was_asked_for_in_so_many_words_is_never_shed():
+    fixed = tuple(replace(shot, steps=40, method="emoji-64-full", priority=-1) for shot in SHOTS[:100])
+    plan = night(0.8, shots=fixed + SHOTS[100:])
+    kept = {plan.decisions[planned.decision].steps for planned in plan.shots[:100]}
+    assert kept == {40}
+    assert isinstance(night(0.3, shots=tuple(replace(shot, steps=40) for shot in SHOTS)), PlanRefusal)
+
+
+def test_an_asked_method_sheds_steps_but_never_its_rung():
+    asked = tuple(replace(shot, method="emoji-64-full") for shot in SHOTS)
+    assert isinstance(night(0.7, shots=asked), ExecutionPlan)
+    assert isinstance(night(0.3, shots=asked), PlanRefusal)
+
+
+def test_an_asked_distilled_method_in_batch_sheds_nothing():
+    shots = tuple(replace(shot, method="emoji-64-lcm") for shot in SHOTS)
+    assert isinstance(night(0.01, shots=shots), PlanRefusal)
+
+
+def test_a_quality_floor_stops_the_shedding():
+    service = make_service(
+        deadline=NOW + timedelta(seconds=AS_ASKED * 0.5), may_degrade=True, quality_floor=0.99
+    )
+    outcome = try_plan(manifest=make_manifest(shots=SHOTS, service=service))
+    assert isinstance(outcome, PlanRefusal)
+
+
+def test_what_was_shed_is_said_in_decision_rejection_and_warning():
+    plan = night(0.8)
+    (decision,) = plan.decisions
+    assert any("instead of 40, so that the night ends in time" in reason for reason in decision.reasons)
+    assert decision.rejected[0].code == "does_not_fit_the_night"
+    assert any("200 shots run fewer steps" in warning for warning in plan.warnings)
+    assert night(0.8, may_degrade=True).plan_hash == plan.plan_hash
+
+
+def test_a_refusal_gives_the_end_the_shortfall_and_the_cheapest_change_first():
+    refusal = night(0.8, may_degrade=False)
+    assert refusal.reasons[0].code == "night_does_not_fit"
+    assert "would end at 2026-01-31 19:0" in refusal.reasons[0].detail
+    first, *others = refusal.remedies
+    assert first.startswith("Set may_degrade = true: emoji-64-full at 3")
+    assert any("Move the deadline" in remedy for remedy in others)
+    assert any("workers instead of 2" in remedy for remedy in others)
+    assert any("Leave out the" in remedy and "of lowest priority" in remedy for remedy in others)
+
+
+def test_every_change_that_a_refusal_names_really_fits():
+    refusal = night(0.5, may_degrade=False)
+    workers = next(int(remedy.split()[1]) for remedy in refusal.remedies if "instead of 2" in remedy)
+    dropped = next(int(remedy.split()[3]) for remedy in refusal.remedies if "Leave out" in remedy)
+    assert isinstance(night(0.5, may_degrade=True), ExecutionPlan)
+    assert isinstance(night(0.5, may_degrade=False, fleet=make_fleet(workers=workers)), ExecutionPlan)
+    assert isinstance(night(0.5, may_degrade=False, fleet=make_fleet(workers=workers - 1)), PlanRefusal)
+    assert isinstance(night(0.5, may_degrade=False, shots=SHOTS[dropped:]), ExecutionPlan)
+
+
+def test_dropping_spares_the_urgent():
+    shots = (*(replace(shot, priority=5) for shot in SHOTS[:100]), *SHOTS[100:])
+    refusal = night(0.6, may_degrade=False, shots=tuple(shots))
+    assert any("of lowest priority" in remedy for remedy in refusal.remedies)
+
+
+def test_one_shot_that_cannot_be_hurried_is_refused_without_false_advice():
+    service = make_service(deadline=NOW + timedelta(milliseconds=100), may_degrade=True)
+    refusal = try_plan(manifest=make_manifest(shots=(make_shot(),), service=service))
+    assert isinstance(refusal, PlanRefusal)
+    assert not any("worker" in remedy or "Leave out" in remedy for remedy in refusal.remedies)
+
+
+def test_may_degrade_is_not_advised_where_it_would_not_help():
+    service = make_service(deadline=NOW + timedelta(milliseconds=100))
+    refusal = try_plan(manifest=make_manifest(shots=(make_shot(),), service=service))
+    assert not any("may_degrade" in remedy for remedy in refusal.remedies)
+
+
+def test_the_end_is_told_in_the_zone_of_the_deadline():
+    zone = timezone(timedelta(hours=9), "JST")
+    deadline = (NOW + timedelta(seconds=1)).astimezone(zone)
+    refusal = try_plan(
+        manifest=make_manifest(shots=make_shots(2000), service=make_service(deadline=deadline))
+    )
+    assert "2026-02-01 04:" in refusal.reasons[0].detail
+    assert "JST" in refusal.reasons[0].detail
+
+
+def test_a_lower_rung_that_is_not_cheaper_is_no_help():
+    slow_student = make_menu(
+        offers=(make_offer(), make_offer(preset=replace(make_offer().preset, name="z", rung="distilled")))
+    )
+    assert isinstance(night(0.3, menu=slow_student), PlanRefusal)
+
+
+def test_many_priorities_still_share_batches():
+    shots = tuple(replace(shot, priority=index) for index, shot in enumerate(SHOTS))
+    plan = night(0.8, shots=shots)
+    assert len(plan.decisions) <= 16
+    assert max(len(batch.shots) for batch in plan.batches) > 1
+    assert plan.totals.wall_seconds_p95 <= AS_ASKED * 0.8
+
+
+def test_a_load_is_counted_wherever_the_stack_changes():
+    shots = (make_shot("fox"), make_shot("owl", method="emoji-64-lcm"))
+    one, instant = (
+        make_execution_plan(
+            manifest=make_manifest(shots=shots), fleet=make_fleet(workers=1, load_seconds=load)
+        ).totals
+        for load in (10.0, 0.0)
+    )
+    assert one.wall_seconds_p50 - instant.wall_seconds_p50 == pytest.approx(20.0)
+    assert one.seconds_p50 == instant.seconds_p50

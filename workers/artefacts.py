@@ -1,0 +1,126 @@
+"""The artefact store: files by content, durable before anyone hears of them."""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+from policy.errors import StorageFault, UnknownName
+from policy.tasks import ArtefactRef
+
+PNG = "image/png"
+STATEMENT = "application/vnd.in-toto+json"
+SUFFIXES = {PNG: ".png", STATEMENT: ".intoto.json", "text/html": ".html", "application/json": ".json"}
+DIGEST = re.compile(r"[0-9a-f]{64}")
+TORN_AFTER_SECONDS = 3600.0  # a temporary file this old belongs to no living writer
+
+
+class ArtefactStore:
+    """Content-addressed files under one folder, shared by every worker of a machine.
+
+    A file is written under a temporary name, flushed, renamed to its digest, and its folder
+    flushed: whoever holds an ArtefactRef can lose power and still find the bytes. Putting the
+    same bytes again changes nothing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put_bytes(self, content: bytes, media_type: str) -> ArtefactRef:
+        """Keep bytes durably; raises StorageFault where the disk does not take them."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self._place(sha256, SUFFIXES[media_type])
+        reference = ArtefactRef(sha256=sha256, size=len(content), media_type=media_type, path=str(path))
+        try:
+            if not _has_size(path, len(content)):
+                self._write(path, content)
+        except OSError as fault:
+            room = (
+                "The disk is full."
+                if fault.errno in {errno.ENOSPC, errno.EDQUOT}
+                else "The disk refused the write."
+            )
+            raise StorageFault(
+                f"{room} {path.name} ({len(content)} bytes) was not stored: {fault.strerror}.",
+                f"Free space under {self.root} and resume the job.",
+            ) from fault
+        return reference
+
+    def path_of(self, sha256: str) -> Path:
+        """Where the bytes of a digest lie; UnknownName where they do not."""
+        for path in self._candidates(sha256):
+            if path.is_file():
+                return path
+        raise UnknownName(f"The artefact store {self.root} holds no {sha256}.", "Render the shot again.")
+
+    def has(self, sha256: str, size: int | None = None) -> bool:
+        """Whether the bytes are there, with that size where it is known; an empty file never counts."""
+        return any(_has_size(path, size) for path in self._candidates(sha256))
+
+    def free_bytes(self) -> int:
+        """Space that a writer without privileges still has."""
+        folder = self.root
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+    def clean(self, older_than_seconds: float = TORN_AFTER_SECONDS) -> int:
+        """Remove temporary files that a killed writer left behind; returns how many."""
+        horizon = time.time() - older_than_seconds
+        removed = 0
+        for path in (self.root / "tmp").glob("*.part"):
+            try:
+                if path.stat().st_mtime <= horizon:
+                    path.unlink()
+                    removed += 1
+            except FileNotFoundError:  # its writer has just finished
+                continue
+        return removed
+
+    def _candidates(self, sha256: str) -> Iterator[Path]:
+        if DIGEST.fullmatch(sha256):
+            yield from (self._place(sha256, suffix) for suffix in SUFFIXES.values())
+
+    def _place(self, sha256: str, suffix: str) -> Path:
+        return self.root / sha256[:2] / f"{sha256}{suffix}"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        drafts = self.root / "tmp"
+        is_new = not path.parent.is_dir()
+        if is_new or not drafts.is_dir():
+            drafts.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+        draft = drafts / f"{uuid4().hex}.part"
+        try:
+            with draft.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        _flush_folder(path.parent)
+        if is_new:
+            _flush_folder(self.root)
+
+
+def _has_size(path: Path, size: int | None) -> bool:
+    try:
+        found = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return found > 0 if size is None else found == size
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,153 @@
+"""From the floats of a batch to stored, marked and attested pictures; one bad picture fails only itself."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy.errors import IntegrityFault, RenderFault, RightstepError, StorageFault
+from policy.tasks import BatchResult, FaultKind, PictureFigures, RenderTask, ShotTask, TakeResult
+from workers.artefacts import PNG, STATEMENT, ArtefactStore
+from workers.marking import DigitalSourceType, Marking, marked_png
+from workers.output_checks import float_fault, picture_statistics, take_fault
+from workers.provenance import make_statement
+from workers.renderer import Pictures, RenderCancelled, Rendered
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What rendering a task came to: pictures, or a fault that all of its takes share."""
+
+    task: RenderTask
+    worker: str
+    device: str
+    versions: tuple[tuple[str, str], ...]
+    rendered: Rendered | None = None
+    is_synthetic: bool = False
+    loaded: tuple[tuple[str, str], ...] = ()
+    load_seconds: float = 0.0
+    total_seconds: float = 0.0  # loading included, finishing not yet
+    fault: FaultKind | None = None
+    detail: str = ""
+
+
+def finish(batch: Batch, store: ArtefactStore, now: datetime) -> BatchResult:
+    """Check, encode, mark and store every picture of a batch; the bytes are durable when this returns."""
+    started = time.perf_counter()
+    task = batch.task
+    takes = tuple(
+        _finish_take(batch, number, store, now)
+        for number, shot in enumerate(task.shots)
+        if shot.take_id not in task.reuse
+    )
+    rendered = batch.rendered
+    split = (("batch_parts", str(rendered.parts)),) if rendered is not None and rendered.parts > 1 else ()
+    return BatchResult(
+        task_id=task.task_id,
+        takes=takes,
+        worker=batch.worker,
+        device=batch.device,
+        stack_id=task.load.stack.stack_id,
+        loaded=batch.loaded,
+        timesteps=rendered.timesteps if rendered is not None else (),
+        rows=rendered.rows if rendered is not None else 0,
+        steps=task.steps,
+        load_seconds=batch.load_seconds,
+        denoise_seconds=rendered.seconds if rendered is not None else 0.0,
+        total_seconds=batch.total_seconds + time.perf_counter() - started,
+        versions=batch.versions + split,
+    )
+
+
+def quantised(pictures: Pictures) -> NDArray[np.uint8]:
+    """Floats 0..1 to bytes exactly as diffusers rounds them for PIL."""
+    return (pictures * 255).round().astype("uint8")
+
+
+def classified(fault: Exception) -> tuple[FaultKind, str]:
+    """Whose fault a failure is, and one sentence on it."""
+    match fault:
+        case RenderCancelled():
+            return FaultKind.CANCELLED, "The job was cancelled."
+        case StorageFault():
+            return FaultKind.STORAGE, str(fault)
+        case RenderFault():  # the same batch would fail anywhere
+            return FaultKind.SHOT, str(fault)
+        case IntegrityFault() | RightstepError():
+            return FaultKind.WORKER, str(fault)
+        case _:
+            return FaultKind.WORKER, f"{type(fault).__name__}: {fault}"
+
+
+def failed_take(shot: ShotTask, kind: FaultKind, detail: str, seconds: float = 0.0) -> TakeResult:
+    """The result of a take that made nothing that counts."""
+    return TakeResult(
+        take_id=shot.take_id,
+        shot_key=shot.shot_key,
+        artefact=None,
+        provenance=None,
+        figures=None,
+        fault=kind,
+        detail=detail,
+        seconds=seconds,
+    )
+
+
+def _finish_take(batch: Batch, number: int, store: ArtefactStore, now: datetime) -> TakeResult:
+    shot = batch.task.shots[number]
+    started = time.perf_counter()
+    share = max(0.0, batch.total_seconds - batch.load_seconds) / len(batch.task.shots)
+    if batch.rendered is None:
+        return failed_take(shot, batch.fault or FaultKind.WORKER, batch.detail, share)
+    if number >= len(batch.rendered.pictures):
+        return failed_take(shot, FaultKind.WORKER, "The renderer made fewer pictures than shots.", share)
+    floats = batch.rendered.pictures[number]
+    unusable = float_fault(floats)
+    pixels = None if unusable else quantised(floats)
+    unusable = unusable or take_fault(pixels, (batch.task.width, batch.task.height))
+    if unusable or pixels is None:
+        return failed_take(shot, FaultKind.SHOT, f"The picture cannot count: {unusable}.", share)
+    try:
+        return _store_take(batch, shot, pixels, store, now, share + time.perf_counter() - started)
+    except Exception as fault:  # noqa: BLE001 - one take that cannot be kept must not take its batch with it
+        return failed_take(shot, *classified(fault), share)
+
+
+def _store_take(
+    batch: Batch,
+    shot: ShotTask,
+    pixels: NDArray[np.uint8],
+    store: ArtefactStore,
+    now: datetime,
+    seconds: float,
+) -> TakeResult:
+    source = DigitalSourceType.ALGORITHMIC if batch.is_synthetic else DigitalSourceType.TRAINED
+    marking = Marking(shot_key=shot.shot_key, stack_id=batch.task.load.stack.stack_id, source=source)
+    artefact = store.put_bytes(marked_png(pixels, marking), PNG)
+    statement = make_statement(
+        artefact=artefact,
+        shot=shot,
+        task=batch.task,
+        loaded=batch.loaded,
+        versions=batch.versions,
+        worker=batch.worker,
+        now=now,
+    )
+    measured = picture_statistics(pixels)
+    return TakeResult(
+        take_id=shot.take_id,
+        shot_key=shot.shot_key,
+        artefact=artefact,
+        provenance=store.put_bytes(statement, STATEMENT),
+        figures=PictureFigures(
+            saturation=measured.saturation,
+            clipping=measured.clipping,
+            contrast=measured.contrast,
+            luminance=measured.luminance,
+        ),
+        fault=None,
+        detail="",
+        seconds=seconds,
+    )

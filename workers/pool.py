@@ -1,0 +1,366 @@
+"""The pool: chunks onto workers, two in flight each, dead workers replaced, every take answered for."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from policy.errors import ServiceFault, WrongUse
+from policy.tasks import BatchResult, FaultKind, RenderTask
+from workers.finishing import failed_take
+from workers.routing import INCIDENTS, Request, SeatView, choose_seat, may_take
+from workers.stations import OpenStation, Station, StationFault, StationLost
+from workers.workbench import Bench, BenchProgress
+
+DEAD_STARTS = 3  # processes in a row that die before they made anything close a seat
+ANSWER_SECONDS = 0.5  # how long a worker may take to say where it stands
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolOptions:
+    """How many workers, and what each of them is."""
+
+    workers: int
+    make_bench: Callable[
+        [], Bench
+    ]  # pickled to each worker: functools.partial(make_workbench, BenchOptions(...))
+    cpus_per_worker: float = 1.0  # what Ray reserves; threads of torch are set in the bench's own options
+    gpus_per_worker: float = 0.0
+    start_seconds: float = 180.0
+    patience_seconds: float = 30.0  # a chunk that waited this long takes a worker with another stack
+    on_stage: Callable[[str], None] | None = None  # told what start-up is doing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerRecord:
+    """One worker as the pool knows it."""
+
+    number: int
+    name: str  # host:pid; "" until it stands
+    pid: int | None
+    stack_id: str
+    in_flight: int  # chunks
+    batches: int  # finished by this seat, replaced processes included
+    deaths: int
+    blocked: tuple[str, ...]  # stacks that it may no longer take
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolProgress:
+    """Where the whole pool stands; counts never fall, whatever dies."""
+
+    stage: str  # starting, verifying, loading, rendering, idle
+    steps_done: int
+    takes_done: int
+    chunks_in_flight: int
+    workers_alive: int
+
+
+@dataclass(kw_only=True)
+class _Seat:
+    """A place for one worker process, and what has been seen of it. Guarded by the pool's lock."""
+
+    number: int
+    station: Station
+    stack_id: str = ""
+    queue: list["_Place"] = field(default_factory=list["_Place"])  # the first one is being rendered
+    batches: int = 0
+    deaths: int = 0
+    dead_starts: int = 0
+    name: str = ""
+    pid: int | None = None
+    is_closed: bool = False
+    incidents: Counter[str] = field(default_factory=Counter[str])
+    steps_before: int = 0  # of processes that are gone
+    takes_before: int = 0
+    seen: BenchProgress | None = None
+
+    def view(self) -> SeatView:
+        blocked = frozenset(stack for stack, count in self.incidents.items() if count >= INCIDENTS)
+        return SeatView(
+            number=self.number,
+            stack_id=self.stack_id,
+            in_flight=len(self.queue),
+            blocked=blocked,
+            is_closed=self.is_closed,
+        )
+
+
+@dataclass(kw_only=True, eq=False)
+class _Place:
+    """A chunk in the queue of one worker process."""
+
+    seat: _Seat
+    station: Station
+    stack_id: str
+    was_begun: bool = True  # False where the process died before it came to this chunk
+
+
+class RenderPool:
+    """Workers behind one blocking call that many threads may make at once."""
+
+    def __init__(self, options: PoolOptions, open_station: OpenStation | None = None) -> None:
+        if options.workers < 1:
+            raise WrongUse(
+                f"A pool of {options.workers} workers renders nothing.", "Ask for at least one worker."
+            )
+        self._options = options
+        self._open = open_station
+        self._seats: list[_Seat] = []
+        self._changed = threading.Condition()
+        self._waiting: Counter[str] = Counter()
+        self._is_cancelled = False
+
+    def start(self) -> None:
+        """Start all workers at once and wait until each stands; ServiceFault where one cannot."""
+        if self._open is None:
+            from workers.actor import open_ray_station  # noqa: PLC0415 - Ray is imported after its environment is set
+
+            self._open = open_ray_station
+        self._tell(f"starting {self._options.workers} workers")
+        self._seats = [
+            _Seat(number=number, station=self._opened()) for number in range(self._options.workers)
+        ]
+        deadline = time.monotonic() + self._options.start_seconds
+        for seat in self._seats:
+            try:
+                late = not self._identify(seat, max(0.1, deadline - time.monotonic()))
+                fault = f"number {seat.number + 1} did not answer in time." if late else ""
+            except StationLost as lost:
+                fault = lost.message
+            if fault:
+                self.stop()
+                raise ServiceFault(
+                    f"The workers did not start: {fault}", "Ask for fewer, or look into Ray's log."
+                )
+        self._tell("workers are up")
+
+    def run_chunk(self, tasks: Sequence[RenderTask]) -> list[BatchResult]:
+        """Render batches of one stack on one worker: a result for each, in order, whatever happens.
+
+        Blocks while all suitable workers have two chunks. What a dying worker had not
+        delivered comes back as its fault, and another process takes its seat.
+        """
+        if not tasks:
+            return []
+        stack_id = tasks[0].load.stack.stack_id
+        if any(task.load.stack.stack_id != stack_id for task in tasks):
+            raise WrongUse("A chunk holds batches of one stack.", "Split it by stack.")
+        while True:
+            place = self._take_place(stack_id)
+            if not isinstance(place, _Place):
+                return [unrendered(task, *place) for task in tasks]
+            results, detail = self._render_at(place, tasks)
+            if (
+                place.was_begun or results or self._is_cancelled
+            ):  # else it only queued behind the chunk that died
+                break
+        kind = FaultKind.CANCELLED if self._is_cancelled else FaultKind.WORKER
+        name = "" if len(results) == len(tasks) else _name_of(place)
+        return results + [unrendered(task, kind, detail, name) for task in tasks[len(results) :]]
+
+    def cancel(self) -> None:
+        """Stop every worker at its next step boundary; chunks that wait come back as cancelled. Final."""
+        with self._changed:
+            self._is_cancelled = True
+            self._changed.notify_all()
+            stations = [seat.station for seat in self._seats if not seat.is_closed]
+        for station in stations:
+            station.cancel()
+
+    def progress(self) -> PoolProgress:
+        """Ask every worker where it stands; one that does not answer in time stays as last seen."""
+        for seat in tuple(self._seats):
+            station = seat.station
+            seen = None if seat.is_closed else station.progress(ANSWER_SECONDS)
+            with self._changed:
+                if seen is not None and station is seat.station:
+                    seat.seen = seen
+        with self._changed:
+            stages = {seat.seen.stage for seat in self._seats if seat.seen is not None}
+            busy = [stage for stage in ("rendering", "loading", "verifying", "idle") if stage in stages]
+            return PoolProgress(
+                stage=busy[0] if busy else "starting",
+                steps_done=sum(
+                    seat.steps_before + (seat.seen.steps_done if seat.seen else 0) for seat in self._seats
+                ),
+                takes_done=sum(
+                    seat.takes_before + (seat.seen.takes_done if seat.seen else 0) for seat in self._seats
+                ),
+                chunks_in_flight=sum(len(seat.queue) for seat in self._seats),
+                workers_alive=sum(not seat.is_closed for seat in self._seats),
+            )
+
+    def workers(self) -> tuple[WorkerRecord, ...]:
+        """Every worker as it stands now."""
+        for seat in tuple(self._seats):
+            if not seat.name and not seat.is_closed:
+                self._identify(seat, seconds=0.0)
+        with self._changed:
+            return tuple(
+                WorkerRecord(
+                    number=seat.number,
+                    name=seat.name,
+                    pid=seat.pid,
+                    stack_id=seat.stack_id,
+                    in_flight=len(seat.queue),
+                    batches=seat.batches,
+                    deaths=seat.deaths,
+                    blocked=tuple(sorted(seat.view().blocked)),
+                )
+                for seat in self._seats
+            )
+
+    def stop(self) -> None:
+        """End every worker process. What was in flight comes back to its caller as a worker's fault."""
+        with self._changed:
+            self._is_cancelled = True
+            stations = [seat.station for seat in self._seats if not seat.is_closed]
+            for seat in self._seats:
+                seat.is_closed = True
+            self._changed.notify_all()
+        for station in stations:
+            station.close()
+
+    def _render_at(self, place: _Place, tasks: Sequence[RenderTask]) -> tuple[list[BatchResult], str]:
+        """What came back from a worker, and why the rest did not."""
+        results: list[BatchResult] = []
+        try:
+            for group in place.station.render(tasks):
+                results += group
+            return results, "The worker answered for fewer batches than it was given."
+        except StationLost as fault:
+            self._replace(place)
+            return results, fault.message
+        except StationFault as fault:
+            return results, fault.message
+        finally:
+            self._leave_place(place, results, len(tasks))
+
+    def _take_place(self, stack_id: str) -> _Place | tuple[FaultKind, str]:
+        """Wait for a worker and queue there; where there will be none, the fault and its reason."""
+        arrived = time.monotonic()
+        with self._changed, self._waits_for(stack_id):
+            while True:
+                if self._is_cancelled:
+                    return FaultKind.CANCELLED, "The job was cancelled."
+                waited = time.monotonic() - arrived
+                request = Request(
+                    stack_id=stack_id,
+                    wanted_elsewhere=frozenset(self._waiting) - {stack_id},
+                    is_impatient=waited >= self._options.patience_seconds,
+                )
+                views = [seat.view() for seat in self._seats]
+                if not any(may_take(request, view) for view in views):
+                    return FaultKind.WORKER, "No worker is left that may take this stack: it failed on each."
+                chosen = choose_seat(request, views)
+                if chosen is not None:
+                    seat = self._seats[chosen]
+                    place = _Place(seat=seat, station=seat.station, stack_id=stack_id)
+                    seat.queue.append(place)
+                    seat.stack_id = stack_id
+                    return place
+                remaining = self._options.patience_seconds - waited
+                self._changed.wait(timeout=remaining if remaining > 0 else None)
+
+    @contextmanager
+    def _waits_for(self, stack_id: str) -> Generator[None]:
+        self._waiting[stack_id] += 1
+        try:
+            yield
+        finally:
+            self._waiting[stack_id] -= 1
+            self._waiting += Counter()  # drops zeros
+            self._changed.notify_all()  # a seat may have become unwanted
+
+    def _leave_place(self, place: _Place, results: list[BatchResult], asked: int) -> None:
+        seat = place.seat
+        failed = sum(any(take.fault is FaultKind.WORKER for take in result.takes) for result in results)
+        with self._changed:
+            if place in seat.queue:  # a lost station took its queue with it
+                seat.queue.remove(place)
+            seat.batches += len(results)
+            if len(results) > failed:
+                seat.dead_starts = 0
+                seat.incidents.pop(place.stack_id, None)
+            died = len(results) < asked and place.was_begun and not self._is_cancelled
+            seat.incidents[place.stack_id] += failed + died
+            self._changed.notify_all()
+
+    def _replace(self, place: _Place) -> None:
+        """Put a fresh process where one has died; two chunks that lost the same one replace it once.
+
+        A worker renders in the order it was asked, so only the first in its queue was begun.
+        """
+        seat = place.seat
+        with self._changed:
+            if seat.station is not place.station or seat.is_closed:
+                return
+            for follower in seat.queue[1:]:
+                follower.was_begun = False
+            seat.queue.clear()
+            seat.deaths += 1
+            seat.dead_starts += 1
+            seat.steps_before += seat.seen.steps_done if seat.seen else 0
+            seat.takes_before += seat.seen.takes_done if seat.seen else 0
+            seat.seen, seat.stack_id = None, ""
+            if seat.dead_starts >= DEAD_STARTS:
+                seat.is_closed = True
+                return
+            seat.station = self._opened()
+            seat.name, seat.pid = "", None
+        self._tell(f"worker {seat.number + 1} died and is replaced")
+
+    def _identify(self, seat: _Seat, seconds: float) -> bool:
+        station = seat.station
+        try:
+            found = station.identity(seconds)
+        except StationLost:
+            if not seat.deaths:
+                raise
+            return False
+        with self._changed:
+            if found is not None and station is seat.station:
+                seat.name, seat.pid = found.name, found.pid
+        return found is not None
+
+    def _opened(self) -> Station:
+        if self._open is None:
+            raise ServiceFault("The pool was not started.", "Call start() first.")
+        return self._open(
+            self._options.make_bench, self._options.cpus_per_worker, self._options.gpus_per_worker
+        )
+
+    def _tell(self, stage: str) -> None:
+        if self._options.on_stage is not None:
+            self._options.on_stage(stage)
+
+
+def _name_of(place: _Place) -> str:
+    """The worker that lost a chunk, even if another process sits in its seat by now."""
+    try:
+        found = place.station.identity(0.0)
+    except StationLost:
+        found = None
+    return found.name if found is not None else f"seat {place.seat.number + 1}"
+
+
+def unrendered(task: RenderTask, kind: FaultKind, detail: str, worker: str = "") -> BatchResult:
+    """The answer for a batch of which nothing came back."""
+    return BatchResult(
+        task_id=task.task_id,
+        takes=tuple(failed_take(shot, kind, detail) for shot in task.shots if shot.take_id not in task.reuse),
+        worker=worker,
+        device="",
+        stack_id=task.load.stack.stack_id,
+        loaded=(),
+        timesteps=(),
+        rows=0,
+        steps=task.steps,
+        load_seconds=0.0,
+        denoise_seconds=0.0,
+        total_seconds=0.0,
+        versions=(),
+    )

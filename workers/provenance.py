@@ -1,0 +1,66 @@
+"""One statement a take, kept beside its artefact: what it was made from, as an in-toto Statement v1."""
+
+from datetime import datetime
+
+from policy.canonical import canonical_json, digest
+from policy.tasks import ArtefactRef, RenderTask, ShotTask
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:rightstep:take:v1"
+
+
+def make_statement(
+    *,
+    artefact: ArtefactRef,
+    shot: ShotTask,
+    task: RenderTask,
+    loaded: tuple[tuple[str, str], ...],
+    versions: tuple[tuple[str, str], ...],
+    worker: str,
+    now: datetime,
+) -> bytes:
+    """The canonical bytes of the statement; ``loaded`` names every file as it was hashed on the worker.
+
+    The prompt stays in the ledger: the statement may travel with the file, so prompt and
+    seed appear as digests that the ledger can confirm.
+    """
+    return canonical_json(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": f"{artefact.sha256}.png", "digest": {"sha256": artefact.sha256}}],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": {
+                "buildDefinition": {
+                    "buildType": BUILD_TYPE,
+                    "externalParameters": {
+                        "shot_key": shot.shot_key,
+                        "prompt_digest": digest("prompt", [shot.prompt, shot.negative]),
+                        "seed_digest": digest("seed", [shot.shot_key, shot.seed]),
+                        "width": task.width,
+                        "height": task.height,
+                        "frames": task.frames,
+                    },
+                    "internalParameters": {
+                        "stack": task.load.stack.name,
+                        "stack_id": task.load.stack.stack_id,
+                        "dtype": task.load.stack.dtype,
+                        "fused": task.load.fuse,
+                        "preset": task.preset,
+                        "preset_version": task.preset_version,
+                        "scheduler": task.scheduler.class_name,
+                        "steps": task.steps,
+                        "guidance": dict(task.guidance),
+                        "batch": [other.shot_key for other in task.shots],
+                    },
+                    "resolvedDependencies": [
+                        {"name": name, "digest": {"sha256": sha256}} for name, sha256 in loaded
+                    ],
+                },
+                "runDetails": {
+                    "builder": {"id": f"urn:rightstep:worker:{worker}", "version": dict(versions)},
+                    "metadata": {"invocationId": shot.take_id, "finishedOn": now, **dict(task.provenance)},
+                },
+            },
+        }
+    ).encode()

@@ -1,0 +1,119 @@
+"""The port that makes pixels, and the values that cross it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy.errors import RenderFault
+from policy.tasks import RenderTask, StackLoad
+
+Pictures = NDArray[np.float32]  # (pictures, height, width, 3), each value 0..1
+OnStep = Callable[[int], None]  # called with the number of finished steps; raises to stop at that boundary
+
+# Set before torch and diffusers are imported: a worker reads verified bytes from disk and nothing else.
+WORKER_ENVIRONMENT = {
+    "DIFFUSERS_DISABLE_REMOTE_CODE": "1",
+    "DIFFUSERS_VERBOSITY": "error",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait give up the core: several workers share a machine
+    "TRANSFORMERS_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+LIBRARIES = ("diffusers", "numpy", "peft", "pillow", "torch", "transformers")
+
+
+class RendererKind(StrEnum):
+    """Which renderer a worker runs."""
+
+    DIFFUSERS = "diffusers"
+    SYNTHETIC = "synthetic"  # tests and benchmarks only; its frames say so
+
+
+class RenderCancelled(Exception):
+    """The batch was told to stop; nothing of it is kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderOptions:
+    """How this worker renders, whatever it renders."""
+
+    kind: RendererKind = RendererKind.DIFFUSERS
+    device: str = "cpu"  # a torch device
+    threads: int = 1  # of torch; bits depend on it, so it is never left to the machine
+    seconds_per_step: float = 0.0  # synthetic only: how long a step of a batch sleeps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """The pictures of one batch, in the order of its shots, with what was really run."""
+
+    pictures: Pictures
+    timesteps: tuple[float, ...]  # as the live scheduler reports them after the run
+    rows: int  # rows of one forward pass: pictures, doubled by classifier-free guidance
+    seconds: float  # of the denoising loop alone
+    parts: int = (
+        1  # more than 1 where memory ran out and the batch was halved: its bits are then another batch's
+    )
+
+
+class Renderer(Protocol):
+    """Holds one resident stack and renders batches on it."""
+
+    @property
+    def device(self) -> str:
+        """What the pictures are made on, as the cost model names it: "cpu-2", "NVIDIA H100"."""
+        ...
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the pictures only stand in for real ones; their files say so."""
+        ...
+
+    def load(self, load: StackLoad) -> None:
+        """Make a verified stack resident in place of the one before; raises RenderFault."""
+        ...
+
+    def render(self, task: RenderTask, on_step: OnStep) -> Rendered:
+        """Render one batch on the resident stack, or raise what ``on_step`` raises.
+
+        RenderFault means that the batch would fail anywhere; any other error is this worker's.
+        """
+        ...
+
+
+def make_renderer(options: RenderOptions) -> Renderer:
+    """The renderer of a worker; imports torch only where torch is needed."""
+    if options.threads < 1:
+        raise RenderFault(f"A worker cannot run on {options.threads} threads.", "Set threads to 1 or more.")
+    match options.kind:
+        case RendererKind.SYNTHETIC:
+            from workers.synthetic import SyntheticRenderer  # noqa: PLC0415 - each renderer is imported when chosen
+
+            return SyntheticRenderer(options)
+        case RendererKind.DIFFUSERS:
+            os.environ.update(WORKER_ENVIRONMENT)
+            from workers.diffusers_renderer import DiffusersRenderer  # noqa: PLC0415 - after the environment is set
+
+            return DiffusersRenderer(options)
+
+
+def runtime_versions(kind: RendererKind) -> tuple[tuple[str, str], ...]:
+    """Renderer and library versions that determine pixels, without importing any of them."""
+    libraries = LIBRARIES if kind is RendererKind.DIFFUSERS else ("numpy", "pillow")
+    return (("renderer", str(kind)), *((name, _version(name)) for name in libraries))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"

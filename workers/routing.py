@@ -1,0 +1,79 @@
+"""Which worker takes a chunk: the one that holds its stack, unless another stands idle. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+IN_FLIGHT = 2  # chunks per worker: one renders, the next is already there
+INCIDENTS = 3  # batches or deaths on one stack, with no success between, that block a worker for it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeatView:
+    """What routing sees of one worker."""
+
+    number: int
+    stack_id: str  # what it will hold when its queue is empty; "" for nothing yet
+    in_flight: int
+    blocked: frozenset[str] = frozenset()  # stacks that keep failing here
+    is_closed: bool = False  # its process cannot be started
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A chunk that waits for a worker."""
+
+    stack_id: str
+    wanted_elsewhere: frozenset[str] = frozenset()  # stacks of other waiting chunks
+    is_impatient: bool = False  # has waited longer than a swap costs
+
+
+Preference = Callable[[Request, SeatView], bool]
+
+
+def is_idle_with_the_stack(request: Request, seat: SeatView) -> bool:
+    """Nothing to load, nothing to wait for."""
+    return seat.in_flight == 0 and seat.stack_id == request.stack_id
+
+
+def is_empty(_request: Request, seat: SeatView) -> bool:
+    """A worker that holds nothing yet has to load something anyway."""
+    return seat.in_flight == 0 and not seat.stack_id
+
+
+def is_idle_and_unwanted(request: Request, seat: SeatView) -> bool:
+    """An idle worker whose stack no waiting chunk asks for: loading is cheaper than idling."""
+    return seat.in_flight == 0 and seat.stack_id not in request.wanted_elsewhere
+
+
+def is_busy_with_the_stack(request: Request, seat: SeatView) -> bool:
+    """The next chunk of a worker that holds the stack: queued, so that it never waits for the driver."""
+    return seat.stack_id == request.stack_id
+
+
+def has_room_for_the_impatient(request: Request, _seat: SeatView) -> bool:
+    """Affinity is bounded: a chunk that has waited long takes any place."""
+    return request.is_impatient
+
+
+PREFERENCES: tuple[Preference, ...] = (
+    is_idle_with_the_stack,
+    is_empty,
+    is_idle_and_unwanted,
+    is_busy_with_the_stack,
+    has_room_for_the_impatient,
+)
+
+
+def choose_seat(request: Request, seats: Iterable[SeatView]) -> int | None:
+    """The number of the worker that takes the chunk now; None to wait."""
+    open_seats = [seat for seat in seats if may_take(request, seat) and seat.in_flight < IN_FLIGHT]
+    for preference in PREFERENCES:
+        fitting = [seat for seat in open_seats if preference(request, seat)]
+        if fitting:
+            return min(fitting, key=lambda seat: (seat.in_flight, seat.number)).number
+    return None
+
+
+def may_take(request: Request, seat: SeatView) -> bool:
+    """Whether a worker may ever take the chunk, busy or not."""
+    return not seat.is_closed and request.stack_id not in seat.blocked

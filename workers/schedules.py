@@ -1,0 +1,122 @@
+"""Schedulers built from a preset's own values, without weights, and the schedule they really run."""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+
+from policy.errors import RenderFault
+from policy.methods import SchedulerSpec, StepSchedule
+
+ALLOWED = (
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DPMSolverMultistepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+    "LCMScheduler",
+    "PNDMScheduler",
+    "TCDScheduler",
+    "UniPCMultistepScheduler",
+)
+TOLERANCE = 0.05  # of a timestep in 0..1000: published lists are rounded to one decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveSchedule:
+    """What an instantiated scheduler reports, not what a table says."""
+
+    timesteps: tuple[float, ...]
+    sigmas: tuple[float, ...]  # with the last 0 where the scheduler has one; empty where it knows no sigmas
+
+
+def build_scheduler(spec: SchedulerSpec) -> Any:
+    """A fresh scheduler of an allowed class from a complete config; a key it does not know is refused."""
+    if spec.class_name not in ALLOWED:
+        raise RenderFault(
+            f"The scheduler {spec.class_name} is not on the list of allowed ones.",
+            f"Use one of {', '.join(ALLOWED)}.",
+        )
+    made = getattr(diffusers, spec.class_name)
+    known = inspect.signature(made.__init__).parameters
+    strange = [key for key, _ in spec.config if key not in known]
+    if strange:
+        raise RenderFault(
+            f"{spec.class_name} has no setting {' or '.join(strange)}: this is not the published recipe.",
+            "Correct the scheduler of the preset.",
+        )
+    return made(**dict(spec.config))
+
+
+def live_schedule(
+    spec: SchedulerSpec,
+    steps: int,
+    *,
+    timesteps: tuple[float, ...] = (),
+    sigmas: tuple[float, ...] = (),
+) -> LiveSchedule:
+    """The schedule that a scheduler really takes for a step count, or for explicit timesteps or sigmas."""
+    scheduler = build_scheduler(spec)
+    try:
+        if timesteps:
+            scheduler.set_timesteps(timesteps=_whole(timesteps))
+        elif sigmas:
+            scheduler.set_timesteps(sigmas=list(sigmas))
+        else:
+            scheduler.set_timesteps(steps)
+    except (TypeError, ValueError) as fault:
+        raise RenderFault(
+            f"{spec.class_name} does not run this schedule of {steps} steps: {fault}",
+            "Choose a step count that the preset allows.",
+        ) from fault
+    return schedule_of(scheduler)
+
+
+def schedule_of(scheduler: Any) -> LiveSchedule:
+    """The schedule that a scheduler has just been set to."""
+    found = getattr(scheduler, "sigmas", None)
+    return LiveSchedule(
+        timesteps=tuple(float(value) for value in scheduler.timesteps),
+        sigmas=() if found is None else tuple(float(value) for value in found),
+    )
+
+
+def pipeline_schedule(published: StepSchedule | None, steps: int) -> dict[str, Any]:
+    """The arguments by which a pipeline is told its schedule."""
+    if published is not None and published.explicit_timesteps:
+        return {"timesteps": _whole(published.timesteps), "num_inference_steps": steps}
+    if published is not None and published.sigmas:
+        return {"sigmas": list(published.sigmas), "num_inference_steps": steps}
+    return {"num_inference_steps": steps}
+
+
+def require_published(spec: SchedulerSpec, published: StepSchedule | None, steps: int) -> LiveSchedule:
+    """Refuse to run a preset on any schedule but its published one; returns the live schedule."""
+    explicit = published.timesteps if published is not None and published.explicit_timesteps else ()
+    live = live_schedule(
+        spec, steps, timesteps=explicit, sigmas=published.sigmas if published is not None else ()
+    )
+    if published is not None and not same_timesteps(published.timesteps, live.timesteps):
+        raise RenderFault(
+            f"{spec.class_name} would run timesteps {_shown(live.timesteps)}, "
+            f"but the preset was published for {_shown(published.timesteps)}.",
+            "Correct the scheduler of the preset; on another schedule a distilled model washes out.",
+        )
+    return live
+
+
+def same_timesteps(published: tuple[float, ...], live: tuple[float, ...]) -> bool:
+    """Equal in number and, but for rounding in print, in value."""
+    return len(published) == len(live) and all(
+        abs(told - found) <= TOLERANCE for told, found in zip(published, live, strict=True)
+    )
+
+
+def _whole(timesteps: tuple[float, ...]) -> list[float]:
+    return [int(value) if value.is_integer() else value for value in timesteps]
+
+
+def _shown(timesteps: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in timesteps)

@@ -1,0 +1,198 @@
+"""One worker's bench, without Ray: a resident stack, batches in, stored and marked pictures out."""
+
+import os
+import platform
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from policy.errors import IntegrityFault
+from policy.stacks import FilePin
+from policy.tasks import BatchResult, RenderTask, StackLoad
+from workers.artefacts import ArtefactStore
+from workers.finishing import Batch, classified, finish
+from workers.renderer import RenderCancelled, Renderer, RenderOptions, make_renderer, runtime_versions
+
+FINISHERS = 4  # a flush to disk costs milliseconds and no CPU; several at once share one journal commit
+Verify = Callable[[str, tuple[FilePin, ...]], "Sequence[Trouble]"]  # of files under a folder; empty is good
+Digests = Callable[[str, tuple[FilePin, ...]], tuple[tuple[str, str], ...]]  # (path, sha256) as hashed now
+
+
+class Trouble(Protocol):
+    """What a verifier says of one file that must not be loaded."""
+
+    @property
+    def detail(self) -> str:
+        """One sentence for a person."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchOptions:
+    """What a worker needs to set up its bench; travels to the worker by pickle."""
+
+    store: Path  # folder of the artefact store
+    verify: Verify  # asked before a single byte of a stack is loaded
+    digests: Digests  # what the loaded files hash to on this worker
+    render: RenderOptions = field(default_factory=RenderOptions)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchProgress:
+    """Where a worker stands, as its control lane answers while it renders."""
+
+    stage: str  # idle, verifying, loading, rendering
+    stack_id: str  # "" while nothing is resident
+    steps_done: int  # of all batches so far; a batch counts its steps once, whatever its size
+    takes_done: int
+
+
+class Bench(Protocol):
+    """What an actor drives. A benchmark may bring one that does nothing."""
+
+    def run(self, tasks: Sequence[RenderTask]) -> Iterator[BatchResult]:
+        """One result for every task, in order; never raises for a task."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop at the next step boundary, and answer every task from now on as cancelled."""
+        ...
+
+    def progress(self) -> BenchProgress:
+        """Where it stands; safe to call from another thread."""
+        ...
+
+
+def make_workbench(options: BenchOptions) -> Bench:
+    """The real bench of a worker."""
+    store = ArtefactStore(options.store)
+    store.clean()
+    return Workbench(
+        renderer=make_renderer(options.render),
+        store=store,
+        verify=options.verify,
+        digests=options.digests,
+        versions=runtime_versions(options.render.kind),
+    )
+
+
+class Workbench:
+    """Renders a batch while the ones before it are being stored: the device never waits for the disk."""
+
+    def __init__(
+        self,
+        *,
+        renderer: Renderer,
+        store: ArtefactStore,
+        verify: Verify,
+        digests: Digests,
+        versions: tuple[tuple[str, str], ...],
+    ) -> None:
+        self._renderer = renderer
+        self._store = store
+        self._verify = verify
+        self._digests = digests
+        self._versions = versions
+        self._worker = f"{platform.node() or 'localhost'}:{os.getpid()}"
+        self._resident = ""  # what the renderer holds
+        self._loaded: tuple[tuple[str, str], ...] = ()
+        self._cancelled = threading.Event()
+        self._board = threading.Lock()
+        self._progress = BenchProgress(stage="idle", stack_id="", steps_done=0, takes_done=0)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def progress(self) -> BenchProgress:
+        return self._progress
+
+    def run(self, tasks: Sequence[RenderTask]) -> Iterator[BatchResult]:
+        finished: deque[Future[BatchResult]] = deque()
+        with ThreadPoolExecutor(max_workers=FINISHERS, thread_name_prefix="finish") as finishing:
+            for task in tasks:
+                finished.append(finishing.submit(self._finish, task, self._render(task)))
+                while finished and (finished[0].done() or len(finished) > 2 * FINISHERS):
+                    yield finished.popleft().result()
+            while finished:
+                yield finished.popleft().result()
+        self._note(stage="idle")
+
+    def _render(self, task: RenderTask) -> Batch:
+        """Load what the task needs and render it; a failure becomes a fault of the whole batch."""
+        started = time.perf_counter()
+        batch = Batch(task=task, worker=self._worker, device=self._renderer.device, versions=self._versions)
+        try:
+            self._stop_if_cancelled()
+            load_seconds = self._make_resident(task.load)
+            rendered = self._renderer.render(task, self._step_watch())
+        except Exception as fault:  # noqa: BLE001 - whatever happens to one batch, the worker answers for it and goes on
+            kind, detail = classified(fault)
+            return replace(batch, fault=kind, detail=detail, total_seconds=time.perf_counter() - started)
+        return replace(
+            batch,
+            rendered=rendered,
+            loaded=self._loaded,
+            load_seconds=load_seconds,
+            total_seconds=time.perf_counter() - started,
+            is_synthetic=self._renderer.is_synthetic,
+        )
+
+    def _finish(self, task: RenderTask, batch: Batch) -> BatchResult:
+        """Check, encode, mark and store the pictures of a batch; runs beside the next batch."""
+        result = finish(batch, self._store, datetime.now(UTC))
+        with self._board:
+            self._progress = replace(self._progress, takes_done=self._progress.takes_done + len(task.shots))
+        return result
+
+    def _make_resident(self, load: StackLoad) -> float:
+        """Hold this stack, every file verified before it is loaded; returns the seconds it took."""
+        key = f"{load.stack.stack_id} fused={load.fuse}"
+        if self._resident == key:
+            return 0.0
+        started = time.perf_counter()
+        self._resident, self._loaded = "", ()
+        self._note(stage="verifying", stack_id="")
+        loaded = self._verified(load)
+        self._note(stage="loading")
+        self._renderer.load(load)
+        self._resident, self._loaded = key, loaded
+        self._note(stack_id=load.stack.stack_id)
+        return time.perf_counter() - started
+
+    def _verified(self, load: StackLoad) -> tuple[tuple[str, str], ...]:
+        """Digests of all files of a stack as found here; one that differs from its pin stops the load."""
+        found: list[tuple[str, str]] = []
+        for pin, part in zip(load.stack.pins, load.parts, strict=True):
+            faults = self._verify(part.root, pin.files)
+            if faults:
+                told = "; ".join(fault.detail.rstrip(".") for fault in faults)
+                raise IntegrityFault(
+                    f"{pin.repo} is not what was pinned, so nothing of it was loaded: {told}.",
+                    "Restore the files, or pin the model again.",
+                )
+            found += [(f"{pin.repo}/{path}", sha256) for path, sha256 in self._digests(part.root, pin.files)]
+        return tuple(found)
+
+    def _step_watch(self) -> Callable[[int], None]:
+        self._note(stage="rendering")
+        before = self._progress.steps_done
+
+        def on_step(done: int) -> None:
+            self._note(steps_done=before + done)
+            self._stop_if_cancelled()
+
+        return on_step
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise RenderCancelled
+
+    def _note(self, **changes: Any) -> None:
+        with self._board:  # written by the rendering and the finishing thread, read by the control lane
+            self._progress = replace(self._progress, **changes)
