@@ -45,7 +45,7 @@ def measure() -> Measurement:
     return Measurement(
         question="How long does it take to plan 100,000 shots under a deadline?",
         figures=figures,
-        conditions=f"{SHOTS:,} shots of the built-in model under a deadline that 8 workers meet; median of {ROUNDS}.",
+        conditions=f"{SHOTS:,} shots under a deadline that 8 workers meet; median of {ROUNDS} rounds.",
         rounds={"planning_seconds": seconds},
     )
 

@@ -60,7 +60,7 @@ def measure() -> Measurement:
                 "resuming: reclaim, read the plan, lease the first open chunk", median(resumes) * 1000, "ms"
             ),
         ),
-        conditions=f"{SHOTS:,} pictures, {OPEN} still open, SQLite; median of {ROUNDS} rounds; no worker process.",
+        conditions=f"{SHOTS:,} pictures, {OPEN} open, SQLite; median of {ROUNDS} rounds; no worker process.",
         rounds={"submit_seconds": submits, "resume_seconds": resumes},
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from yaml.composer import ComposerError
 
 from flows.clock_times import resolve_deadline
 from flows.manifest_fields import ManifestFields, ShotFields
@@ -143,7 +144,7 @@ class _PlainLoader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # PyYAML has no types here
-            raise yaml.composer.ComposerError(None, None, "aliases are not accepted", mark)
+            raise ComposerError(None, None, "aliases are not accepted", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - theirs

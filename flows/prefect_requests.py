@@ -5,43 +5,54 @@ has asked one server stays free to start another.
 """
 
 import json
+import time
 import urllib.error
 import urllib.request
 from typing import Any
 
 from policy.errors import ServiceFault
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0  # of one request
+PATIENCE_SECONDS = 60.0  # with a server whose database is busy
+PAUSE_SECONDS = 0.5
 NOT_FOUND = 404
+BUSY = 503
 OVERNIGHT = "overnight"
 ON_DEMAND = "on-demand"
 
 
 def ask(api_url: str, method: str, path: str, body: Any = None) -> Any:
-    """The server's JSON answer; None where the thing is not there (404), ServiceFault for all else."""
+    """The server's JSON answer; None where the thing is not there (404), ServiceFault for all else.
+
+    A server whose database is busy says so with 503 and has changed nothing: it is asked again.
+    """
     request = urllib.request.Request(  # noqa: S310 - our own loopback address
         f"{api_url}{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
         method=method,
     )
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
-            text = response.read()
-    except urllib.error.HTTPError as error:
-        with error:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
+                text = response.read()
+            return json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            with error:
+                detail = error.read(2000).decode(errors="replace")
             if error.code == NOT_FOUND:
                 return None
-            detail = error.read(2000).decode(errors="replace")
-        raise ServiceFault(
-            f"The Prefect server refused {method} {path}: {error.code} {detail}",
-            "Look into logs/prefect-server.log under RIGHTSTEP_HOME.",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ServiceFault(
-            f"The Prefect server at {api_url} does not answer: {error}", "Run: rightstep up."
-        ) from error
-    return json.loads(text) if text else None
+            if error.code != BUSY or time.monotonic() > deadline:
+                raise ServiceFault(
+                    f"The Prefect server refused {method} {path}: {error.code} {detail}",
+                    "Look into logs/prefect-server.log under RIGHTSTEP_HOME.",
+                ) from error
+        except (OSError, ValueError) as error:
+            raise ServiceFault(
+                f"The Prefect server at {api_url} does not answer: {error}", "Run: rightstep up."
+            ) from error
+        time.sleep(PAUSE_SECONDS)
 
 
 def deployment_of(api_url: str, name: str) -> dict[str, Any] | None:

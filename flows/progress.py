@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -47,7 +47,7 @@ def report_stage(stage: str) -> None:
 
 
 @contextmanager
-def watched(house: House, job_id: str, on_progress: OnProgress | None) -> Iterator[None]:
+def watched(house: House, job_id: str, on_progress: OnProgress | None) -> Generator[None]:
     """Tell ``on_progress`` where the job stands, twice a second and at the end."""
     if on_progress is None:
         yield

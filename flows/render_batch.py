@@ -4,7 +4,8 @@ A flow runs in a process of its own and wires itself from the settings. Prefect 
 run a chunk and one artifact a job; the shots are the ledger's.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Generator
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.flows import Flow
 from prefect.futures import PrefectConcurrentFuture
 from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import Task
 
 from flows.bootstrap import open_house
 from flows.judging import judge_job
@@ -23,9 +25,12 @@ from flows.progress import report_stage
 from flows.settings import load_settings
 from flows.summaries import job_table
 from flows.workshop import CHUNKS_IN_FLIGHT, Workshop, open_workshop
+from policy.errors import LedgerFault, ServiceFault
 from registry.records import JobState, LeasedChunk
 from registry.unit_of_work import unit_of_work
 
+RETRY_SECONDS = [0.5, 2.0, 5.0]  # until the next try at a ledger that was locked or out of reach
+OTHERS_SECONDS = 0.5  # until the next look at what another driver holds
 LARGEST_CREW = 512  # threads that wait for chunks; more workers than half of this share them
 
 Waiting = PrefectConcurrentFuture[int]
@@ -60,7 +65,7 @@ def render_batch(job_id: str) -> str:
 
 
 @contextmanager
-def _stopped_early(workshop: Workshop) -> Iterator[None]:
+def _stopped_early(workshop: Workshop) -> Generator[None]:
     """Interrupted or broken, the job does not wait for its chunks to end: workers stop at the next step."""
     try:
         yield
@@ -69,10 +74,28 @@ def _stopped_early(workshop: Workshop) -> Iterator[None]:
         raise
 
 
+def is_passing(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether a chunk is worth another try: only the ledger or a service did not answer."""
+    try:
+        state.result()
+    except (LedgerFault, ServiceFault):
+        return True
+    except BaseException:  # noqa: BLE001 - whatever it is, it is raised again where the chunk is waited for
+        return False
+    return False
+
+
 def make_chunk_task(workshop: Workshop) -> Any:
     """The task of one chunk; nothing of it is cached or stored, because the ledger is the memory."""
 
-    @task(name="render-chunk", cache_policy=NO_CACHE, persist_result=False)
+    @task(
+        name="render-chunk",
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=len(RETRY_SECONDS),
+        retry_delay_seconds=RETRY_SECONDS,
+        retry_condition_fn=is_passing,
+    )
     def render_chunk(lease: str) -> int:
         settled = workshop.render(lease)
         return settled.done
@@ -81,16 +104,22 @@ def make_chunk_task(workshop: Workshop) -> Any:
 
 
 def _render_chunks(workshop: Workshop, runner: ThreadPoolTaskRunner[Any], crew: int) -> None:
-    """Keep the crew in chunks; failed shots are put back, so ask again until nothing is open."""
+    """Keep the crew in chunks; failed shots are put back, so ask again until nothing is open.
+
+    What another driver holds is waited for: its shots settle, or come back when it is gone.
+    """
     render_chunk = make_chunk_task(workshop)
     under_way: set[Waiting] = set()
     while True:
         chunk: LeasedChunk | None = None
         while len(under_way) < crew and not workshop.is_cancelled and (chunk := workshop.lease()) is not None:
             under_way.add(runner.submit(render_chunk, parameters={"lease": chunk.lease}))
-        if not under_way:
+        if under_way:
+            under_way -= _finished(under_way)
+        elif not workshop.is_cancelled and workshop.others_are_at_work():
+            time.sleep(OTHERS_SECONDS)
+        else:
             return
-        under_way -= _finished(under_way)
 
 
 def _finished(under_way: set[Waiting]) -> set[Waiting]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from flows.bootstrap import House
@@ -112,7 +112,7 @@ def _detach(house: House, job_id: str) -> None:
 
 
 @contextmanager
-def _prefect(house: House) -> Iterator[str]:
+def _prefect(house: House) -> Generator[str]:
     """The address of the standing Prefect server, or of a private one that ends with the block."""
     home = house.settings.home
     standing = standing_server(home)
@@ -159,7 +159,7 @@ def _run_flow(house: House, job_id: str, api_url: str) -> None:
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
+def _own_signals() -> Generator[None]:
     """Prefect takes SIGTERM for itself; put back what was there. Only the main thread has signals."""
     if threading.current_thread() is not threading.main_thread():
         yield

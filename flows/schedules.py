@@ -94,9 +94,9 @@ def remove_schedule(house: House, name: str) -> ScheduleRecord:
             f"There is no schedule {name!r}.",
             f"Did you mean {' or '.join(near)}?" if near else "Look at: rightstep schedule list.",
         )
-    _file_of(home, name).unlink(missing_ok=True)
     if (place := _place(home)) is not None:
         _withdraw(*place, name)
+    _file_of(home, name).unlink(missing_ok=True)
     return replace(_record(house, known[name]), next_run=None, will_fire=False)
 
 

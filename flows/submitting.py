@@ -1,7 +1,7 @@
 """From a plan to a job in the ledger, through the licence gate."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from flows.bootstrap import House
 from policy.audit import AuditEvent
@@ -78,8 +78,8 @@ def _told(reason: Reason) -> dict[str, str]:
     }
 
 
-def _event(tag: str, actor: str, subject: str, facts: dict[str, object]) -> AuditEvent:
-    return AuditEvent(tag=tag, actor=actor, subject=subject, payload=canonical_json(facts))
+def _event(tag: str, actor: str, subject: str, facts: Mapping[str, object]) -> AuditEvent:
+    return AuditEvent(tag=tag, actor=actor, subject=subject, payload=canonical_json(dict(facts)))
 
 
 def job_key(manifest: RenderManifest) -> str:

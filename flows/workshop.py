@@ -6,7 +6,7 @@ Ray allows one connection a process, so there is one workshop a process too.
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -45,6 +45,7 @@ class Workshop:
         self.decisions = header.decisions
         self.plan_hash = header.plan_hash
         self._held: dict[str, LeasedChunk] = {}
+        self._unsettled: dict[str, list[BatchResult]] = {}
         self._lock = threading.Lock()
         self.is_cancelled = False
 
@@ -65,16 +66,23 @@ class Workshop:
         return chunk
 
     def render(self, lease: str) -> SettledChunk:
-        """Render a leased chunk and settle it in one transaction; the lease ends either way."""
+        """Render a leased chunk and settle it in one transaction, which ends the lease.
+
+        What could not be settled stays held with its results: asked again, it is settled
+        and not rendered again.
+        """
         with self._lock:
-            chunk = self._held[lease]
-        try:
+            chunk, results = self._held[lease], self._unsettled.get(lease)
+        if results is None:
             results = self.pool.run_chunk(self._tasks(chunk))
-            return self._settle(chunk, results)
-        finally:
             with self._lock:
-                self._held.pop(lease, None)
-            self._release(chunk)
+                self._unsettled[lease] = results
+        settled = self._settle(chunk, results)
+        with self._lock:
+            self._held.pop(lease, None)
+            self._unsettled.pop(lease, None)
+        self._release(chunk)
+        return settled
 
     def renew(self) -> None:
         """Hold on to every chunk that is being rendered."""
@@ -100,6 +108,12 @@ class Workshop:
         """Where the job stands now."""
         with unit_of_work(self.house.engine, read_only=True) as work:
             return work.ledger.job(self.job_id).state
+
+    def others_are_at_work(self) -> bool:
+        """Whether open shots are in the hands of another driver: they settle, or their lease runs out."""
+        with unit_of_work(self.house.engine, read_only=True) as work:
+            job = work.ledger.job(self.job_id)
+        return job.state is JobState.RUNNING and job.counts.leased > 0
 
     def _settle(self, chunk: LeasedChunk, results: list[BatchResult]) -> SettledChunk:
         with unit_of_work(self.house.engine) as work:
@@ -182,7 +196,7 @@ def _root(pin: ModelPin, roots: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def open_workshop(house: House, job_id: str, tell: Tell) -> Iterator[Workshop]:
+def open_workshop(house: House, job_id: str, tell: Tell) -> Generator[Workshop]:
     """Ray (the standing one where it is up), workers and a heartbeat; it all ends with the block."""
     reclaim_dead_leases(house)
     folder = house.settings.home / "ray"
@@ -234,7 +248,7 @@ def _pool_options(house: House, tell: Tell) -> PoolOptions:
 
 
 @contextmanager
-def _heartbeat(workshop: Workshop) -> Iterator[None]:
+def _heartbeat(workshop: Workshop) -> Generator[None]:
     """Renew leases and relay a cancellation from the ledger to the workers, three times a lease."""
     over = threading.Event()
     pause = min(1.0, workshop.house.settings.lease_seconds / 3)

@@ -110,8 +110,15 @@ def profile_for(costs: Sequence[CostProfile], key: CostKey) -> CostProfile:
     fused costs up to 40 % a step.
     """
     fitting = [known for known in costs if known.key.stack_id == key.stack_id or not known.key.stack_id]
-    nearest = min(fitting, key=lambda known: (_distance(known.key, key), -known.samples), default=UNMEASURED)
+    nearest = min(
+        fitting, key=lambda known: (_distance(known.key, key), _standing(known)), default=UNMEASURED
+    )
     return _scaled(nearest, key)
+
+
+def _standing(profile: CostProfile) -> tuple[int, float, tuple[float, ...]]:
+    """Of two profiles of one key the better founded; beyond that any fixed order, so that plans repeat."""
+    return -profile.samples, profile.fixed_p50, tuple(row.p95 for row in profile.rows)
 
 
 def _distance(known: CostKey, key: CostKey) -> tuple[bool, bool, bool, float, int, int, str]:

@@ -127,7 +127,7 @@ def _chained(row: Any) -> ChainedEvent:
 # Verifying
 
 
-def verify(engine: Engine) -> AuditCheck:
+def verify(engine: Engine, *, page: int = PAGE) -> AuditCheck:
     """Walk the whole chain in one consistent view; finds what was changed, removed, added or reordered.
 
     Cutting the tail shows because the head stays behind it. Whoever can rewrite tail and
@@ -139,17 +139,17 @@ def verify(engine: Engine) -> AuditCheck:
                 connection.execution_options(**{READ_ONLY: True})
             else:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            return _walk(connection)
+            return _walk(connection, page)
     except DBAPIError as error:
         raise explain_fault(error) from error
 
 
-def _walk(connection: Connection) -> AuditCheck:
+def _walk(connection: Connection, page: int) -> AuditCheck:
     missing = _missing_guards(connection)
     head = connection.execute(select(audit_head.c.seq, audit_head.c.hash)).one_or_none()
     head_seq, head_hash = (0, "") if head is None else head
     seq, previous = 0, GENESIS_HASH
-    for event in _stream(connection):
+    for event in _stream(connection, page):
         fault = _fault_of(event, seq, previous)
         if fault is not None:
             return _check(seq, broken_at=seq + 1, detail=fault, missing=missing, head=head_hash)
@@ -172,19 +172,19 @@ def _check(
     return AuditCheck(ok=ok, rows=rows, broken_at=broken_at, detail=words, guards_missing=missing, head=head)
 
 
-def _stream(connection: Connection) -> Iterator[ChainedEvent]:
+def _stream(connection: Connection, page: int) -> Iterator[ChainedEvent]:
     """Every event by seq, a page at a time."""
     after: int | None = None
     while True:
-        query = select(audit_events).order_by(audit_events.c.seq).limit(PAGE)
+        query = select(audit_events).order_by(audit_events.c.seq).limit(page)
         if after is not None:
             query = query.where(audit_events.c.seq > after)
-        page = connection.execute(query).mappings().all()
-        if not page:
+        rows = connection.execute(query).mappings().all()
+        if not rows:
             return
-        for row in page:
+        for row in rows:
             yield _chained(row)
-        after = page[-1]["seq"]
+        after = rows[-1]["seq"]
 
 
 def _fault_of(event: ChainedEvent, seq: int, previous: str) -> str | None:

@@ -1,7 +1,6 @@
 """Structured logs: events with keys, one JSON object a line, in the house's log folder."""
 
 import logging
-import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -12,8 +11,8 @@ LOG_BYTES = 10_000_000
 LOGS_KEPT = 5
 
 
-def set_up_logs(folder: Path, *, verbose: bool = False) -> Path:
-    """Send events to ``folder``/rightstep.log, and with ``verbose`` to stderr too; may be called again."""
+def set_up_logs(folder: Path) -> Path:
+    """Send events to ``folder``/rightstep.log, one JSON object a line; may be called again."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "rightstep.log"
     shared: list[structlog.typing.Processor] = [
@@ -36,10 +35,6 @@ def set_up_logs(folder: Path, *, verbose: bool = False) -> Path:
     file = RotatingFileHandler(kept, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8", delay=True)
     file.setFormatter(_formatter(structlog.processors.JSONRenderer(), shared))
     root.addHandler(file)
-    if verbose:
-        shown = logging.StreamHandler(sys.stderr)
-        shown.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()), shared))
-        root.addHandler(shown)
     root.setLevel(logging.INFO)
     root.propagate = False
     return kept

@@ -98,11 +98,12 @@ def caption(noun: str, style: str | None, background: str, dice: random.Random) 
 
 
 def tile(pictures: Sequence[NDArray[np.uint8]], columns: int, path: Path, scale: int = 1) -> None:
-    """Save pictures, all of one size, as one PNG of rows."""
+    """Save pictures, all of one size, as one PNG of rows; 256 colours keep it small."""
     blanks = [np.full_like(pictures[0], 255)] * (-len(pictures) % columns)
     padded = [*pictures, *blanks]
     rows = [np.concatenate(padded[i : i + columns], 1) for i in range(0, len(padded), columns)]
     sheet = Image.fromarray(np.concatenate(rows, 0))
     path.parent.mkdir(parents=True, exist_ok=True)
     size = (sheet.width * scale, sheet.height * scale)
-    sheet.resize(size, Image.Resampling.NEAREST).save(path, optimize=True)
+    large = sheet.resize(size, Image.Resampling.NEAREST)
+    large.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

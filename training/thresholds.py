@@ -8,6 +8,7 @@ the same background. The rates are then counted on other samples.
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -80,7 +81,7 @@ def reference_of(
         values = np.array([getattr(one, name) for one in full_step])
         mean, std = float(values.mean()), float(values.std(ddof=1))
         needed = [_slack_needed(name, pictures, mean, std, seed) for pictures in honest]
-        bands[name] = Band(mean=round(mean, 5), std=round(std, 5), slack=round(max(0.0, *needed), 5))
+        bands[name] = Band(mean=round(mean, 5), std=round(std, 5), slack=math.ceil(max(0.0, *needed) * 1000) / 1000)
     return ReferenceStatistics(**bands, n=len(full_step))
 
 

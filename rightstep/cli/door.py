@@ -1,5 +1,6 @@
 """The way into the house: settings, logs and wiring, imported by the command that needs them."""
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,20 @@ if TYPE_CHECKING:
 
 def read_settings() -> "Settings":
     """The settings, with logs set up where they say."""
+    import structlog
+
     from flows.settings import load_settings
     from rightstep.logs import set_up_logs
 
     settings = load_settings()
     set_up_logs(settings.logs)
+    structlog.get_logger("rightstep.cli").info("command.started", words=_named(sys.argv[1:]))
     return settings
+
+
+def _named(words: list[str]) -> list[str]:
+    """Noun and verb of a command line, and which options it has; what they say is nobody's business."""
+    return [word.split("=")[0] for word in words if word.startswith("-") or word.isalpha()]
 
 
 def enter_house() -> "House":

@@ -45,7 +45,7 @@ def environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def house(folder: Path) -> Iterator[House]:
-    """A house with one schedule, added before anything was up."""
+    """A house with a schedule that was added before anything was up, and one from after."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in {**SETTINGS, "RIGHTSTEP_HOME": str(folder / "h")}.items():
             environment.setenv(name, value)
@@ -54,6 +54,9 @@ def house(folder: Path) -> Iterator[House]:
             early = add_schedule(opened, write_order(folder, 2, name="early"), cron="* * * * *")
             assert not early.will_fire
             bring_up(opened)
+            order = write_order(folder, 2, name="late", shots={"prompt": "a 3d fox"})
+            late = add_schedule(opened, order, cron="* * * * *")
+            assert late.will_fire
             yield opened
         finally:
             take_down(opened)
@@ -86,26 +89,17 @@ def run_of(house: House, run_id: str) -> dict[str, object]:
     return dict(found["state"])
 
 
-def test_a_schedule_that_was_added_while_nothing_was_up_fires_and_finishes(house: House):
-    (schedule,) = list_schedules(house)
-    assert schedule.will_fire
-    wait_until("the scheduled job is finished", lambda: finished(house, "early"))
-    remove_schedule(house, schedule.name)
-    job = next(job for job in list_jobs(house) if job.name == "early")
+@pytest.mark.parametrize("name", ["early", "late"])
+def test_a_schedule_fires_and_its_pictures_are_exported(house: House, name: str):
+    """``early`` was added while nothing was up, ``late`` while everything was."""
+    wait_until("the scheduled job is finished", lambda: finished(house, name))
+    remove_schedule(house, name)
+    job = next(job for job in list_jobs(house) if job.name == name)
     assert job.counts.made == 2
     out = house.settings.home / "out" / job.job_id
     wait_until("the job is exported", (out / "report.html").is_file)
     assert sorted(path.name for path in out.glob("*.png")) == ["shot-0000.png", "shot-0001.png"]
-
-
-def test_a_schedule_that_is_added_while_the_house_is_up_fires(house: House, folder: Path):
-    made = add_schedule(
-        house, write_order(folder, 2, name="late", shots={"prompt": "a 3d fox"}), cron="* * * * *"
-    )
-    assert made.will_fire
-    wait_until("the scheduled job is finished", lambda: finished(house, "late"))
-    remove_schedule(house, made.name)
-    assert list_schedules(house) == ()
+    assert name not in {one.name for one in list_schedules(house)}
 
 
 def test_an_order_on_demand_is_made_once_however_often_it_is_asked_for(house: House, folder: Path):

@@ -43,6 +43,13 @@ def test_the_same_device_counts_more_than_the_same_stack():
     assert profile_for((elsewhere, make_cost_profile()), make_cost_key(stack_id="s1")).samples == 0
 
 
+def test_of_two_profiles_of_one_key_the_better_founded_is_taken_in_any_order():
+    few, many = make_cost_profile(samples=3), make_cost_profile(samples=9)
+    assert profile_for((few, many), make_cost_key()) == profile_for((many, few), make_cost_key()) == many
+    dear, cheap = make_cost_profile(fixed_p50=0.5), make_cost_profile()
+    assert profile_for((dear, cheap), make_cost_key()) == profile_for((cheap, dear), make_cost_key())
+
+
 def test_another_size_is_scaled_by_its_pixels():
     larger = profile_for((make_cost_profile(),), make_cost_key(width=128, height=128))
     assert larger.key.width == 128

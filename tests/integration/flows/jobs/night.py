@@ -92,7 +92,8 @@ def wait_for_done(house: House, job_id: str, count: int) -> None:
 
 def start_command(house: House, *arguments: str, **settings: Any) -> subprocess.Popen[str]:
     """``rightstep ARGUMENTS`` in a process of its own, on the house of the test."""
-    given = {f"RIGHTSTEP_{name.upper()}": str(value) for name, value in settings.items()}
+    patient = {"prefect_start_seconds": PATIENCE, **settings}
+    given = {f"RIGHTSTEP_{name.upper()}": str(value) for name, value in patient.items()}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return subprocess.Popen(
         [sys.executable, "-m", "rightstep", *arguments],
@@ -104,6 +105,16 @@ def start_command(house: House, *arguments: str, **settings: Any) -> subprocess.
         text=True,
         start_new_session=True,
     )
+
+
+def wait_for_driver(driver: subprocess.Popen[str], house: House, job_id: str) -> None:
+    """Until a command in another process has made its first pictures."""
+
+    def has_begun() -> bool:
+        assert driver.poll() is None, f"the driver ended early: {driver.communicate()[1]}"
+        return job_of(house, job_id).counts.done > 0
+
+    wait_until(f"the first shots of {job_id}", has_begun)
 
 
 def run_command(house: House, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:

@@ -298,3 +298,19 @@ def test_a_job_without_its_zone_falls_back_to_utc(tmp_path: Path):
         view, plan=replace(view.plan, manifest=replace(view.plan.manifest, timezone="No/Where"))
     )
     assert "(UTC)" in report_of(unknown, tmp_path).said
+
+
+def test_a_night_that_is_not_complete_has_not_met_its_deadline(tmp_path: Path):
+    view = make_job_view([make_shot_record(0), make_lost_shot(1, "Black.")], job={"state": JobState.FAILED})
+    report = report_of(view, tmp_path)
+    (deadline,) = [tag for tag in report.all("div", "tile") if "bad" in (tag["class"] or "")][1:]
+    assert deadline
+    assert "before the deadline, not complete" in report.said
+
+
+def test_a_long_reason_is_shown_in_short_and_kept_in_full(tmp_path: Path):
+    reason = "The weights differ: " + "; ".join(f"file-{number} has another digest" for number in range(40))
+    lost = make_lost_shot(0, reason)
+    report = report_of(make_job_view([lost], failed_takes=(make_failed_take(lost, 1, reason),)), tmp_path)
+    assert reason in report.said
+    assert "In full" in report.said
