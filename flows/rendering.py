@@ -103,7 +103,7 @@ def _detach(house: House, job_id: str) -> None:
     with log.open("ab") as output:
         subprocess.Popen(
             [sys.executable, "-m", "flows.drive", job_id],
-            env=os.environ | {"RIGHTSTEP_HOME": str(house.settings.home)},
+            env=os.environ | house.settings.for_children,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

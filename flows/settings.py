@@ -145,6 +145,11 @@ class Settings(BaseSettings):
         return self.home / "logs"
 
     @property
+    def for_children(self) -> dict[str, str]:
+        """What a process that this one starts must be told, so that it opens the same house."""
+        return {"RIGHTSTEP_HOME": str(self.home)}
+
+    @property
     def device_class(self) -> str:
         """The device as the cost model names it; a worker reports the exact name of its GPU."""
         if self.renderer == "synthetic":

@@ -84,7 +84,7 @@ def bring_up(house: House) -> HouseStatus:
         if is_new or not flows_are_served(home):
             _end_recorded(home / "run" / STANDING_FLOWS)
             started.callback(_end_recorded, home / "run" / STANDING_FLOWS)
-            _serve_flows(home, server, seconds)
+            _serve_flows(house, server)
         started.pop_all()
     return status(house)
 
@@ -156,17 +156,16 @@ def _owner(path: Path) -> OwnProcess | None:
     return record.owner if record is not None and record.owner.is_alive else None
 
 
-def _serve_flows(home: Path, server: PrefectServer, seconds: float) -> None:
+def _serve_flows(house: House, server: PrefectServer) -> None:
     """Start the process that fires schedules, and wait until it has asked for work once."""
+    home, seconds = house.settings.home, house.settings.prefect_start_seconds
     log = home / "logs" / "flows.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     with log.open("ab") as output:
         started = subprocess.Popen(
             [sys.executable, "-m", "flows.serve"],
             cwd=home,
-            env=environment
-            | prefect_environment(home, api_url=server.api_url)
-            | {"RIGHTSTEP_HOME": str(home)},
+            env=environment | prefect_environment(home, api_url=server.api_url) | house.settings.for_children,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -34,7 +34,9 @@ def build_menu(
     *, manifest: RenderManifest, catalogue: Catalogue, pinned: Mapping[str, PinnedModel], use: IntendedUse
 ) -> Menu:
     """Offers and absences for every model and set of LoRAs that the manifest names."""
-    wishes = tuple(dict.fromkeys((shot.model, shot.loras) for shot in manifest.shots))
+    asked = dict.fromkeys((shot.model, shot.loras) for shot in manifest.shots)
+    # The bare model stands beside its styles, so that a refused style has a permitted neighbour to name.
+    wishes = tuple(dict.fromkeys([*asked, *((model, ()) for model, _ in asked if model in pinned)]))
     verdicts: dict[tuple[str, ...], Verdict] = {}
     found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, use, verdicts)]
     return Menu(

@@ -70,7 +70,8 @@ Subjects ({len(nouns)}):
 
 {_listed(nouns)}.
 
-Styles: {", ".join(STYLES)}. Backgrounds: {", ".join(BACKGROUNDS)} (mostly white where none is named).
+Styles: {", ".join(STYLES)}. Backgrounds: {", ".join(BACKGROUNDS)}
+(mostly white where none is named).
 
 Prompts look like "a fox", "a 3d fox", "a fox, flat style on a blue background", "a picture of a fox". Any
 other word means nothing to the model, and a subject that is not on the list gives a wash of colour.
@@ -83,7 +84,10 @@ or flags.
 
 ## Training data
 
-{_sources((NOTO, FLUENT))}
+{_sources((NOTO, FLUENT, TWEMOJI))}
+- drawings of this project's own code
+
+The text encoder and the denoiser saw the first two sets only; the codec (`vae/`) saw all four.
 
 See NOTICE for the licences of the pictures.
 """
@@ -130,10 +134,13 @@ guidance off.
 def base_notice(mit_text: str) -> str:
     """Who drew the training pictures of the base model and of the distillation LoRA."""
     return (
-        "The weights were trained on pictures of two sets.\n\n"
-        f"Noto Emoji, copyright Google LLC, under the Apache License, Version 2.0 (the text is in LICENSE),\n"
+        "The weights were trained on pictures of these sets.\n\n"
+        "Noto Emoji, copyright Google LLC, under the Apache License, Version 2.0 (the text is in LICENSE),\n"
         f"from the npm package {NOTO.name} {NOTO.version}.\n\n"
-        f"Fluent Emoji, copyright Microsoft Corporation, under the MIT licence,\n"
+        "Twemoji, by the codec alone, copyright Twitter, Inc and other contributors, under CC-BY 4.0\n"
+        "(https://creativecommons.org/licenses/by/4.0/); scaled, and set on plain backgrounds,\n"
+        f"from the npm package {TWEMOJI.name} {TWEMOJI.version}.\n\n"
+        "Fluent Emoji, copyright Microsoft Corporation, under the MIT licence,\n"
         f"from the npm package {FLUENT.name} {FLUENT.version}:\n\n{mit_text}"
     )
 

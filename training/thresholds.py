@@ -81,7 +81,9 @@ def reference_of(
         values = np.array([getattr(one, name) for one in full_step])
         mean, std = float(values.mean()), float(values.std(ddof=1))
         needed = [_slack_needed(name, pictures, mean, std, seed) for pictures in honest]
-        bands[name] = Band(mean=round(mean, 5), std=round(std, 5), slack=math.ceil(max(0.0, *needed) * 1000) / 1000)
+        bands[name] = Band(
+            mean=round(mean, 5), std=round(std, 5), slack=math.ceil(max(0.0, *needed) * 1000) / 1000
+        )
     return ReferenceStatistics(**bands, n=len(full_step))
 
 

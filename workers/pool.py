@@ -111,6 +111,7 @@ class RenderPool:
         self._seats: list[_Seat] = []
         self._changed = threading.Condition()
         self._waiting: Counter[str] = Counter()
+        self._reasons: dict[str, str] = {}  # of a stack: why a worker failed it last
         self._is_cancelled = False
 
     def start(self) -> None:
@@ -254,7 +255,8 @@ class RenderPool:
                 )
                 views = [seat.view() for seat in self._seats]
                 if not any(may_take(request, view) for view in views):
-                    return FaultKind.WORKER, "No worker is left that may take this stack: it failed on each."
+                    told = "No worker is left that may take this stack: it failed on each."
+                    return FaultKind.WORKER, f"{told} {self._reasons.get(stack_id, '')}".strip()
                 chosen = choose_seat(request, views)
                 if chosen is not None:
                     seat = self._seats[chosen]
@@ -278,7 +280,9 @@ class RenderPool:
     def _leave_place(self, place: _Place, results: list[BatchResult], asked: int) -> None:
         seat = place.seat
         failed = sum(any(take.fault is FaultKind.WORKER for take in result.takes) for result in results)
+        reasons = [take.detail for result in results for take in result.takes if take.fault is FaultKind.WORKER]
         with self._changed:
+            self._reasons.update({place.stack_id: reasons[-1]} if reasons else {})
             if place in seat.queue:  # a lost station took its queue with it
                 seat.queue.remove(place)
             seat.batches += len(results)

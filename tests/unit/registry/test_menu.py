@@ -57,7 +57,8 @@ def test_the_bare_base_is_offered_by_both_methods_and_permitted(pinned):
 
 
 def test_the_stack_is_base_then_styles_then_the_methods_lora(pinned):
-    full, student = menu_for(pinned, LoraRequest(repo=TWEMOJI, scale=0.8)).offers
+    styled = LoraRequest(repo=TWEMOJI, scale=0.8)
+    full, student = menu_for(pinned, styled).offers_for(BASE, (styled,))
     assert [(pin.repo, pin.role, getattr(pin, "scale", None)) for pin in student.stack.pins] == [
         (BASE, Role.BASE, None),
         (TWEMOJI, Role.LORA, 0.8),
@@ -70,7 +71,8 @@ def test_the_stack_is_base_then_styles_then_the_methods_lora(pinned):
 
 def test_a_denied_offer_stays_on_the_menu_with_the_clause(pinned):
     menu = menu_for(pinned, LoraRequest(repo=SHAPES))
-    assert [offer.verdict.ruling for offer in menu.offers] == [Ruling.DENY, Ruling.DENY]
+    denied = menu.offers_for(BASE, (LoraRequest(repo=SHAPES),))
+    assert [offer.verdict.ruling for offer in denied] == [Ruling.DENY, Ruling.DENY]
     (against,) = menu.offers[0].verdict.against()
     assert (against.code, against.component, against.licence) == (
         "noncommercial_licence",
@@ -120,7 +122,13 @@ def test_a_pinned_model_without_a_method_is_absent(pinned):
 
 def test_each_wish_is_answered_once_however_many_shots_share_it(pinned):
     menu = menu_for(pinned, LoraRequest(repo=TWEMOJI))
-    assert len(menu.offers) == len(menu.offers_for(BASE, (LoraRequest(repo=TWEMOJI),))) == 2
+    assert len(menu.offers_for(BASE, (LoraRequest(repo=TWEMOJI),))) == 2
+    assert len(menu.offers) == 4
+
+
+def test_the_bare_model_is_offered_beside_its_styles_as_a_way_out(pinned):
+    menu = menu_for(pinned, LoraRequest(repo=TWEMOJI))
+    assert [offer.preset.name for offer in menu.offers_for(BASE, ())] == ["emoji-64-full", "emoji-64-lcm"]
 
 
 def test_the_words_of_a_model_include_those_of_its_styles(pinned):
@@ -138,5 +146,6 @@ def test_a_scale_changes_the_stack_and_not_the_verdict(pinned):
     )
     manifest = RenderManifest(name="night", shots=shots)
     menu = build_menu(manifest=manifest, catalogue=catalogue(), pinned=pinned, use=make_use())
-    assert len({offer.stack.stack_id for offer in menu.offers}) == 4
-    assert menu.offers[0].verdict == menu.offers[2].verdict
+    styled = [offer for offer in menu.offers if offer.loras]
+    assert len({offer.stack.stack_id for offer in styled}) == 4
+    assert styled[0].verdict == styled[2].verdict

@@ -28,7 +28,7 @@ from workers.processes import OwnProcess, descendants, read_record
 
 MakeHouse = Callable[..., House]
 SHOTS = 96
-SLOW = {"synthetic_seconds_per_step": 0.15}
+SLOW = {"synthetic_seconds_per_step": 0.5}
 QUICK = {"synthetic_seconds_per_step": 0}
 FOUR_STEPS = {"steps": 4, "method": "emoji-64-lcm"}
 

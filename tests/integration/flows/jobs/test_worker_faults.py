@@ -24,7 +24,7 @@ from tests.integration.flows.jobs.night import (
 )
 
 MakeHouse = Callable[..., House]
-SLOW = {"synthetic_seconds_per_step": 0.1}
+SLOW = {"synthetic_seconds_per_step": 0.5}
 FOUR_STEPS = {"steps": 4, "method": "emoji-64-lcm"}
 
 

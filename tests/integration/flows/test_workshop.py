@@ -1,0 +1,139 @@
+"""A driver's hold on its chunks, with a real ledger, a real store and benches in this very process."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from flows.bootstrap import House, open_house
+from flows.settings import load_settings
+from flows.workshop import Workshop
+from policy.errors import LedgerFault
+from policy.tasks import BatchResult, RenderTask
+from registry.records import LeasedChunk
+from registry.unit_of_work import unit_of_work
+from registry.verification import hashed_files, verify_files
+from tests.integration.flows.jobs.night import submit, takes_of, write_order
+from workers.pool import PoolOptions, RenderPool
+from workers.renderer import RendererKind, RenderOptions
+from workers.stations import WorkerIdentity
+from workers.workbench import Bench, BenchOptions, BenchProgress, make_workbench
+
+
+class NearStation:
+    """A worker in the driver's own process."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.rendered = 0
+
+    def render(self, tasks: Sequence[RenderTask]) -> Iterator[list[BatchResult]]:
+        self.rendered += len(tasks)
+        yield list(self.bench.run(tasks))
+
+    def identity(self, _seconds: float) -> WorkerIdentity:
+        return WorkerIdentity(name="here:1", pid=1)
+
+    def progress(self, _seconds: float) -> BenchProgress:
+        return self.bench.progress()
+
+    def cancel(self) -> None:
+        self.bench.cancel()
+
+    def close(self) -> None:
+        """Ends with the process."""
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setenv("RIGHTSTEP_RENDERER", "synthetic")
+    opened = open_house(load_settings())
+    yield opened
+    opened.engine.dispose()
+
+
+@pytest.fixture
+def station(house: House) -> NearStation:
+    options = BenchOptions(
+        store=house.settings.artefacts,
+        verify=verify_files,
+        digests=hashed_files,
+        render=RenderOptions(kind=RendererKind.SYNTHETIC),
+    )
+    return NearStation(make_workbench(options))
+
+
+@pytest.fixture
+def workshop(house: House, station: NearStation) -> Workshop:
+    with tempfile.TemporaryDirectory() as folder:
+        job = submit(house, write_order(Path(folder), 2, tier="interactive"))
+    options = PoolOptions(workers=1, make_bench=lambda: station.bench)
+    pool = RenderPool(options, open_station=lambda _make, _cpus, _gpus: station)
+    pool.start()
+    return Workshop(house, job.job_id, pool)
+
+
+def leased(workshop: Workshop) -> LeasedChunk:
+    chunk = workshop.lease()
+    assert chunk is not None
+    return chunk
+
+
+def fail_once_at(house: House, statement: str) -> None:
+    """The next such statement is answered as a database does that is locked too long."""
+    left = [statement]
+
+    @event.listens_for(house.engine, "before_cursor_execute")
+    def refuse(_connection: Any, _cursor: Any, text: str, *_rest: Any) -> None:
+        if left and text.startswith(left[0]):
+            left.clear()
+            raise OperationalError(text, {}, Exception("database is locked"))
+
+
+def test_what_could_not_be_settled_is_settled_at_the_next_try_and_not_rendered_again(
+    house: House, workshop: Workshop, station: NearStation
+):
+    chunk = leased(workshop)
+    fail_once_at(house, "UPDATE takes")
+    with pytest.raises(LedgerFault):
+        workshop.render(chunk.lease)
+    assert {take.state.value for take in takes_of(house, workshop.job_id)} == {"leased"}, (
+        "nobody else may take it"
+    )
+    assert workshop.lease() is None
+
+    settled = workshop.render(chunk.lease)
+
+    assert settled.done == 2
+    assert station.rendered == len(chunk.batches)
+    assert {take.state.value for take in takes_of(house, workshop.job_id)} == {"done"}
+
+
+def test_a_driver_that_gives_up_leaves_its_chunks_to_the_next(house: House, workshop: Workshop):
+    chunk = leased(workshop)
+    fail_once_at(house, "UPDATE takes")
+    with pytest.raises(LedgerFault):
+        workshop.render(chunk.lease)
+    workshop.release_all()
+    assert {take.state.value for take in takes_of(house, workshop.job_id)} == {"queued"}
+    assert workshop.lease() is not None
+
+
+def test_a_driver_sees_what_others_hold_and_when_it_is_over(house: House, workshop: Workshop):
+    assert not workshop.others_are_at_work()
+    with unit_of_work(house.engine) as work:
+        other = work.ledger.lease_chunk(
+            workshop.job_id, holder="elsewhere:1:1", ttl_seconds=3600, max_batches=99, now=house.clock()
+        )
+        work.commit()
+    assert other is not None
+    assert workshop.lease() is None
+    assert workshop.others_are_at_work()
+    with unit_of_work(house.engine) as work:
+        work.ledger.release(other)
+        work.commit()
+    assert not workshop.others_are_at_work()
