@@ -1,6 +1,5 @@
 """How much of the workers' time is rendering through the whole stack?"""
 
-import os
 import time
 
 from benchmarks.measurement import Measurement, at_least, median, plain
@@ -22,7 +21,6 @@ def measure() -> Measurement:
     with served_house(
         workers=WORKERS, renderer="synthetic", synthetic_seconds_per_step=ITEM_SECONDS
     ) as house:
-        os.environ.update(_environment(house))
         _run(house, SMALL, 0)  # the first flow of a process imports Prefect and Ray
         small, large = [], []
         for number in range(1, ROUNDS + 1):
@@ -44,18 +42,6 @@ def measure() -> Measurement:
         ),
         rounds={"small_seconds": small, "large_seconds": large},
     )
-
-
-def _environment(house: House) -> dict[str, str]:
-    """A flow wires itself from the environment, as it does in a process of its own."""
-    settings = house.settings
-    return {
-        "RIGHTSTEP_HOME": str(settings.home),
-        "RIGHTSTEP_WORKERS": str(settings.workers),
-        "RIGHTSTEP_RENDERER": settings.renderer,
-        "RIGHTSTEP_SYNTHETIC_SECONDS_PER_STEP": str(settings.synthetic_seconds_per_step),
-        "RIGHTSTEP_THREADS": str(settings.threads),
-    }
 
 
 def _run(house: House, items: int, first_seed: int) -> float:

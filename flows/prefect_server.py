@@ -57,13 +57,21 @@ def prefect_environment(home: Path, *, api_url: str | None = None) -> dict[str, 
     return settings
 
 
-def use_server(home: Path, api_url: str) -> None:
+def use_server(home: Path, api_url: str, *, log_level: str = "ERROR") -> None:
     """Point this process at a server; before Prefect is imported, because it reads the environment once."""
     if "prefect" in sys.modules and os.environ.get("PREFECT_API_URL") != api_url:
         raise ServiceFault(
             "Prefect is bound to another server in this process.", "Start the job from a fresh process."
         )
-    os.environ.update(prefect_environment(home, api_url=api_url))
+    os.environ.update(
+        prefect_environment(home, api_url=api_url)
+        | {
+            "PREFECT_LOGGING_LEVEL": log_level,
+            "PREFECT_LOGGING_INTERNAL_LEVEL": log_level,
+            # Each retry waits twice as long: five, the default, make a minute of every call to a dead server.
+            "PREFECT_CLIENT_MAX_RETRIES": "2",
+        }
+    )
 
 
 def launch_server(home: Path, *, stands: bool = False) -> PrefectServer:

@@ -2,10 +2,8 @@
 
 import logging
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,11 +20,13 @@ from flows.prefect_server import (
     use_server,
 )
 from flows.progress import OnProgress, report_stage, watched
+from flows.signals import sigterm_as_ctrl_c
 from policy.errors import RightstepError, ServiceFault
 from registry.records import JobRecord, JobState, ShotRecord
 from registry.unit_of_work import unit_of_work
 
 WATCH_SECONDS = 0.5
+UNSAID = "CRITICAL"  # whatever Prefect would log as an error is raised here too, and told once
 
 
 def render_job(
@@ -47,7 +47,7 @@ def render_job(
     elif detach:
         _detach(house, job.job_id)
     else:
-        with watched(house, job.job_id, on_progress), _prefect(house) as api_url:
+        with sigterm_as_ctrl_c(), watched(house, job.job_id, on_progress), _prefect(house) as api_url:
             _run_flow(house, job.job_id, api_url)
     return job_of(house, job.job_id)
 
@@ -117,13 +117,14 @@ def _prefect(house: House) -> Generator[str]:
     home = house.settings.home
     standing = standing_server(home)
     if standing is not None:
-        use_server(home, standing.api_url)
+        use_server(home, standing.api_url, log_level=UNSAID)
         yield standing.api_url
         return
     report_stage("starting Prefect")
     server = launch_server(home)
     try:
-        use_server(home, await_server(server, seconds=house.settings.prefect_start_seconds))
+        api_url = await_server(server, seconds=house.settings.prefect_start_seconds)
+        use_server(home, api_url, log_level=UNSAID)
         yield server.api_url
     finally:
         _end(server)
@@ -141,31 +142,17 @@ def _run_flow(house: House, job_id: str, api_url: str) -> None:
     A server that dies fails what still had to be told to it. The ledger is what counts: a
     job that is over there is over.
     """
-    with _own_signals():
-        from flows.render_batch import render_batch
+    from flows.render_batch import render_batch
 
-        try:
-            render_batch(job_id)
-        except RightstepError:
-            raise
-        except Exception as error:
-            if answers(api_url):
-                raise
-            if not job_of(house, job_id).state.is_finished:
-                raise ServiceFault(
-                    f"The Prefect server at {api_url} is gone; what was made is kept.",
-                    f"Go on with: rightstep job resume {job_id}.",
-                ) from error
-
-
-@contextmanager
-def _own_signals() -> Generator[None]:
-    """Prefect takes SIGTERM for itself; put back what was there. Only the main thread has signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.getsignal(signal.SIGTERM)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+        render_batch(job_id)
+    except RightstepError:
+        raise
+    except Exception as error:
+        if answers(api_url):
+            raise
+        if not job_of(house, job_id).state.is_finished:
+            raise ServiceFault(
+                f"The Prefect server at {api_url} is gone; what was made is kept.",
+                f"Go on with: rightstep job resume {job_id}.",
+            ) from error

@@ -12,6 +12,7 @@ from functools import partial
 
 from flows.bootstrap import House
 from flows.planning import pinned_models
+from flows.signals import keep_sigterm
 from policy.errors import IntegrityFault, LedgerFault, RightstepError
 from policy.plan import Decision
 from policy.stacks import ModelPin
@@ -44,6 +45,7 @@ class Workshop:
             header = work.ledger.header(job_id)
         self.decisions = header.decisions
         self.plan_hash = header.plan_hash
+        self._batch_seconds: float | None = None  # of the last chunk, loading apart
         self._held: dict[str, LeasedChunk] = {}
         self._unsettled: dict[str, list[BatchResult]] = {}
         self._lock = threading.Lock()
@@ -77,6 +79,9 @@ class Workshop:
             results = self.pool.run_chunk(self._tasks(chunk))
             with self._lock:
                 self._unsettled[lease] = results
+                self._batch_seconds = sum(one.total_seconds - one.load_seconds for one in results) / len(
+                    results
+                )
         settled = self._settle(chunk, results)
         with self._lock:
             self._held.pop(lease, None)
@@ -129,8 +134,10 @@ class Workshop:
             work.commit()
 
     def _chunk_size(self) -> int:
-        """Batches that take about CHUNK_SECONDS, by the quickest decision of the plan."""
-        seconds = min(decision.seconds_p50 * decision.batch_size for decision in self.decisions)
+        """Batches that take about CHUNK_SECONDS: as the last chunk took, or as predicted before the first."""
+        seconds = self._batch_seconds
+        if seconds is None:
+            seconds = min(decision.seconds_p50 * decision.batch_size for decision in self.decisions)
         return max(1, min(LARGEST_CHUNK, round(CHUNK_SECONDS / max(seconds, 1e-4))))
 
     def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
@@ -200,7 +207,8 @@ def open_workshop(house: House, job_id: str, tell: Tell) -> Generator[Workshop]:
     """Ray (the standing one where it is up), workers and a heartbeat; it all ends with the block."""
     reclaim_dead_leases(house)
     folder = house.settings.home / "ray"
-    ray = _start_ray(house, tell)
+    with keep_sigterm():
+        ray = _start_ray(house, tell)
     try:
         pool = RenderPool(_pool_options(house, tell))
         pool.start()

@@ -78,6 +78,10 @@ def start_local_ray(folder: Path, cpus: int) -> RayHouse:
         )
     except (OSError, RuntimeError, TimeoutError, ValueError) as fault:
         raise ServiceFault(f"Ray did not start: {fault}", f"Look into {short_folder(folder)}.") from fault
+    except BaseException:  # interrupted half-way: what stands already goes too, and nobody has recorded it
+        end(_ray_processes(os.getpid()), PATIENCE_SECONDS)
+        ray.shutdown()
+        raise
     facts = context.address_info
     if not is_loopback(str(facts["node_ip_address"])):
         ray.shutdown()

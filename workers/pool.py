@@ -280,7 +280,9 @@ class RenderPool:
     def _leave_place(self, place: _Place, results: list[BatchResult], asked: int) -> None:
         seat = place.seat
         failed = sum(any(take.fault is FaultKind.WORKER for take in result.takes) for result in results)
-        reasons = [take.detail for result in results for take in result.takes if take.fault is FaultKind.WORKER]
+        reasons = [
+            take.detail for result in results for take in result.takes if take.fault is FaultKind.WORKER
+        ]
         with self._changed:
             self._reasons.update({place.stack_id: reasons[-1]} if reasons else {})
             if place in seat.queue:  # a lost station took its queue with it

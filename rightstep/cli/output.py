@@ -47,8 +47,7 @@ def jsonable(value: object) -> Any:
 
 def print_json(value: object) -> None:
     """One JSON document on stdout."""
-    json.dump(jsonable(value), sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(jsonable(value), indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
