@@ -6,7 +6,7 @@ Ray allows one connection a process, so there is one workshop a process too.
 import os
 import platform
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -18,7 +18,7 @@ from policy.plan import Decision
 from policy.stacks import ModelPin
 from policy.tasks import BatchResult, LocatedPart, RenderTask, ShotTask, StackLoad
 from registry.records import JobState, LeasedBatch, LeasedChunk, SettledChunk
-from registry.unit_of_work import unit_of_work
+from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
 from workers.pool import PoolOptions, RenderPool
@@ -45,27 +45,48 @@ class Workshop:
             header = work.ledger.header(job_id)
         self.decisions = header.decisions
         self.plan_hash = header.plan_hash
-        self._batch_seconds: float | None = None  # of the last chunk, loading apart
+        self._batch_seconds = {  # by decision: predicted, then as the last chunk took
+            number: decision.seconds_p50 * decision.batch_size
+            for number, decision in enumerate(self.decisions)
+        }
+        self._most = _batches_in(CHUNK_SECONDS, min(self._batch_seconds.values()))
         self._held: dict[str, LeasedChunk] = {}
         self._unsettled: dict[str, list[BatchResult]] = {}
         self._lock = threading.Lock()
         self.is_cancelled = False
 
     def lease(self) -> LeasedChunk | None:
-        """Take the next chunk of the job; None when nothing is to be had."""
+        """Take the next chunk of the job, of about CHUNK_SECONDS; None when nothing is to be had.
+
+        Which stack comes next is the ledger's to say: where it is a slower one than the
+        last, what would be too much of it is given back at once.
+        """
         with unit_of_work(self.house.engine) as work:
-            chunk = work.ledger.lease_chunk(
-                self.job_id,
-                holder=self.holder,
-                ttl_seconds=self.house.settings.lease_seconds,
-                max_batches=self._chunk_size(),
-                now=self.house.clock(),
-            )
+            chunk = self._leased(work)
+            if chunk is not None and len(chunk.batches) > self._fit_to(chunk):
+                work.ledger.release(chunk)
+                chunk = self._leased(work)
             work.commit()
         if chunk is not None:
             with self._lock:
                 self._held[chunk.lease] = chunk
         return chunk
+
+    def _leased(self, work: UnitOfWork) -> LeasedChunk | None:
+        return work.ledger.lease_chunk(
+            self.job_id,
+            holder=self.holder,
+            ttl_seconds=self.house.settings.lease_seconds,
+            max_batches=self._most,
+            now=self.house.clock(),
+        )
+
+    def _fit_to(self, chunk: LeasedChunk) -> int:
+        """Set how many batches like the slowest of a chunk are to be leased from now on, and say it."""
+        with self._lock:
+            seconds = max(self._batch_seconds[batch.decision] for batch in chunk.batches)
+        self._most = _batches_in(CHUNK_SECONDS, seconds)
+        return self._most
 
     def render(self, lease: str) -> SettledChunk:
         """Render a leased chunk and settle it in one transaction, which ends the lease.
@@ -79,9 +100,7 @@ class Workshop:
             results = self.pool.run_chunk(self._tasks(chunk))
             with self._lock:
                 self._unsettled[lease] = results
-                self._batch_seconds = sum(one.total_seconds - one.load_seconds for one in results) / len(
-                    results
-                )
+                self._batch_seconds |= _measured(chunk, results)
         settled = self._settle(chunk, results)
         with self._lock:
             self._held.pop(lease, None)
@@ -133,18 +152,24 @@ class Workshop:
             work.ledger.release(chunk)
             work.commit()
 
-    def _chunk_size(self) -> int:
-        """Batches that take about CHUNK_SECONDS: as the last chunk took, or as predicted before the first."""
-        seconds = self._batch_seconds
-        if seconds is None:
-            seconds = min(decision.seconds_p50 * decision.batch_size for decision in self.decisions)
-        return max(1, min(LARGEST_CHUNK, round(CHUNK_SECONDS / max(seconds, 1e-4))))
-
     def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
         facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
         return [
             make_task(batch, self.decisions[batch.decision], self._roots, facts) for batch in chunk.batches
         ]
+
+
+def _batches_in(seconds: float, batch_seconds: float) -> int:
+    return max(1, min(LARGEST_CHUNK, round(seconds / max(batch_seconds, 1e-4))))
+
+
+def _measured(chunk: LeasedChunk, results: Sequence[BatchResult]) -> dict[int, float]:
+    """Seconds of a batch by decision, loading apart; what failed took no time worth knowing."""
+    found: dict[int, list[float]] = {}
+    for batch, result in zip(chunk.batches, results, strict=True):
+        if all(take.fault is None for take in result.takes):
+            found.setdefault(batch.decision, []).append(result.total_seconds - result.load_seconds)
+    return {decision: sum(seconds) / len(seconds) for decision, seconds in found.items()}
 
 
 def _full(house: House) -> str:

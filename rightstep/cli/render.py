@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from registry.records import JobRecord
     from registry.shipment_records import ShipmentRecord
 
+STOPPED = frozenset({"finished", "failed", "cancelled", "held"})  # nobody is rendering it any more
+
 
 def render(
     manifest: Manifest,
@@ -101,7 +103,7 @@ def finish(
             print_data(f"Shipped {items} as {shipment.shipment_id}, notices {shipment.notices_sha256[:12]}.")
         if exported is not None:
             print_files(exported)
-    if job.state.is_finished and job.counts.made < job.counts.shots:
+    if job.state in STOPPED and job.counts.made < job.counts.shots:
         raise typer.Exit(ExitCode.BROKEN)
 
 

@@ -1,6 +1,6 @@
 """A driver's hold on its chunks, with a real ledger, a real store and benches in this very process."""
 
-import tempfile
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from flows.bootstrap import House, open_house
 from flows.settings import load_settings
-from flows.workshop import Workshop
+from flows.workshop import CHUNK_SECONDS, Workshop
 from policy.errors import LedgerFault
 from policy.tasks import BatchResult, RenderTask
 from registry.records import LeasedChunk
@@ -20,7 +20,7 @@ from registry.verification import hashed_files, verify_files
 from tests.integration.flows.jobs.night import submit, takes_of, write_order
 from workers.pool import PoolOptions, RenderPool
 from workers.renderer import RendererKind, RenderOptions
-from workers.stations import WorkerIdentity
+from workers.stations import StationFault, WorkerIdentity
 from workers.workbench import Bench, BenchOptions, BenchProgress, make_workbench
 
 
@@ -30,8 +30,11 @@ class NearStation:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.rendered = 0
+        self.is_broken = False
 
     def render(self, tasks: Sequence[RenderTask]) -> Iterator[list[BatchResult]]:
+        if self.is_broken:
+            raise StationFault("The worker answered nothing.", "")
         self.rendered += len(tasks)
         yield list(self.bench.run(tasks))
 
@@ -67,14 +70,16 @@ def station(house: House) -> NearStation:
     return NearStation(make_workbench(options))
 
 
-@pytest.fixture
-def workshop(house: House, station: NearStation) -> Workshop:
-    with tempfile.TemporaryDirectory() as folder:
-        job = submit(house, write_order(Path(folder), 2, tier="interactive"))
+def open_for(house: House, station: NearStation, order: Path) -> Workshop:
     options = PoolOptions(workers=1, make_bench=lambda: station.bench)
     pool = RenderPool(options, open_station=lambda _make, _cpus, _gpus: station)
     pool.start()
-    return Workshop(house, job.job_id, pool)
+    return Workshop(house, submit(house, order).job_id, pool)
+
+
+@pytest.fixture
+def workshop(house: House, station: NearStation, tmp_path: Path) -> Workshop:
+    return open_for(house, station, write_order(tmp_path, 2, tier="interactive"))
 
 
 def leased(workshop: Workshop) -> LeasedChunk:
@@ -137,3 +142,50 @@ def test_a_driver_sees_what_others_hold_and_when_it_is_over(house: House, worksh
         work.ledger.release(other)
         work.commit()
     assert not workshop.others_are_at_work()
+
+
+def quick_then_slow(folder: Path, quick: int, slow: int) -> Path:
+    """Few-step shots first, full-step ones after them; the full stack is another one."""
+    shots = [
+        *({"method": "emoji-64-lcm", "steps": 4, "priority": 1} for _ in range(quick)),
+        *({"method": "emoji-64-full", "steps": 40} for _ in range(slow)),
+    ]
+    shared = {"model": "rightstep/emoji-64", "prompt": "a flat fox"}
+    head = {"manifest": {"name": "mixed", "territories": ["WORLD"]}, "defaults": shared}
+    lines = [head, *({"name": f"shot-{number}", "seed": number, **shot} for number, shot in enumerate(shots))]
+    path = folder / "mixed.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    return path
+
+
+def predicted_seconds(workshop: Workshop, chunk: LeasedChunk) -> float:
+    decisions = [workshop.decisions[batch.decision] for batch in chunk.batches]
+    return sum(decision.seconds_p50 * decision.batch_size for decision in decisions)
+
+
+def test_chunks_grow_where_batches_turn_out_to_be_quick_and_a_slower_stack_starts_small_again(
+    house: House, station: NearStation, tmp_path: Path
+):
+    workshop = open_for(house, station, quick_then_slow(tmp_path, 1200, 400))
+    first = leased(workshop)
+    assert predicted_seconds(workshop, first) <= 1.5 * CHUNK_SECONDS
+    workshop.render(first.lease)
+    second = leased(workshop)
+    assert len(second.batches) > len(first.batches), "the synthetic renderer is quicker than predicted"
+    assert second.stack_id == first.stack_id
+
+    workshop.render(second.lease)
+    while (chunk := leased(workshop)).stack_id == first.stack_id:
+        workshop.render(chunk.lease)
+    assert predicted_seconds(workshop, chunk) <= 1.5 * CHUNK_SECONDS
+    assert len(chunk.batches) < len(second.batches)
+
+
+def test_a_chunk_that_failed_at_once_does_not_pass_for_a_quick_one(
+    house: House, station: NearStation, tmp_path: Path
+):
+    workshop = open_for(house, station, write_order(tmp_path, 1200, tier="interactive"))
+    first = leased(workshop)
+    station.is_broken = True
+    assert workshop.render(first.lease).failed
+    assert len(leased(workshop).batches) == len(first.batches)

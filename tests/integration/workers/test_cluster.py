@@ -122,6 +122,7 @@ def test_a_standing_ray_beyond_this_machine_needs_a_token(tmp_path, monkeypatch)
     from workers import ray_environment
 
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
     token = ray_environment.token_file(tmp_path)
     token.write_text("")
     with pytest.raises(ServiceFault, match="without a token"):

@@ -139,7 +139,7 @@ def test_a_job_is_held_when_more_shots_fail_than_it_allows_and_goes_on_when_the_
     shelf = tmp_path / "shelf"
     style = builtin_source().root / "rightstep" / "emoji-64-style-twemoji"
     shutil.copytree(style, shelf / "mine" / "style")
-    house = make_house(model_folders=shelf, synthetic_seconds_per_step=0.05)
+    house = make_house(model_folders=shelf, workers=1, synthetic_seconds_per_step=0.01)
     pin_model(house, "mine/style")
     weights = next((shelf / "mine" / "style").glob("*.safetensors"))
     sound = weights.read_bytes()
@@ -148,7 +148,7 @@ def test_a_job_is_held_when_more_shots_fail_than_it_allows_and_goes_on_when_the_
     styled = {**plain, "loras": ["mine/style"], "priority": 10}
     head = {"name": "night", "tier": "interactive", "max_failed_shots": 0, "territories": ["WORLD"]}
     shots = [{"name": f"styled-{seed}", "seed": seed, **styled} for seed in range(4)]
-    shots += [{"name": f"plain-{seed}", "seed": seed, **plain} for seed in range(1600)]
+    shots += [{"name": f"plain-{seed}", "seed": seed, **plain} for seed in range(3200)]
     order = tmp_path / "night.json"
     order.write_text(json.dumps({**head, "shots": shots}))
     job = submit(house, order)
