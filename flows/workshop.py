@@ -49,7 +49,7 @@ class Workshop:
             number: decision.seconds_p50 * decision.batch_size
             for number, decision in enumerate(self.decisions)
         }
-        self._most = _batches_in(CHUNK_SECONDS, min(self._batch_seconds.values()))
+        self._last = {min(self._batch_seconds, key=self._batch_seconds.__getitem__)}  # chunk's decisions
         self._held: dict[str, LeasedChunk] = {}
         self._unsettled: dict[str, list[BatchResult]] = {}
         self._lock = threading.Lock()
@@ -63,9 +63,11 @@ class Workshop:
         """
         with unit_of_work(self.house.engine) as work:
             chunk = self._leased(work)
-            if chunk is not None and len(chunk.batches) > self._fit_to(chunk):
-                work.ledger.release(chunk)
-                chunk = self._leased(work)
+            if chunk is not None:
+                self._last = {batch.decision for batch in chunk.batches}
+                if len(chunk.batches) > self._fitting():
+                    work.ledger.release(chunk)
+                    chunk = self._leased(work)
             work.commit()
         if chunk is not None:
             with self._lock:
@@ -77,16 +79,15 @@ class Workshop:
             self.job_id,
             holder=self.holder,
             ttl_seconds=self.house.settings.lease_seconds,
-            max_batches=self._most,
+            max_batches=self._fitting(),
             now=self.house.clock(),
         )
 
-    def _fit_to(self, chunk: LeasedChunk) -> int:
-        """Set how many batches like the slowest of a chunk are to be leased from now on, and say it."""
+    def _fitting(self) -> int:
+        """How many batches like the slowest of the last chunk take about CHUNK_SECONDS."""
         with self._lock:
-            seconds = max(self._batch_seconds[batch.decision] for batch in chunk.batches)
-        self._most = _batches_in(CHUNK_SECONDS, seconds)
-        return self._most
+            seconds = max(self._batch_seconds[decision] for decision in self._last)
+        return max(1, min(LARGEST_CHUNK, round(CHUNK_SECONDS / max(seconds, 1e-4))))
 
     def render(self, lease: str) -> SettledChunk:
         """Render a leased chunk and settle it in one transaction, which ends the lease.
@@ -157,10 +158,6 @@ class Workshop:
         return [
             make_task(batch, self.decisions[batch.decision], self._roots, facts) for batch in chunk.batches
         ]
-
-
-def _batches_in(seconds: float, batch_seconds: float) -> int:
-    return max(1, min(LARGEST_CHUNK, round(seconds / max(batch_seconds, 1e-4))))
 
 
 def _measured(chunk: LeasedChunk, results: Sequence[BatchResult]) -> dict[int, float]:
