@@ -199,7 +199,8 @@ def _end_recorded(path: Path) -> None:
     if record is None:
         return
     below = descendants(record.owner.pid) if record.owner.is_alive else ()
-    end((*record.processes, *below), PATIENCE_SECONDS)
+    end(below, PATIENCE_SECONDS)  # first: whoever runs the flows ends them without mercy when it goes
+    end(record.processes, PATIENCE_SECONDS)
     for process in record.processes:
         with suppress(ChildProcessError):
             os.waitpid(process.pid, os.WNOHANG)  # no zombie where it was our own child
