@@ -8,7 +8,7 @@ from benchmarks.measurement import Measurement, at_least, median, plain
 from benchmarks.night import night_manifest, one_by_one, plan_of, temporary_house
 from flows.bootstrap import House
 from flows.submitting import submit_plan
-from flows.workshop import CHUNKS_IN_FLIGHT, Workshop, open_workshop
+from flows.workshop import Workshop, open_workshop
 
 ITEMS, ITEM_SECONDS, WORKERS, ROUNDS = 400, 0.020, 2, 3
 
@@ -55,7 +55,7 @@ def drive(workshop: Workshop) -> None:
         while (chunk := workshop.lease()) is not None:
             workshop.render(chunk.lease)
 
-    crew = [threading.Thread(target=work) for _ in range(CHUNKS_IN_FLIGHT * workshop.house.settings.workers)]
+    crew = [threading.Thread(target=work) for _ in range(workshop.crew)]
     for thread in crew:
         thread.start()
     for thread in crew:

@@ -24,7 +24,7 @@ from flows.judging import judge_job
 from flows.progress import report_stage
 from flows.settings import load_settings
 from flows.summaries import job_table
-from flows.workshop import CHUNKS_IN_FLIGHT, Workshop, open_workshop
+from flows.workshop import Workshop, open_workshop
 from policy.errors import LedgerFault, ServiceFault
 from registry.records import JobState, LeasedChunk
 from registry.unit_of_work import unit_of_work
@@ -52,7 +52,7 @@ def render_batch(job_id: str) -> str:
     """Render what is open of a job, judge the pictures, close the job; returns its state."""
     house = open_house(load_settings())
     with open_workshop(house, job_id, report_stage) as workshop:
-        crew = min(LARGEST_CREW, CHUNKS_IN_FLIGHT * house.settings.workers)
+        crew = min(LARGEST_CREW, workshop.crew)
         runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=crew)
         with runner, _stopped_early(workshop):
             _render_chunks(workshop, runner, crew)

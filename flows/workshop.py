@@ -6,11 +6,13 @@ Ray allows one connection a process, so there is one workshop a process too.
 import os
 import platform
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
 from flows.bootstrap import House
+from flows.chunk_sizes import ChunkSizes
 from flows.planning import pinned_models
 from flows.signals import keep_sigterm
 from policy.errors import IntegrityFault, LedgerFault, RightstepError
@@ -27,8 +29,6 @@ from workers.renderer import RendererKind, RenderOptions
 from workers.workbench import BenchOptions, make_workbench
 
 Tell = Callable[[str], None]
-CHUNK_SECONDS = 1.5  # predicted work of a chunk: below a second, Prefect's own cost of a task run shows
-LARGEST_CHUNK = 200  # batches
 CHUNKS_IN_FLIGHT = 2  # a worker: one renders while the other waits its turn
 
 
@@ -45,52 +45,30 @@ class Workshop:
             header = work.ledger.header(job_id)
         self.decisions = header.decisions
         self.plan_hash = header.plan_hash
-        self._batch_seconds = {  # by decision: predicted, then as the last chunk took
-            number: decision.seconds_p50 * decision.batch_size
-            for number, decision in enumerate(self.decisions)
-        }
-        self._last = {min(self._batch_seconds, key=self._batch_seconds.__getitem__)}  # chunk's decisions
+        self.crew = CHUNKS_IN_FLIGHT * house.settings.workers  # chunks that are worth having in flight
+        self._sizes = ChunkSizes(self.decisions, self.crew)
         self._held: dict[str, LeasedChunk] = {}
+        self._ready: deque[LeasedChunk] = deque()  # leased and held, not yet asked for
         self._unsettled: dict[str, list[BatchResult]] = {}
         self._lock = threading.Lock()
         self.is_cancelled = False
 
     def lease(self) -> LeasedChunk | None:
-        """Take the next chunk of the job, of about CHUNK_SECONDS; None when nothing is to be had.
+        """Take the next chunk of the job; None when nothing is to be had.
 
-        Which stack comes next is the ledger's to say: where it is a slower one than the
-        last, what would be too much of it is given back at once.
+        Usually it is there already: the transaction that settles a chunk leases another.
         """
+        with self._lock:
+            if self._ready:
+                return self._ready.popleft()
         with unit_of_work(self.house.engine) as work:
             chunk = self._leased(work)
-            if chunk is not None:
-                self._last = {batch.decision for batch in chunk.batches}
-                if len(chunk.batches) > self._fitting():
-                    work.ledger.release(chunk)
-                    chunk = self._leased(work)
             work.commit()
-        if chunk is not None:
-            with self._lock:
-                self._held[chunk.lease] = chunk
+        self._hold(chunk)
         return chunk
 
-    def _leased(self, work: UnitOfWork) -> LeasedChunk | None:
-        return work.ledger.lease_chunk(
-            self.job_id,
-            holder=self.holder,
-            ttl_seconds=self.house.settings.lease_seconds,
-            max_batches=self._fitting(),
-            now=self.house.clock(),
-        )
-
-    def _fitting(self) -> int:
-        """How many batches like the slowest of the last chunk take about CHUNK_SECONDS."""
-        with self._lock:
-            seconds = max(self._batch_seconds[decision] for decision in self._last)
-        return max(1, min(LARGEST_CHUNK, round(CHUNK_SECONDS / max(seconds, 1e-4))))
-
     def render(self, lease: str) -> SettledChunk:
-        """Render a leased chunk and settle it in one transaction, which ends the lease.
+        """Render a leased chunk, settle it, and lease another, in one transaction.
 
         What could not be settled stays held with its results: asked again, it is settled
         and not rendered again.
@@ -99,14 +77,17 @@ class Workshop:
             chunk, results = self._held[lease], self._unsettled.get(lease)
         if results is None:
             results = self.pool.run_chunk(self._tasks(chunk))
+            self._sizes.note_rendered(chunk, results)
             with self._lock:
                 self._unsettled[lease] = results
-                self._batch_seconds |= _measured(chunk, results)
-        settled = self._settle(chunk, results)
+        settled, following = self._settle(chunk, results)
         with self._lock:
             self._held.pop(lease, None)
             self._unsettled.pop(lease, None)
-        self._release(chunk)
+        if following is not None:
+            self._hold(following)
+            with self._lock:
+                self._ready.append(following)
         return settled
 
     def renew(self) -> None:
@@ -126,8 +107,13 @@ class Workshop:
         """Give back whatever is still leased: the next driver need not wait for it to expire."""
         with self._lock:
             held, self._held = tuple(self._held.values()), {}
-        for chunk in held:
-            self._release(chunk)
+            self._ready.clear()
+        if not held:
+            return
+        with unit_of_work(self.house.engine) as work:
+            for chunk in held:
+                work.ledger.release(chunk)
+            work.commit()
 
     def state(self) -> JobState:
         """Where the job stands now."""
@@ -140,33 +126,52 @@ class Workshop:
             job = work.ledger.job(self.job_id)
         return job.state is JobState.RUNNING and job.counts.leased > 0
 
-    def _settle(self, chunk: LeasedChunk, results: list[BatchResult]) -> SettledChunk:
+    def _settle(
+        self, chunk: LeasedChunk, results: list[BatchResult]
+    ) -> tuple[SettledChunk, LeasedChunk | None]:
         with unit_of_work(self.house.engine) as work:
             settled = work.ledger.settle(chunk, results, self.house.clock())
             if settled.storage_faults and not settled.job_state.is_finished:
                 work.ledger.hold(self.job_id, reason=_full(self.house))
+            following = None if self.pool.is_cancelled else self._leased(work)
             work.commit()
-        return settled
+        return settled, following
 
-    def _release(self, chunk: LeasedChunk) -> None:
-        with unit_of_work(self.house.engine) as work:
+    def _leased(self, work: UnitOfWork) -> LeasedChunk | None:
+        """Lease what fits.
+
+        Which stack comes next is the ledger's to say: where it is slower than the last,
+        what would be too much of it is given back at once.
+        """
+        queued = work.ledger.queued_batches(self.job_id, at_most=self._sizes.horizon)
+        chunk = self._lease_up_to(work, self._sizes.fitting(queued))
+        if chunk is None:
+            return None
+        self._sizes.note_leased(chunk)
+        if len(chunk.batches) > self._sizes.fitting(queued):
             work.ledger.release(chunk)
-            work.commit()
+            return self._lease_up_to(work, self._sizes.fitting(queued))
+        return chunk
+
+    def _lease_up_to(self, work: UnitOfWork, batches: int) -> LeasedChunk | None:
+        return work.ledger.lease_chunk(
+            self.job_id,
+            holder=self.holder,
+            ttl_seconds=self.house.settings.lease_seconds,
+            max_batches=batches,
+            now=self.house.clock(),
+        )
+
+    def _hold(self, chunk: LeasedChunk | None) -> None:
+        if chunk is not None:
+            with self._lock:
+                self._held[chunk.lease] = chunk
 
     def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
         facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
         return [
             make_task(batch, self.decisions[batch.decision], self._roots, facts) for batch in chunk.batches
         ]
-
-
-def _measured(chunk: LeasedChunk, results: Sequence[BatchResult]) -> dict[int, float]:
-    """Seconds of a batch by decision, loading apart; what failed took no time worth knowing."""
-    found: dict[int, list[float]] = {}
-    for batch, result in zip(chunk.batches, results, strict=True):
-        if all(take.fault is None for take in result.takes):
-            found.setdefault(batch.decision, []).append(result.total_seconds - result.load_seconds)
-    return {decision: sum(seconds) / len(seconds) for decision, seconds in found.items()}
 
 
 def _full(house: House) -> str:

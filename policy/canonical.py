@@ -31,19 +31,28 @@ def decimal_text(number: float | Decimal) -> str:
 
 def canonical_value(value: Any) -> Any:
     """Reduce a value to dicts, lists, strings, integers, booleans and null, in canonical form."""
-    if value is None or isinstance(value, bool):
+    kind = type(value)  # exact types first: nearly everything that is hashed is text in mappings and lists
+    if kind is str:
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
+    if kind is dict:
+        return _canonical_mapping(value)
+    if kind in _PLAIN:
         return value
+    if kind is tuple or kind is list:
+        return [canonical_value(item) for item in value]
+    return _less_common(value)
+
+
+_PLAIN = frozenset({int, bool, type(None)})
+
+
+def _less_common(value: Any) -> Any:
+    """Numbers, times, enumerations and dataclasses; and subclasses of the common types."""
     if isinstance(value, Enum):
         return canonical_value(value.value)
-    if isinstance(value, str):
-        return value if value.isascii() else unicodedata.normalize("NFC", value)
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
+    if isinstance(value, (float, Decimal)):
         if not math.isfinite(value):
             raise ValueError(f"{value} has no canonical form: only finite numbers do.")
-        return decimal_text(value)
-    if isinstance(value, Decimal):
         return decimal_text(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
@@ -51,10 +60,9 @@ def canonical_value(value: Any) -> Any:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, dict):
-        return _canonical_mapping(value)
-    if isinstance(value, (tuple, list)):
-        return [canonical_value(item) for item in value]
+    for common in (str, int, dict, tuple, list):
+        if isinstance(value, common):
+            return canonical_value(common(value))
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: canonical_value(getattr(value, field.name)) for field in fields(value)}
     raise TypeError(f"{type(value).__name__} has no canonical form.")
@@ -65,7 +73,7 @@ def _canonical_mapping(mapping: dict[Any, Any]) -> dict[str, Any]:
     for key, item in mapping.items():
         if not isinstance(key, str):
             raise TypeError(f"Canonical keys are strings, not {type(key).__name__}.")
-        normal = canonical_value(key)
+        normal = key if key.isascii() and type(key) is str else canonical_value(key)
         if normal in result:
             raise ValueError(f"Two keys become {normal!r} in canonical form.")
         result[normal] = canonical_value(item)

@@ -108,6 +108,10 @@ class Ledger:
 
     # Rendering
 
+    def queued_batches(self, job_id: str, *, at_most: int) -> int:
+        """How many batches nobody has taken; counting stops at ``at_most``."""
+        return ledger_leases.queued_batches(self._connection, job_id, at_most)
+
     def lease_chunk(
         self,
         job_id: str,

@@ -72,6 +72,12 @@ NEXT_BATCHES = (
     .with_for_update(skip_locked=True)
 )
 RESIDENT_STACK = NEXT_STACK.where(tables.batches.c.stack_id == bindparam("stack_id"))
+QUEUED_UP_TO = select(func.count()).select_from(
+    select(tables.batches.c.number)
+    .where(QUEUED_OF_THE_JOB)
+    .limit(bindparam("most", type_=Integer))
+    .subquery("queued")
+)
 TAKE_THE_LEASE = (
     update(tables.batches)
     .where(
@@ -114,6 +120,11 @@ MEMBERS = (
     )
     .order_by(tables.shots.c.batch, tables.shots.c.position)
 )
+
+
+def queued_batches(connection: Connection, job_id: str, at_most: int) -> int:
+    """Batches that nobody has taken, counted no further than asked: the job may have a million."""
+    return connection.execute(QUEUED_UP_TO, {"job_id": job_id, "most": at_most}).scalar_one()
 
 
 def lease_chunk(connection: Connection, wish: Wish, now: datetime) -> LeasedChunk | None:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(OURS_AND_THEIRS)]:
         del os.environ[name]
     os.environ.update(QUIET)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background job; children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

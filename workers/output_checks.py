@@ -71,9 +71,12 @@ class SampleJudgement:
 
 def picture_statistics(pixels: NDArray[np.uint8]) -> PictureStatistics:
     """Measure one uint8 picture, (height, width, 3)."""
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]  # quicker than reducing an axis of 3
+    darkest = np.minimum(np.minimum(red, green), blue)
+    smallest = darkest.astype(np.float32) / 255
+    largest = np.maximum(np.maximum(red, green), blue).astype(np.float32) / 255
     scaled = pixels.astype(np.float32) / 255
-    largest, smallest = scaled.max(2), scaled.min(2)
-    paper = (pixels >= _PAPER).all(2)
+    paper = darkest >= _PAPER
     drawn = pixels[~paper]
     clipped = float(((drawn == 0) | (drawn == 255)).mean()) if len(drawn) else 0.0
     luma = scaled @ np.array([0.2126, 0.7152, 0.0722], np.float32)

@@ -162,6 +162,11 @@ class RenderPool:
         name = "" if len(results) == len(tasks) else _name_of(place)
         return results + [unrendered(task, kind, detail, name) for task in tasks[len(results) :]]
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nothing will be rendered any more."""
+        return self._is_cancelled
+
     def cancel(self) -> None:
         """Stop every worker at its next step boundary; chunks that wait come back as cancelled. Final."""
         with self._changed:

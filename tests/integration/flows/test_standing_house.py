@@ -20,12 +20,17 @@ from flows.settings import load_settings
 from flows.standing_house import HouseStatus, bring_up, status, take_down
 from flows.stocktaking import audit_report
 from policy.errors import ServiceFault
+from policy.tiers import ServiceTier
 from registry.records import JobState
 from tests.integration.flows.jobs.night import wait_until, write_order
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-SETTINGS = {"RIGHTSTEP_RENDERER": "synthetic", "RIGHTSTEP_WORKERS": "2"}
+SETTINGS = {
+    "RIGHTSTEP_RENDERER": "synthetic",
+    "RIGHTSTEP_WORKERS": "2",
+    "RIGHTSTEP_SYNTHETIC_SECONDS_PER_STEP": "0.1",
+}
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -124,15 +129,48 @@ def test_a_refused_order_ends_as_failed_and_says_why(house: House, folder: Path)
     assert not any(job.name == "forbidden" for job in list_jobs(house))
 
 
+def ask_for_many(house: House, folder: Path, name: str) -> str:
+    """Order what takes a while, and wait for its first pictures; returns the id of the flow run."""
+    order = write_order(folder, 256, name=name, shots={"prompt": f"a flat {name}"})
+    run = run_on_demand(house, order, tier=ServiceTier.BATCH)
+    wait_until(
+        "the first pictures", lambda: any(job.counts.done for job in list_jobs(house) if job.name == name)
+    )
+    return run
+
+
+def test_a_flow_run_that_is_cancelled_in_prefect_cancels_its_job_and_stops_the_workers(
+    house: House, folder: Path
+):
+    run = ask_for_many(house, folder, "owl")
+    server = standing_server(house.settings.home)
+    assert server is not None
+    wish = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    ask(server.api_url, "POST", f"/flow_runs/{run}/set_state", wish)
+    wait_until("the run has ended", lambda: run_of(house, run)["type"] in FINAL)
+    assert run_of(house, run)["type"] == "CANCELLED"
+    (job,) = [job for job in list_jobs(house) if job.name == "owl"]
+    assert job.state is JobState.CANCELLED
+    assert job.counts.cancelled > 0
+    assert job.counts.open == 0
+
+
 def test_a_house_that_is_up_stays_the_same_house(house: House):
     before = status(house)
     assert [service.is_up for service in before.services] == [True, True, True]
     assert pids(bring_up(house)) == pids(before)
 
 
-def test_a_house_that_is_taken_down_leaves_no_process(house: House):
+def test_a_house_that_is_taken_down_leaves_no_process_and_a_job_under_way_can_be_resumed(
+    house: House, folder: Path
+):
     assert len(processes_of(house.settings.home)) >= 3
+    ask_for_many(house, folder, "bee")
     state = take_down(house)
+    (job,) = state.jobs
+    assert job.state is JobState.RUNNING
+    assert job.counts.leased == 0, "its leases were given back"
+    assert job.counts.open > 0
     assert not any(service.is_up or service.pid for service in state.services)
     assert processes_of(house.settings.home) == []
     assert list((house.settings.home / "run").glob("*.json")) == []

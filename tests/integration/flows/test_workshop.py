@@ -10,8 +10,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from flows.bootstrap import House, open_house
+from flows.chunk_sizes import CHUNK_SECONDS
 from flows.settings import load_settings
-from flows.workshop import CHUNK_SECONDS, Workshop
+from flows.workshop import Workshop
 from policy.errors import LedgerFault
 from policy.tasks import BatchResult, RenderTask
 from registry.records import LeasedChunk
@@ -97,6 +98,17 @@ def fail_once_at(house: House, statement: str) -> None:
         if left and text.startswith(left[0]):
             left.clear()
             raise OperationalError(text, {}, Exception("database is locked"))
+
+
+def statements_of(house: House) -> list[str]:
+    """What is sent to the database from now on."""
+    sent = list[str]()
+
+    @event.listens_for(house.engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, text: str, *_rest: Any) -> None:
+        sent.append(text)
+
+    return sent
 
 
 def test_what_could_not_be_settled_is_settled_at_the_next_try_and_not_rendered_again(
@@ -189,3 +201,18 @@ def test_a_chunk_that_failed_at_once_does_not_pass_for_a_quick_one(
     station.is_broken = True
     assert workshop.render(first.lease).failed
     assert len(leased(workshop).batches) == len(first.batches)
+
+
+def test_settling_leases_the_next_chunk_and_giving_up_gives_that_back_too(
+    house: House, station: NearStation, tmp_path: Path
+):
+    workshop = open_for(house, station, write_order(tmp_path, 1200, tier="interactive"))
+    workshop.render(leased(workshop).lease)
+    with unit_of_work(house.engine, read_only=True) as work:
+        assert work.ledger.job(workshop.job_id).counts.leased > 0
+    sent = statements_of(house)
+    assert leased(workshop).batches
+    assert sent == [], "it was there already"
+    workshop.release_all()
+    with unit_of_work(house.engine, read_only=True) as work:
+        assert work.ledger.job(workshop.job_id).counts.leased == 0
