@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from flows.bootstrap import House
 from flows.planning import pinned_models
-from flows.workshop import make_task
+from flows.workshop import make_task, make_template
 from policy.plan import ExecutionPlan
 from policy.tasks import RenderTask
 from registry.records import LeasedBatch, LeasedShot
@@ -14,7 +14,7 @@ def tasks_of(house: House, plan: ExecutionPlan) -> tuple[RenderTask, ...]:
     """Every batch of a plan as the worker would get it."""
     roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
     return tuple(
-        make_task(_leased(plan, number), plan.decisions[batch.decision], roots, ())
+        make_task(_leased(plan, number), make_template(plan.decisions[batch.decision], roots, ()))
         for number, batch in enumerate(plan.batches)
     )
 

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from flows.bootstrap import House
@@ -45,12 +46,14 @@ class Workshop:
             header = work.ledger.header(job_id)
         self.decisions = header.decisions
         self.plan_hash = header.plan_hash
+        self._templates: dict[int, RenderTask] = {}  # by decision: what all of its batches have in common
         self.crew = CHUNKS_IN_FLIGHT * house.settings.workers  # chunks that are worth having in flight
         self._sizes = ChunkSizes(self.decisions, self.crew)
         self._held: dict[str, LeasedChunk] = {}
         self._ready: deque[LeasedChunk] = deque()  # leased and held, not yet asked for
         self._unsettled: dict[str, list[BatchResult]] = {}
         self._lock = threading.Lock()
+        self._turn = threading.Lock()  # to write: SQLite lets one in, and the others would poll for it
         self.is_cancelled = False
 
     def lease(self) -> LeasedChunk | None:
@@ -61,7 +64,7 @@ class Workshop:
         with self._lock:
             if self._ready:
                 return self._ready.popleft()
-        with unit_of_work(self.house.engine) as work:
+        with self._turn, unit_of_work(self.house.engine) as work:
             chunk = self._leased(work)
             work.commit()
         self._hold(chunk)
@@ -96,7 +99,7 @@ class Workshop:
             held = tuple(self._held.values())
         if not held:
             return
-        with unit_of_work(self.house.engine) as work:
+        with self._turn, unit_of_work(self.house.engine) as work:
             for chunk in held:
                 work.ledger.renew(
                     chunk, ttl_seconds=self.house.settings.lease_seconds, now=self.house.clock()
@@ -129,7 +132,7 @@ class Workshop:
     def _settle(
         self, chunk: LeasedChunk, results: list[BatchResult]
     ) -> tuple[SettledChunk, LeasedChunk | None]:
-        with unit_of_work(self.house.engine) as work:
+        with self._turn, unit_of_work(self.house.engine) as work:
             settled = work.ledger.settle(chunk, results, self.house.clock())
             if settled.storage_faults and not settled.job_state.is_finished:
                 work.ledger.hold(self.job_id, reason=_full(self.house))
@@ -168,10 +171,10 @@ class Workshop:
                 self._held[chunk.lease] = chunk
 
     def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
-        facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
-        return [
-            make_task(batch, self.decisions[batch.decision], self._roots, facts) for batch in chunk.batches
-        ]
+        for number in {batch.decision for batch in chunk.batches} - set(self._templates):
+            facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
+            self._templates[number] = make_template(self.decisions[number], self._roots, facts)
+        return [make_task(batch, self._templates[batch.decision]) for batch in chunk.batches]
 
 
 def _full(house: House) -> str:
@@ -182,13 +185,13 @@ def _full(house: House) -> str:
     )
 
 
-def make_task(
-    batch: LeasedBatch, decision: Decision, roots: Mapping[str, str], facts: tuple[tuple[str, str], ...]
+def make_template(
+    decision: Decision, roots: Mapping[str, str], facts: tuple[tuple[str, str], ...]
 ) -> RenderTask:
-    """What a worker needs for a batch: nothing to look up, nothing to decide."""
+    """What a worker needs for a decision, without a batch: nothing to look up, nothing to decide."""
     preset, stack = decision.offer.preset, decision.offer.stack
     return RenderTask(
-        task_id=batch.task_id,
+        task_id="",
         load=StackLoad(
             stack=stack,
             parts=tuple(LocatedPart(pin_id=pin.pin_id, root=_root(pin, roots)) for pin in stack.pins),
@@ -201,6 +204,19 @@ def make_task(
         schedule=preset.schedule_for(decision.steps),
         steps=decision.steps,
         guidance=decision.guidance,
+        width=decision.width,
+        height=decision.height,
+        frames=decision.frames,
+        shots=(),
+        provenance=facts,
+    )
+
+
+def make_task(batch: LeasedBatch, template: RenderTask) -> RenderTask:
+    """The template of a batch's decision, with the batch."""
+    return replace(
+        template,
+        task_id=batch.task_id,
         width=batch.width,
         height=batch.height,
         frames=batch.frames,
@@ -214,7 +230,6 @@ def make_task(
             )
             for shot in batch.shots
         ),
-        provenance=facts,
         reuse=batch.reuse,
     )
 

@@ -60,9 +60,14 @@ def _less_common(value: Any) -> Any:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, date):
         return value.isoformat()
-    for common in (str, int, dict, tuple, list):
-        if isinstance(value, common):
-            return canonical_value(common(value))
+    if isinstance(value, str):
+        return canonical_value(str(value))
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, dict):
+        return _canonical_mapping(value)
+    if isinstance(value, (tuple, list)):
+        return [canonical_value(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: canonical_value(getattr(value, field.name)) for field in fields(value)}
     raise TypeError(f"{type(value).__name__} has no canonical form.")

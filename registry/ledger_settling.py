@@ -18,7 +18,7 @@ from policy.canonical import canonical_json, digest_text
 from policy.errors import LedgerFault, UnknownName
 from policy.tasks import ArtefactRef, BatchResult, FaultKind, TakeResult, TakeState
 from registry import tables
-from registry.bulk import insert_unknown
+from registry.bulk import insert_unknown, write_many
 from registry.ledger_blame import BLAMED, is_given_up
 from registry.ledger_reading import take_name
 from registry.records import BatchState, JobState, LeasedBatch, LeasedChunk, SettledChunk
@@ -370,20 +370,15 @@ def _close_batches(
 
 def _write(connection: Connection, writes: _Writes) -> tuple[str, ...]:
     """Write what was decided; returns the shot keys that got a second digest."""
-    if writes.settled:
-        connection.execute(SETTLE_A_TAKE, writes.settled)
-    if writes.retries:
-        connection.execute(ANOTHER_TAKE, writes.retries)
-    if writes.runs:
-        attested = list(writes.attestations.values())
-        connection.execute(insert_unknown(connection, tables.attestations), attested)
-        connection.execute(insert_unknown(connection, tables.batch_runs), writes.runs)
-    second: tuple[str, ...] = ()
-    if writes.artefacts:
-        second = _second_digests(connection, writes.artefacts)
-        connection.execute(insert_unknown(connection, tables.artefacts), writes.artefacts)
-    if writes.batches:
-        connection.execute(CLOSE_A_BATCH, writes.batches)
+    write_many(connection, SETTLE_A_TAKE, writes.settled)
+    write_many(connection, ANOTHER_TAKE, writes.retries)
+    write_many(
+        connection, insert_unknown(connection, tables.attestations), list(writes.attestations.values())
+    )
+    write_many(connection, insert_unknown(connection, tables.batch_runs), writes.runs)
+    second = _second_digests(connection, writes.artefacts) if writes.artefacts else ()
+    write_many(connection, insert_unknown(connection, tables.artefacts), writes.artefacts)
+    write_many(connection, CLOSE_A_BATCH, writes.batches)
     return second
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from flows.workshop import is_dead_holder, make_task
+from flows.workshop import is_dead_holder, make_task, make_template
 from policy.errors import IntegrityFault
 from registry.records import LeasedBatch, LeasedShot
 from tests.factories import make_execution_plan
@@ -44,7 +44,7 @@ def leased_batch() -> LeasedBatch:
 
 
 def test_a_worker_is_handed_everything_and_decides_nothing():
-    task = make_task(leased_batch(), DECISION, ROOTS, (("job_id", "job"),))
+    task = make_task(leased_batch(), make_template(DECISION, ROOTS, (("job_id", "job"),)))
     preset = DECISION.offer.preset
     assert (task.task_id, task.preset, task.preset_version) == ("job/0/1", preset.name, preset.version)
     assert (task.steps, task.guidance, task.scheduler) == (
@@ -64,14 +64,14 @@ def test_a_worker_is_handed_everything_and_decides_nothing():
 
 
 def test_a_batch_keeps_its_composition_and_stores_only_what_is_still_open():
-    task = make_task(leased_batch(), DECISION, ROOTS, ())
+    task = make_task(leased_batch(), make_template(DECISION, ROOTS, ()))
     assert [shot.take_id for shot in task.shots] == ["job/fox/1", "job/owl/1"]
     assert task.reuse == ("job/fox/1",)
 
 
 def test_a_pin_that_is_not_the_newest_any_more_stops_the_batch_and_says_what_helps():
     with pytest.raises(IntegrityFault, match="is not what is pinned now") as caught:
-        make_task(leased_batch(), DECISION, {}, ())
+        make_template(DECISION, {}, ())
     assert DECISION.offer.stack.base.repo in caught.value.message
     assert "render the manifest again" in caught.value.next_step
 
