@@ -40,7 +40,7 @@ render: $(RUN) ## render, check and ship the sample night
 	@echo "Morning report out/first-night/report.html"
 
 test: $(DEV) ## run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2
 
 check: $(DEV) ## format, lint, types, imports, and documents that may not drift
 	@failed=0; \

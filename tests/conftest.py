@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.lanes"]
+
 OURS_AND_THEIRS = ("RIGHTSTEP_", "PREFECT_", "RAY_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "DIFFUSERS_")
 # One token for every Ray of a test session: its core reads the token once a process, and a session starts several.
 RAY_TOKEN = secrets.token_hex(32)
