@@ -10,7 +10,7 @@ from flows.settings import Settings
 from policy.audit import ChainedEvent
 from policy.codec import encode
 from policy.errors import UnknownName, WrongUse
-from policy.methods import MethodPreset
+from policy.methods import MethodPreset, Plain
 from policy.stacks import Role
 from policy.uses import Act, IntendedUse
 from policy.verdicts import Verdict
@@ -60,6 +60,8 @@ class MethodRun:
     steps: int
     timesteps: tuple[float, ...]
     sigmas: tuple[float, ...]
+    second_sigmas: tuple[float, ...]  # of the second stage, where the method has one
+    call: tuple[tuple[str, Plain], ...]  # further pipeline arguments
     guidance: tuple[tuple[str, float], ...]
     rows_per_picture: int
     forward_passes: int  # for one picture
@@ -90,7 +92,7 @@ def list_models(house: House) -> tuple[ModelSummary, ...]:
 def _unpinned(house: House, source: ModelSource, repo: str) -> ModelSummary:
     root = source.locate(repo)
     sizes = [path.stat().st_size for path in root.rglob("*") if path.is_file()]
-    known = {preset.repo for preset in house.catalogue.presets}
+    known = {repo for preset in house.catalogue.presets for repo in preset.repos}
     return ModelSummary(
         repo=repo,
         role=Role.DISTILL_LORA.value if repo in known else "unknown",
@@ -135,7 +137,7 @@ def pin_model(house: House, repo: str, revision: str | None = None) -> PinRecord
             "Add the folder that holds it to RIGHTSTEP_MODEL_FOLDERS.",
         )
     listing = source.listing(repo, revision)
-    methods = [preset.repo for preset in house.catalogue.presets if preset.repo is not None]
+    methods = [repo for preset in house.catalogue.presets for repo in preset.repos]
     with unit_of_work(house.engine) as work:
         record = work.models.save_pin(
             pin_of(listing, role_of(listing, methods)),
@@ -171,6 +173,8 @@ def method_as_run(house: House, name: str, steps: int | None = None) -> MethodRu
         steps=chosen,
         timesteps=live.timesteps,
         sigmas=live.sigmas,
+        second_sigmas=published.second_sigmas if published else (),
+        call=preset.call_at(chosen),
         guidance=guidance,
         rows_per_picture=rows,
         forward_passes=len(live.timesteps) * rows,

@@ -1,8 +1,19 @@
 """Methods of sampling, and presets: one exact published way to run one exact artefact."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
+from policy.stacks import Role
 from policy.tiers import Rung
+
+Plain = str | int | float | bool
+
+
+class Engine(StrEnum):
+    """What runs the denoising loop."""
+
+    DIFFUSERS = "diffusers"  # the pipeline class as published
+    CAUSAL = "causal"  # the block-causal rollout: no diffusers pipeline does it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,7 +25,20 @@ class SchedulerSpec:
     """
 
     class_name: str  # such as "LCMScheduler"
-    config: tuple[tuple[str, str | int | float | bool | None], ...]  # sorted by key
+    config: tuple[tuple[str, Plain | None], ...]  # sorted by key
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PresetPart:
+    """One weight file that a method adds to its base, and where it goes."""
+
+    repo: str
+    file: str  # path in the repository
+    role: Role  # distill_lora, unet, transformer, motion_adapter, upscaler
+    component: str  # of the pipeline: "unet", "transformer", "transformer_2", "motion_adapter"
+    scale: float | None = None  # of a LoRA
+    tensors: int | None = None  # of a LoRA, which must all land; None where the published number is not known
+    is_pickle: bool = False  # published as .pt or .bin: pinned only after an explicit import
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +66,8 @@ class StepSchedule:
     timesteps: tuple[float, ...]  # what the live scheduler must report, in order
     explicit_timesteps: bool = False  # True: handed to the pipeline, not left to num_inference_steps
     sigmas: tuple[float, ...] = ()  # handed to the pipeline where the recipe gives sigmas
+    second_sigmas: tuple[float, ...] = ()  # of the second stage, where the method has one
+    call: tuple[tuple[str, Plain], ...] = ()  # pipeline arguments at this count only, such as eta
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,11 +97,18 @@ class MethodPreset:
     version: int
     family: str  # "full", "lcm-lora", ...
     rung: Rung
-    modality: str  # "image" | "video"
+    modality: str  # "image" | "video" | "live"
+    engine: Engine
     pipeline: str  # diffusers pipeline class it is published for
-    repo: str | None  # the artefact it adds; None where it adds none
-    files: tuple[str, ...]  # weight files of that artefact that the recipe loads
+    parts: tuple[
+        PresetPart, ...
+    ]  # what it adds, in the order it is applied; none where the base is the method
     base: tuple[str, ...]  # base repositories it is published for
+    variant: str  # of the base's weight files, such as "fp16"; "" for the plain ones
+    settings: tuple[tuple[str, Plain], ...]  # of the pipeline itself, such as boundary_ratio
+    call: tuple[tuple[str, Plain], ...]  # further pipeline arguments that belong to the recipe
+    size: tuple[int, int] | None  # width and height it was trained for; None where any will do
+    frames: int  # of a clip or of a chunk; 1 for pictures
     steps: tuple[int, ...]  # the allowed set, sorted; not a range
     recommended_steps: int
     scheduler: SchedulerSpec
@@ -85,15 +118,24 @@ class MethodPreset:
     guidance: tuple[GuidanceKnob, ...]
     negative_prompt_is_inert: bool  # with guidance baked in, a negative prompt does nothing
     dtypes: tuple[str, ...]  # allowed compute dtypes, preferred first
-    lora_scale: float | None
-    fuse: bool  # fuse the LoRA once at load
-    expected_lora_tensors: int | None  # keys that must all land
+    component_dtypes: tuple[tuple[str, str], ...]  # parts that must run in another one
+    fuse: bool  # fuse the LoRAs once at load
     licence: str  # licence id of the artefact the preset adds (or of the base, where it adds none)
     quality: tuple[QualityPrior, ...]
     facts: tuple[Fact, ...] = ()
 
+    @property
+    def repos(self) -> tuple[str, ...]:
+        """Repositories it adds, each once."""
+        return tuple(dict.fromkeys(part.repo for part in self.parts))
+
     def schedule_for(self, steps: int) -> StepSchedule | None:
         return next((schedule for schedule in self.schedules if schedule.steps == steps), None)
+
+    def call_at(self, steps: int) -> tuple[tuple[str, Plain], ...]:
+        """Further pipeline arguments at a step count; what its schedule says goes before the general."""
+        schedule = self.schedule_for(steps)
+        return tuple(sorted((dict(self.call) | dict(schedule.call if schedule else ())).items()))
 
     def quality_at(self, steps: int) -> float:
         """The prior at a step count: the nearest measured count at or below it, else the lowest."""

@@ -14,6 +14,8 @@ class Role(StrEnum):
     REFINER = "refiner"
     DISTILL_LORA = "distill_lora"
     LORA = "lora"
+    UNET = "unet"  # stands in for the base's own
+    TRANSFORMER = "transformer"  # stands in for the base's own
     MOTION_ADAPTER = "motion_adapter"
     CONTROLNET = "controlnet"
     VAE = "vae"
@@ -56,9 +58,16 @@ class ModelPin:
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterPin(ModelPin):
-    """A pinned LoRA or adapter and the scale at which it is applied."""
+    """A pinned repository of which one weight file is applied to the base, and how.
 
-    scale: float = 1.0
+    Only ``file`` and the configuration beside it are loaded: a repository may hold the same
+    method for other bases and step counts, under other licences.
+    """
+
+    file: str = ""  # path of the weights in the repository; "" where the pin holds only one
+    component: str = ""  # of the pipeline it goes to, such as "transformer_2"; "" for the usual one
+    scale: float = 1.0  # of a LoRA
+    expected_tensors: int | None = None  # of a LoRA that must all land; None where the number is not known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +83,11 @@ class Stack:
     base: ModelPin
     adapters: tuple[AdapterPin, ...] = ()
     dtype: str = "float32"
+    variant: str = ""  # of the base's weight files, such as "fp16"; "" for the plain ones
+    component_dtypes: tuple[
+        tuple[str, str], ...
+    ] = ()  # where a part must not run in ``dtype``: VAEs overflow
+    settings: tuple[tuple[str, str | int | float | bool], ...] = ()  # of the pipeline: boundary_ratio
 
     @property
     def pins(self) -> tuple[ModelPin, ...]:
@@ -87,6 +101,11 @@ class Stack:
                 "pipeline": self.pipeline,
                 "dtype": self.dtype,
                 "base": self.base.pin_id,
-                "adapters": [[pin.pin_id, pin.role, float(pin.scale)] for pin in self.adapters],
+                "variant": self.variant,
+                "component_dtypes": [list(pair) for pair in self.component_dtypes],
+                "settings": [list(setting) for setting in self.settings],
+                "adapters": [
+                    [pin.pin_id, pin.role, pin.file, pin.component, float(pin.scale)] for pin in self.adapters
+                ],
             },
         )

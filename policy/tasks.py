@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policy.methods import SchedulerSpec, StepSchedule
+from policy.methods import Plain, SchedulerSpec, StepSchedule
 from policy.stacks import Stack
 
 
@@ -43,7 +43,6 @@ class StackLoad:
     stack: Stack
     parts: tuple[LocatedPart, ...]  # in the order of stack.pins
     fuse: bool
-    expected_lora_tensors: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +68,7 @@ class RenderTask:
     schedule: StepSchedule | None  # the published schedule; the worker refuses to run on another
     steps: int
     guidance: tuple[tuple[str, float], ...]
+    call: tuple[tuple[str, Plain], ...]  # further pipeline arguments of the recipe
     width: int
     height: int
     frames: int

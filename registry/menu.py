@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from policy.manifest import LoraRequest, RenderManifest
 from policy.menu import Absence, Menu, Offer
-from policy.methods import MethodPreset
+from policy.methods import MethodPreset, PresetPart
 from policy.stacks import AdapterPin, ModelPin, Role, Stack
 from policy.uses import IntendedUse
 from policy.verdicts import Verdict
@@ -68,15 +68,16 @@ def _answers(
             next_step=f"Methods are known for {served}; add one as a method file in the catalogue folder.",
         )
     for preset in presets:
-        if preset.repo is not None and preset.repo not in pinned:
+        absent = next((repo for repo in preset.repos if repo not in pinned), None)
+        if absent is not None:
             yield Absence(
                 model=model,
                 loras=loras,
-                detail=f"{preset.name} needs {preset.repo}, which is not pinned.",
-                next_step=f"Pin it with: rightstep model pin {preset.repo}",
+                detail=f"{preset.name} needs {absent}, which is not pinned.",
+                next_step=f"Pin it with: rightstep model pin {absent}",
             )
             continue
-        parts = (model, *(lora.repo for lora in loras), *((preset.repo,) if preset.repo else ()))
+        parts = (model, *(lora.repo for lora in loras), *preset.repos)
         if parts not in verdicts:
             verdicts[parts] = evaluate([pinned[repo].component for repo in parts], use, catalogue.terms)
         stack = _stack(pinned, loras, preset, model)
@@ -86,24 +87,37 @@ def _answers(
 def _stack(
     pinned: Mapping[str, PinnedModel], loras: tuple[LoraRequest, ...], preset: MethodPreset, model: str
 ) -> Stack:
-    """Base, then styles as asked, then the method's own LoRA."""
-    adapters = [_adapter(pinned[lora.repo].pin, Role.LORA, lora.scale) for lora in loras]
-    names = [_short(model), *(_short(lora.repo) for lora in loras)]
-    if preset.repo is not None:
-        scale = 1.0 if preset.lora_scale is None else preset.lora_scale
-        adapters.append(_adapter(pinned[preset.repo].pin, Role.DISTILL_LORA, scale))
-        names.append(_short(preset.repo))
+    """Base, then styles as asked, then what the method adds."""
+    styles = [_style(pinned[lora.repo].pin, lora.scale) for lora in loras]
+    added = [_added(pinned[part.repo].pin, part) for part in preset.parts]
+    names = [_short(model), *(_short(lora.repo) for lora in loras), *map(_short, preset.repos)]
     return Stack(
         name=" + ".join(names),
         pipeline=preset.pipeline,
         base=pinned[model].pin,
-        adapters=tuple(adapters),
+        adapters=(*styles, *added),
         dtype=preset.dtypes[0],
+        variant=preset.variant,
+        component_dtypes=preset.component_dtypes,
+        settings=preset.settings,
     )
 
 
-def _adapter(pin: ModelPin, role: Role, scale: float) -> AdapterPin:
-    return AdapterPin(repo=pin.repo, revision=pin.revision, role=role, files=pin.files, scale=scale)
+def _style(pin: ModelPin, scale: float) -> AdapterPin:
+    return AdapterPin(repo=pin.repo, revision=pin.revision, role=Role.LORA, files=pin.files, scale=scale)
+
+
+def _added(pin: ModelPin, part: PresetPart) -> AdapterPin:
+    return AdapterPin(
+        repo=pin.repo,
+        revision=pin.revision,
+        role=part.role,
+        files=pin.files,
+        file=part.file,
+        component=part.component,
+        scale=1.0 if part.scale is None else part.scale,
+        expected_tensors=part.tensors,
+    )
 
 
 def _absent(wish: Wish, repo: str, pinned: Mapping[str, PinnedModel]) -> Absence:

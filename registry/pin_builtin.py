@@ -23,7 +23,7 @@ _NEXT = "Install again: the built-in models are damaged."
 
 def make_pins(source: ModelSource) -> tuple[ModelPin, ...]:
     """Pin everything that a source holds, by repository."""
-    distilled = [preset.repo for preset in load_catalogue().presets if preset.repo is not None]
+    distilled = [repo for preset in load_catalogue().presets for repo in preset.repos]
     listings = [source.listing(repo) for repo in source.repositories()]
     return tuple(pin_of(listing, role_of(listing, distilled)) for listing in listings)
 

@@ -3,10 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from policy.methods import Fact, GuidanceKnob, MethodPreset, QualityPrior, SchedulerSpec, StepSchedule
+from policy.methods import (
+    Engine,
+    Fact,
+    GuidanceKnob,
+    MethodPreset,
+    Plain,
+    PresetPart,
+    QualityPrior,
+    SchedulerSpec,
+    StepSchedule,
+)
+from policy.stacks import Role
 from policy.tiers import Rung
 from registry.licences.strict_table import StrictTable
 
+MODALITIES = ("image", "video", "live")
 _NEXT = "Correct the method file; its neighbours show every key."
 
 
@@ -20,17 +32,21 @@ def parse_method(table: Mapping[str, Any], where: str) -> tuple[MethodPreset, ..
 
 
 def _preset(read: StrictTable, family: str) -> MethodPreset:
-    lora = read.text("repo", "")
     preset = MethodPreset(
         name=read.text("name"),
         version=read.take("version", int),
         family=family,
         rung=read.choice("rung", Rung),
         modality=read.text("modality", "image"),
+        engine=read.choice("engine", Engine) if read.has("engine") else Engine.DIFFUSERS,
         pipeline=read.text("pipeline"),
-        repo=lora or None,
-        files=read.texts("files"),
+        parts=read.many("parts", _part),
         base=read.texts("base"),
+        variant=read.text("variant", ""),
+        settings=_plain_values(read, "settings"),
+        call=_plain_values(read, "call"),
+        size=_size(read),
+        frames=read.take("frames", int) if read.has("frames") else 1,
         steps=read.whole_numbers("steps"),
         recommended_steps=read.take("recommended_steps", int),
         scheduler=read.one("scheduler", _scheduler),
@@ -38,11 +54,8 @@ def _preset(read: StrictTable, family: str) -> MethodPreset:
         guidance=read.many("guidance", _knob),
         negative_prompt_is_inert=read.flag("negative_prompt_is_inert"),
         dtypes=read.texts("dtypes"),
-        lora_scale=read.optional_number("lora_scale"),
+        component_dtypes=_texts_by_name(read, "component_dtypes"),
         fuse=read.flag("fuse"),
-        expected_lora_tensors=read.take("expected_lora_tensors", int)
-        if read.has("expected_lora_tensors")
-        else None,
         licence=read.text("licence"),
         quality=read.many("quality", _quality),
         facts=read.many("facts", _fact),
@@ -60,8 +73,11 @@ def _check(read: StrictTable, preset: MethodPreset) -> None:
         raise read.fault(f'"recommended_steps" {preset.recommended_steps} is not among "steps".')
     if not preset.base or not preset.dtypes:
         raise read.fault('"base" and "dtypes" need at least one entry.')
-    if preset.repo is not None and (not preset.files or preset.lora_scale is None):
-        raise read.fault('an artefact ("repo") needs its "files" and its "lora_scale".')
+    if preset.modality not in MODALITIES:
+        raise read.fault(f'"modality" is one of {", ".join(MODALITIES)}.')
+    for part in preset.parts:
+        if (part.scale is None) == (part.role is Role.DISTILL_LORA):
+            raise read.fault(f'a LoRA has a "scale", and nothing else has: {part.file}.')
     for schedule in preset.schedules:
         if schedule.steps not in steps:
             raise read.fault(f"a schedule is given for {schedule.steps} steps, which is not allowed.")
@@ -70,12 +86,44 @@ def _check(read: StrictTable, preset: MethodPreset) -> None:
             raise read.fault(f'the default of "{knob.name}" is outside its own range.')
 
 
-def _scheduler(read: StrictTable) -> SchedulerSpec:
-    class_name, config = read.text("class"), read.mapping("config")
-    for key, value in config.items():
+def _part(read: StrictTable) -> PresetPart:
+    return PresetPart(
+        repo=read.text("repo"),
+        file=read.text("file"),
+        role=read.choice("role", Role) if read.has("role") else Role.DISTILL_LORA,
+        component=read.text("component", "unet"),
+        scale=read.optional_number("scale"),
+        tensors=read.take("tensors", int) if read.has("tensors") else None,
+        is_pickle=read.flag("pickle"),
+    )
+
+
+def _size(read: StrictTable) -> tuple[int, int] | None:
+    if not read.has("size"):
+        return None
+    size = read.whole_numbers("size")
+    if len(size) != 2:
+        raise read.fault('"size" is [width, height].')
+    return size[0], size[1]
+
+
+def _plain_values(read: StrictTable, key: str) -> tuple[tuple[str, Plain], ...]:
+    """A table of plain values, sorted by name; none where the key is absent."""
+    if not read.has(key):
+        return ()
+    table = read.mapping(key)
+    for name, value in table.items():
         if not isinstance(value, (str, int, float, bool)):
-            raise read.fault(f'"{key}" of the scheduler must be a plain value.')
-    return SchedulerSpec(class_name=class_name, config=tuple(sorted(config.items())))
+            raise read.fault(f'"{name}" of "{key}" must be a plain value.')
+    return tuple(sorted(table.items()))
+
+
+def _texts_by_name(read: StrictTable, key: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name, str(value)) for name, value in _plain_values(read, key))
+
+
+def _scheduler(read: StrictTable) -> SchedulerSpec:
+    return SchedulerSpec(class_name=read.text("class"), config=_plain_values(read, "config"))
 
 
 def _schedule(read: StrictTable) -> StepSchedule:
@@ -84,6 +132,8 @@ def _schedule(read: StrictTable) -> StepSchedule:
         timesteps=read.numbers("timesteps"),
         explicit_timesteps=read.flag("explicit"),
         sigmas=read.numbers("sigmas"),
+        second_sigmas=read.numbers("second_sigmas"),
+        call=_plain_values(read, "call"),
     )
 
 

@@ -9,7 +9,16 @@ from policy.costs import CostKey, CostProfile, Fleet, RowCost
 from policy.gates import ShipEvidence, ShippedItem, StackEvidence
 from policy.manifest import LoraRequest, RenderManifest, Shot, ShotInput
 from policy.menu import Menu, Offer
-from policy.methods import Fact, GuidanceKnob, MethodPreset, QualityPrior, SchedulerSpec, StepSchedule
+from policy.methods import (
+    Engine,
+    Fact,
+    GuidanceKnob,
+    MethodPreset,
+    PresetPart,
+    QualityPrior,
+    SchedulerSpec,
+    StepSchedule,
+)
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.planner import make_plan
 from policy.stacks import AdapterPin, FilePin, ModelPin, Role, Stack
@@ -91,6 +100,18 @@ def make_quality(*points: tuple[int, float]) -> tuple[QualityPrior, ...]:
     )
 
 
+def make_part(**changes: Any) -> PresetPart:
+    part = PresetPart(
+        repo=STUDENT,
+        file="pytorch_lora_weights.safetensors",
+        role=Role.DISTILL_LORA,
+        component="unet",
+        scale=1.0,
+        tensors=64,
+    )
+    return replace(part, **changes)
+
+
 def make_preset(**changes: Any) -> MethodPreset:
     """Full steps with guidance, 40 recommended."""
     preset = MethodPreset(
@@ -100,9 +121,14 @@ def make_preset(**changes: Any) -> MethodPreset:
         rung=Rung.FULL,
         modality="image",
         pipeline=PIPELINE,
-        repo=None,
-        files=(),
+        engine=Engine.DIFFUSERS,
+        parts=(),
         base=(BASE,),
+        variant="",
+        settings=(),
+        call=(),
+        size=None,
+        frames=1,
         steps=(1, 2, 4, 8, *range(10, 51)),
         recommended_steps=40,
         scheduler=make_scheduler(),
@@ -110,9 +136,8 @@ def make_preset(**changes: Any) -> MethodPreset:
         guidance=(make_knob(),),
         negative_prompt_is_inert=False,
         dtypes=("float32",),
-        lora_scale=None,
+        component_dtypes=(),
         fuse=False,
-        expected_lora_tensors=None,
         licence="apache-2.0",
         quality=make_quality((1, 0.1), (4, 0.7), (8, 0.85), (25, 0.97), (40, 1.0)),
         facts=(Fact(claim="40 steps with guidance 3", source="measured", verified=True),),
@@ -126,8 +151,7 @@ def make_student_preset(**changes: Any) -> MethodPreset:
         name="emoji-64-lcm",
         family="lcm-lora",
         rung=Rung.DISTILLED,
-        repo=STUDENT,
-        files=("pytorch_lora_weights.safetensors",),
+        parts=(make_part(),),
         steps=(1, 2, 4, 8),
         recommended_steps=4,
         scheduler=make_scheduler("LCMScheduler"),
@@ -141,9 +165,7 @@ def make_student_preset(**changes: Any) -> MethodPreset:
             ),
         ),
         negative_prompt_is_inert=True,
-        lora_scale=1.0,
         fuse=True,
-        expected_lora_tensors=64,
         quality=make_quality((1, 0.6), (2, 0.8), (4, 0.9), (8, 0.92)),
     )
     return replace(preset, **changes)

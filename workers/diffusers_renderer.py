@@ -130,6 +130,7 @@ def call_arguments(task: RenderTask) -> dict[str, Any]:
         "width": task.width,
         "height": task.height,
         **dict(task.guidance),
+        **dict(task.call),
         **pipeline_schedule(task.schedule, task.steps),
     }
     if any(shot.negative for shot in task.shots):

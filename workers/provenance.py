@@ -51,6 +51,7 @@ def make_statement(
                         "scheduler": task.scheduler.class_name,
                         "steps": task.steps,
                         "guidance": dict(task.guidance),
+                        "call": dict(task.call),
                         "batch": [other.shot_key for other in task.shots],
                     },
                     "resolvedDependencies": [

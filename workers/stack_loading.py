@@ -80,7 +80,9 @@ def adapter_name(number: int) -> str:
 
 
 def lora_file(adapter: AdapterPin) -> str:
-    """The one weight file of an adapter; a pin with none or several does not say what to load."""
+    """The weight file of an adapter: the one that is named, else the only one there is."""
+    if adapter.file:
+        return adapter.file
     weights = [file.path for file in adapter.files if file.path.endswith(".safetensors")]
     if len(weights) != 1:
         raise RenderFault(
@@ -121,7 +123,7 @@ def _load_lora(pipeline: Any, adapter: AdapterPin, folder: Path, *, name: str, l
     weights = lora_file(adapter)
     with safe_open(folder / weights, framework="pt") as tensors:
         wanted = sorted(key for key in tensors.keys() if not key.endswith(".alpha"))  # noqa: SIM118 - not a mapping
-    expected = load.expected_lora_tensors if adapter.role is Role.DISTILL_LORA else None
+    expected = adapter.expected_tensors
     if expected is not None and len(wanted) != expected:
         raise RenderFault(
             f"{adapter.repo} holds {len(wanted)} LoRA tensors where its recipe names {expected}.",

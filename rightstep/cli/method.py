@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policy.methods import MethodPreset
+from policy.methods import MethodPreset, PresetPart
 from policy.wording import counts, number
 from rightstep.cli.door import enter_house, read_settings
 from rightstep.cli.options import AsJson
@@ -34,12 +34,24 @@ def list_methods(*, as_json: AsJson = False) -> None:
                 preset.family,
                 preset.modality,
                 counts(preset.steps),
-                preset.repo or "nothing",
+                adds(preset),
                 preset.licence,
             )
             for preset in presets
         ],
     )
+
+
+def adds(preset: MethodPreset) -> str:
+    """The repositories that a method adds to its base."""
+    return ", ".join(preset.repos) or "nothing"
+
+
+def described(part: PresetPart) -> str:
+    """One file that a method adds, where it goes, and how strongly."""
+    scale = "" if part.scale is None else f" at {number(part.scale)}"
+    origin = ", published as a pickle: import it first" if part.is_pickle else ""
+    return f"{part.file} ({part.role.value} of {part.component}{scale}{origin})"
 
 
 def summary_of(preset: MethodPreset) -> MethodSummary:
@@ -48,8 +60,8 @@ def summary_of(preset: MethodPreset) -> MethodSummary:
         name=preset.name,
         family=preset.family,
         modality=preset.modality,
-        repo=preset.repo,
-        files=preset.files,
+        repo=next(iter(preset.repos), None),
+        files=tuple(part.file for part in preset.parts),
         steps=preset.steps,
         base=preset.base,
         licence=preset.licence,
@@ -80,12 +92,19 @@ def show(
         [
             ("method", f"{preset.name}, version {preset.version}"),
             ("family", f"{preset.family}, {preset.rung.value}, {preset.modality}"),
-            ("adds", preset.repo or "nothing"),
-            ("files", ", ".join(preset.files)),
+            ("adds", adds(preset)),
+            *(("file", described(part)) for part in preset.parts),
             ("for", ", ".join(preset.base)),
             ("steps", f"{run.steps} of {counts(preset.steps)}"),
             ("scheduler", preset.scheduler.class_name),
             ("timesteps", ", ".join(number(value) for value in run.timesteps)),
+            ("sigmas", ", ".join(number(value) for value in run.sigmas) or "none"),
+            *(
+                [("second stage", ", ".join(number(value) for value in run.second_sigmas))]
+                if run.second_sigmas
+                else []
+            ),
+            *(("argument", f"{name} = {value}") for name, value in (*preset.settings, *run.call)),
             ("guidance", ", ".join(f"{knob} {number(value)}" for knob, value in run.guidance) or "none"),
             ("passes", f"{run.forward_passes} a picture"),
             ("licence", preset.licence),
@@ -107,9 +126,16 @@ def shown(run: "MethodRun") -> MethodShown:
         rung=preset.rung.value,
         modality=preset.modality,
         pipeline=preset.pipeline,
-        repo=preset.repo,
-        files=preset.files,
+        engine=preset.engine.value,
+        parts=preset.parts,
         base=preset.base,
+        variant=preset.variant,
+        settings=dict(preset.settings),
+        call=dict(run.call),
+        size=preset.size,
+        frames=preset.frames,
+        dtypes=preset.dtypes,
+        component_dtypes=dict(preset.component_dtypes),
         licence=preset.licence,
         allowed_steps=preset.steps,
         steps=run.steps,
@@ -117,11 +143,12 @@ def shown(run: "MethodRun") -> MethodShown:
         scheduler_config=dict(preset.scheduler.config),
         timesteps=run.timesteps,
         sigmas=run.sigmas,
+        second_sigmas=run.second_sigmas,
         guidance=dict(run.guidance),
         rows_per_picture=run.rows_per_picture,
         forward_passes=run.forward_passes,
-        lora_scale=preset.lora_scale,
         fuse=preset.fuse,
         negative_prompt_is_inert=preset.negative_prompt_is_inert,
+        quality=preset.quality,
         facts=preset.facts,
     )

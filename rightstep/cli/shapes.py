@@ -7,7 +7,7 @@ and from those of ``policy``, ``registry`` and ``flows``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policy.methods import Fact
+from policy.methods import Fact, PresetPart, QualityPrior
 from policy.verdicts import Reason
 from registry.records import JobRecord, ShotRecord
 from registry.shipment_records import ShipmentRecord
@@ -76,7 +76,7 @@ class MethodSummary:
 
     name: str
     family: str  # "full", "lcm-lora", ...
-    modality: str  # "image" or "video"
+    modality: str  # "image", "video" or "live"
     repo: str | None  # the artefact that the method adds; null where it adds none
     files: tuple[str, ...]  # weight files of that artefact
     steps: tuple[int, ...]  # the allowed set; not a range
@@ -93,10 +93,17 @@ class MethodShown:
     family: str
     rung: str  # full, cached, distilled or causal
     modality: str
+    engine: str  # "diffusers", or "causal" for a rollout that no diffusers pipeline does
     pipeline: str  # diffusers pipeline class
-    repo: str | None
-    files: tuple[str, ...]
+    parts: tuple[PresetPart, ...]  # the weight files it adds to the base, and where each goes
     base: tuple[str, ...]
+    variant: str  # of the base's weight files, such as "fp16"
+    settings: Mapping[str, str | int | float | bool]  # of the pipeline itself, such as boundary_ratio
+    call: Mapping[str, str | int | float | bool]  # further pipeline arguments, such as eta
+    size: tuple[int, int] | None  # width and height it was trained for
+    frames: int  # of a clip or a chunk; 1 for pictures
+    dtypes: tuple[str, ...]  # allowed compute dtypes, preferred first
+    component_dtypes: Mapping[str, str]  # parts that must run in another one
     licence: str
     allowed_steps: tuple[int, ...]
     steps: int  # the count that this answer is for
@@ -104,12 +111,13 @@ class MethodShown:
     scheduler_config: Mapping[str, str | int | float | bool | None]  # complete
     timesteps: tuple[float, ...]  # as the live scheduler reports them
     sigmas: tuple[float, ...]  # the same; empty where the scheduler knows none
+    second_sigmas: tuple[float, ...]  # of the second stage, where the method has one
     guidance: Mapping[str, float]  # every guidance argument of the pipeline, as it will be passed
     rows_per_picture: int  # 2 where classifier-free guidance runs
     forward_passes: int  # for one picture
-    lora_scale: float | None
-    fuse: bool  # is the LoRA fused once, at load
+    fuse: bool  # are the LoRAs fused once, at load
     negative_prompt_is_inert: bool
+    quality: tuple[QualityPrior, ...]  # by step count, relative to the base at full steps
     facts: tuple[Fact, ...]  # where the numbers come from
 
 

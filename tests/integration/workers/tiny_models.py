@@ -40,7 +40,12 @@ class TinyModels:
         base = ModelPin(repo="tiny/base", revision="0" * 40, role=Role.BASE, files=file_pins(self.base))
         pins = tuple(
             AdapterPin(
-                repo=f"tiny/{path.name}", revision="0" * 40, role=role, files=file_pins(path), scale=scale
+                repo=f"tiny/{path.name}",
+                revision="0" * 40,
+                role=role,
+                files=file_pins(path),
+                scale=scale,
+                expected_tensors=expected,
             )
             for path, role, scale in adapters
         )
@@ -50,7 +55,7 @@ class TinyModels:
             LocatedPart(pin_id=pin.pin_id, root=str(folder))
             for pin, folder in zip(stack.pins, folders, strict=True)
         )
-        return StackLoad(stack=stack, parts=parts, fuse=fuse, expected_lora_tensors=expected)
+        return StackLoad(stack=stack, parts=parts, fuse=fuse)
 
 
 def file_pins(folder: Path) -> tuple[FilePin, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from policy.errors import FormatFault, UnknownName
+from policy.stacks import Role
 from policy.tiers import TIER_TABLE, Rung
 from registry.catalogue import BUILTIN, load_catalogue
 from registry.cost_parsing import parse_costs
@@ -43,7 +44,7 @@ def test_every_preset_is_whole(preset):
     assert preset.facts
     assert preset.quality
     assert preset.negative_prompt_is_inert is (preset.rung is Rung.DISTILLED)
-    assert preset.fuse is (preset.repo is not None)
+    assert preset.fuse is any(part.role is Role.DISTILL_LORA for part in preset.parts)
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
@@ -59,7 +60,7 @@ def test_the_student_runs_with_guidance_off_and_nothing_else():
     student = catalogue().preset("emoji-64-lcm")
     (knob,) = student.guidance
     assert (knob.minimum, knob.default, knob.maximum, knob.off) == (1.0, 1.0, 1.0, 1.0)
-    assert (student.steps, student.recommended_steps, student.expected_lora_tensors) == ((1, 2, 4, 8), 4, 266)
+    assert (student.steps, student.recommended_steps, student.parts[0].tensors) == ((1, 2, 4, 8), 4, 266)
 
 
 def test_the_teacher_recommends_forty_guided_steps():
@@ -190,7 +191,11 @@ def test_a_file_that_is_no_toml_is_named(own):
         ({"steps": [0, 4]}, "sorted list"),
         ({"recommended_steps": 3}, "not among"),
         ({"base": []}, "at least one"),
-        ({"files": []}, "needs its"),
+        ({"parts": [{"repo": "a/b", "file": "c.safetensors"}]}, 'a LoRA has a "scale"'),
+        ({"parts": [{"repo": "a/b", "file": "c", "role": "unet", "scale": 1.0}]}, 'a LoRA has a "scale"'),
+        ({"modality": "smell"}, '"modality" is one of'),
+        ({"size": [64]}, "[width, height]"),
+        ({"call": {"eta": [1]}}, "plain value"),
         ({"rung": "warp"}, '"rung" cannot be "warp"'),
         ({"version": True}, '"version" must be int'),
         ({"schedules": [{"steps": 3, "timesteps": [1]}]}, "3 steps, which is not allowed"),

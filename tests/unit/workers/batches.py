@@ -14,7 +14,7 @@ from workers.workbench import Workbench
 def make_load(**changes: Any) -> StackLoad:
     stack = changes.pop("stack", None) or make_stack()
     parts = tuple(LocatedPart(pin_id=pin.pin_id, root="/nowhere") for pin in stack.pins)
-    load = StackLoad(stack=stack, parts=parts, fuse=False, expected_lora_tensors=None)
+    load = StackLoad(stack=stack, parts=parts, fuse=False)
     return replace(load, **changes)
 
 
@@ -40,6 +40,7 @@ def make_task(number: int = 0, shots: int = 2, **changes: Any) -> RenderTask:
         schedule=None,
         steps=2,
         guidance=(("guidance_scale", 3.0),),
+        call=(),
         width=16,
         height=16,
         frames=1,
