@@ -98,6 +98,7 @@ class ManifestFields(_Fields):
     timezone: str = "UTC"
     latency_target_s: Annotated[float, Field(gt=0, le=86400)] | None = None
     quality_floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    may_approximate: bool = False
     may_degrade: bool = False
     use: Act = Act.SHIP_OUTPUT_COMMERCIAL
     territories: tuple[Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")], ...] = ()

@@ -63,6 +63,7 @@ def load_manifest(path: Path, *, now: datetime) -> RenderManifest:
             deadline=resolve_deadline(head.deadline, head.timezone, now) if head.deadline else None,
             latency_target_s=head.latency_target_s,
             quality_floor=head.quality_floor,
+            may_approximate=head.may_approximate,
             may_degrade=head.may_degrade,
         ),
         use=IntendedUse(act=head.use, territories=head.territories, evidence=head.evidence),

@@ -95,6 +95,7 @@ def job_key(manifest: RenderManifest) -> str:
             "tier": manifest.service.tier,
             "latency_target_s": manifest.service.latency_target_s,
             "quality_floor": manifest.service.quality_floor,
+            "may_approximate": manifest.service.may_approximate,
             "may_degrade": manifest.service.may_degrade,
             "act": manifest.use.act,
             "territories": manifest.use.territories,

@@ -204,6 +204,7 @@ def make_template(
         steps=decision.steps,
         guidance=decision.guidance,
         call=preset.call_at(decision.steps),
+        cache=preset.cache,
         width=decision.width,
         height=decision.height,
         frames=decision.frames,

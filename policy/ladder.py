@@ -137,10 +137,22 @@ def the_rung_belongs_to_the_tier(offer: Offer, need: Need, ground: Ground) -> Ob
     )
 
 
+def the_approximation_is_allowed(offer: Offer, need: Need, ground: Ground) -> Objection | None:
+    """A cache draws other pixels than the full run: only where the order says that it may."""
+    if offer.preset.cache is None or ground.service.may_approximate or need.method == offer.preset.name:
+        return None
+    return Objection(
+        preset=offer.preset.name,
+        code="approximation_not_allowed",
+        detail=f"{offer.preset.name} skips work between steps, and the order does not allow that.",
+        remedy="Set may_approximate = true, or name the method.",
+    )
+
+
 def the_frames_suit_the_method(offer: Offer, need: Need, ground: Ground) -> Objection | None:
     """An image method makes no clips."""
     del ground
-    if need.frames == 1 or offer.preset.modality == "video":
+    if need.frames == 1 or offer.preset.modality != "image":
         return None
     return Objection(
         preset=offer.preset.name,
@@ -169,6 +181,7 @@ OFFER_RULES: tuple[OfferRule, ...] = (
     the_licence_permits,
     the_method_is_the_one_asked_for,
     the_rung_belongs_to_the_tier,
+    the_approximation_is_allowed,
     the_frames_suit_the_method,
     the_precision_is_published,
 )

@@ -29,6 +29,15 @@ class SchedulerSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CacheSpec:
+    """A training-free cache: a diffusers hook that skips work between steps, at a price in fidelity."""
+
+    class_name: str  # of its configuration, such as "FirstBlockCacheConfig"
+    config: tuple[tuple[str, Plain], ...]  # sorted by key
+    component: str  # of the pipeline it hooks: "unet", "transformer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PresetPart:
     """One weight file that a method adds to its base, and where it goes."""
 
@@ -120,6 +129,7 @@ class MethodPreset:
     dtypes: tuple[str, ...]  # allowed compute dtypes, preferred first
     component_dtypes: tuple[tuple[str, str], ...]  # parts that must run in another one
     fuse: bool  # fuse the LoRAs once at load
+    cache: CacheSpec | None  # of the cached rung; None on every other
     licence: str  # licence id of the artefact the preset adds (or of the base, where it adds none)
     quality: tuple[QualityPrior, ...]
     facts: tuple[Fact, ...] = ()

@@ -33,6 +33,7 @@ def _service(manifest: RenderManifest) -> dict[str, object]:
         "deadline": service.deadline,
         "latency_target_s": None if service.latency_target_s is None else float(service.latency_target_s),
         "quality_floor": float(service.quality_floor),
+        "may_approximate": service.may_approximate,
         "may_degrade": service.may_degrade,
     }
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policy.methods import Plain, SchedulerSpec, StepSchedule
+from policy.methods import CacheSpec, Plain, SchedulerSpec, StepSchedule
 from policy.stacks import Stack
 
 
@@ -69,6 +69,7 @@ class RenderTask:
     steps: int
     guidance: tuple[tuple[str, float], ...]
     call: tuple[tuple[str, Plain], ...]  # further pipeline arguments of the recipe
+    cache: CacheSpec | None  # the hook to run under; None: every step is computed in full
     width: int
     height: int
     frames: int

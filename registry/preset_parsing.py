@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy.methods import (
+    CacheSpec,
     Engine,
     Fact,
     GuidanceKnob,
@@ -56,6 +57,7 @@ def _preset(read: StrictTable, family: str) -> MethodPreset:
         dtypes=read.texts("dtypes"),
         component_dtypes=_texts_by_name(read, "component_dtypes"),
         fuse=read.flag("fuse"),
+        cache=read.one("cache", _cache) if read.has("cache") else None,
         licence=read.text("licence"),
         quality=read.many("quality", _quality),
         facts=read.many("facts", _fact),
@@ -75,6 +77,8 @@ def _check(read: StrictTable, preset: MethodPreset) -> None:
         raise read.fault('"base" and "dtypes" need at least one entry.')
     if preset.modality not in MODALITIES:
         raise read.fault(f'"modality" is one of {", ".join(MODALITIES)}.')
+    if (preset.cache is None) == (preset.rung is Rung.CACHED):
+        raise read.fault('a preset on the cached rung has a "cache", and no other has.')
     for part in preset.parts:
         if (part.scale is None) == (part.role is Role.DISTILL_LORA):
             raise read.fault(f'a LoRA has a "scale", and nothing else has: {part.file}.')
@@ -124,6 +128,14 @@ def _texts_by_name(read: StrictTable, key: str) -> tuple[tuple[str, str], ...]:
 
 def _scheduler(read: StrictTable) -> SchedulerSpec:
     return SchedulerSpec(class_name=read.text("class"), config=_plain_values(read, "config"))
+
+
+def _cache(read: StrictTable) -> CacheSpec:
+    return CacheSpec(
+        class_name=read.text("class"),
+        config=_plain_values(read, "config"),
+        component=read.text("component"),
+    )
 
 
 def _schedule(read: StrictTable) -> StepSchedule:

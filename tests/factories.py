@@ -138,6 +138,7 @@ def make_preset(**changes: Any) -> MethodPreset:
         dtypes=("float32",),
         component_dtypes=(),
         fuse=False,
+        cache=None,
         licence="apache-2.0",
         quality=make_quality((1, 0.1), (4, 0.7), (8, 0.85), (25, 0.97), (40, 1.0)),
         facts=(Fact(claim="40 steps with guidance 3", source="measured", verified=True),),

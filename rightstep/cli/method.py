@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policy.methods import MethodPreset, PresetPart
+from policy.methods import CacheSpec, MethodPreset, PresetPart
 from policy.wording import counts, number
 from rightstep.cli.door import enter_house, read_settings
 from rightstep.cli.options import AsJson
@@ -52,6 +52,12 @@ def described(part: PresetPart) -> str:
     scale = "" if part.scale is None else f" at {number(part.scale)}"
     origin = ", published as a pickle: import it first" if part.is_pickle else ""
     return f"{part.file} ({part.role.value} of {part.component}{scale}{origin})"
+
+
+def cached(cache: CacheSpec) -> str:
+    """The hook that a method runs under, and its settings."""
+    settings = ", ".join(f"{name} = {value}" for name, value in cache.config)
+    return f"{cache.class_name} on {cache.component}" + (f" ({settings})" if settings else "")
 
 
 def summary_of(preset: MethodPreset) -> MethodSummary:
@@ -105,6 +111,7 @@ def show(
                 else []
             ),
             *(("argument", f"{name} = {value}") for name, value in (*preset.settings, *run.call)),
+            *([] if preset.cache is None else [("cache", cached(preset.cache))]),
             ("guidance", ", ".join(f"{knob} {number(value)}" for knob, value in run.guidance) or "none"),
             ("passes", f"{run.forward_passes} a picture"),
             ("licence", preset.licence),
@@ -148,6 +155,7 @@ def shown(run: "MethodRun") -> MethodShown:
         rows_per_picture=run.rows_per_picture,
         forward_passes=run.forward_passes,
         fuse=preset.fuse,
+        cache=preset.cache,
         negative_prompt_is_inert=preset.negative_prompt_is_inert,
         quality=preset.quality,
         facts=preset.facts,

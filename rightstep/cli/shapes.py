@@ -7,7 +7,7 @@ and from those of ``policy``, ``registry`` and ``flows``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policy.methods import Fact, PresetPart, QualityPrior
+from policy.methods import CacheSpec, Fact, PresetPart, QualityPrior
 from policy.verdicts import Reason
 from registry.records import JobRecord, ShotRecord
 from registry.shipment_records import ShipmentRecord
@@ -116,6 +116,7 @@ class MethodShown:
     rows_per_picture: int  # 2 where classifier-free guidance runs
     forward_passes: int  # for one picture
     fuse: bool  # are the LoRAs fused once, at load
+    cache: CacheSpec | None  # the training-free cache it runs under, on the cached rung
     negative_prompt_is_inert: bool
     quality: tuple[QualityPrior, ...]  # by step count, relative to the base at full steps
     facts: tuple[Fact, ...]  # where the numbers come from

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from policy.methods import CacheSpec
 from policy.plan import PlanRefusal
 from policy.tiers import Rung, ServiceTier
 from policy.verdicts import Ruling
@@ -135,6 +136,29 @@ def test_a_streaming_method_runs_live():
     assert (
         decision_for(service=make_service(tier=ServiceTier.LIVE), menu=make_menu(offers=(offer,))).steps == 4
     )
+
+
+CACHED = make_offer(
+    preset=make_preset(
+        name="emoji-64-cached",
+        rung=Rung.CACHED,
+        cache=CacheSpec(class_name="FirstBlockCacheConfig", config=(("threshold", 0.05),), component="unet"),
+    )
+)
+
+
+def test_a_cache_is_used_only_where_the_order_allows_approximation():
+    asked = {"menu": make_menu(offers=(CACHED,))}
+    assert codes(refusal_for(**asked)) == {"approximation_not_allowed"}
+    assert decision_for(service=make_service(may_approximate=True), **asked).offer == CACHED
+    assert decision_for(make_shot(method="emoji-64-cached"), **asked).offer == CACHED
+
+
+def test_a_cache_stands_below_the_full_run():
+    decision = decision_for(
+        service=make_service(may_approximate=True), menu=make_menu(offers=(make_offer(), CACHED))
+    )
+    assert decision.offer.preset.rung is Rung.FULL
 
 
 def test_an_image_method_makes_no_clips_and_a_video_method_does():

@@ -41,6 +41,7 @@ def make_task(number: int = 0, shots: int = 2, **changes: Any) -> RenderTask:
         steps=2,
         guidance=(("guidance_scale", 3.0),),
         call=(),
+        cache=None,
         width=16,
         height=16,
         frames=1,
