@@ -11,6 +11,7 @@ from policy.menu import Offer
 from policy.night import Laid
 from policy.plan import Decision, Rejection
 from policy.step_counts import why_steps
+from policy.tiers import is_preferred
 from policy.wording import duration, number, plural, rounded
 
 
@@ -86,9 +87,13 @@ def _why_rung(need: Need, run: Candidate, ground: Ground) -> str:
     preset, rule = run.offer.preset, ground.rule
     if need.method is not None:
         return f"Method {preset.name}, as the manifest asks."
+    if is_preferred(preset.family, run.steps, rule):
+        best = f"of the family that tier {rule.tier} prefers"
+    else:
+        best = f"the best of tier {rule.tier} ({', then '.join(rule.rungs)})"
     return (
-        f"Method {preset.name} ({preset.rung}): the best of tier {rule.tier} ({', then '.join(rule.rungs)}) "
-        f"that is licensed for this use and fits; quality {rounded(run.quality)}."
+        f"Method {preset.name} ({preset.rung}): {best} that is licensed for this use and fits; "
+        f"quality {rounded(run.quality)}."
     )
 
 

@@ -17,7 +17,7 @@ from policy.menu import Offer
 from policy.objections import Objection
 from policy.plan import Rejection
 from policy.step_counts import choose_steps, step_options
-from policy.tiers import ServiceLevel, TierRule
+from policy.tiers import ServiceLevel, TierRule, preference
 from policy.verdicts import Ruling
 from policy.wording import duration, number, plural, rounded
 
@@ -307,11 +307,19 @@ def _second_best(chosen: Candidate, other: Candidate) -> Rejection:
     )
 
 
-def _rank(candidate: Candidate, need: Need, rule: TierRule) -> tuple[float, float, float, str, str]:
-    """The tier's first rung, then quality; where the manifest fixes the steps, quality at those first."""
-    rung, quality = float(rule.rungs.index(candidate.offer.preset.rung)), -candidate.quality
+def _rank(candidate: Candidate, need: Need, rule: TierRule) -> tuple[int, float, float, float, str, str]:
+    """The tier's preferred family, first rung, quality; where the order fixes the steps, quality first."""
+    preset = candidate.offer.preset
+    rung, quality = float(rule.rungs.index(preset.rung)), -candidate.quality
     first, second = (quality, rung) if need.steps is not None else (rung, quality)
-    return first, second, candidate.seconds()[0], candidate.offer.preset.name, candidate.offer.stack.stack_id
+    return (
+        preference(preset.family, candidate.steps, rule),
+        first,
+        second,
+        candidate.seconds()[0],
+        preset.name,
+        candidate.offer.stack.stack_id,
+    )
 
 
 def _offer_order(offer: Offer) -> tuple[str, int, str]:

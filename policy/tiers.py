@@ -43,6 +43,21 @@ class TierRule:
     min_steps: int
     max_steps: int
     default_steps: int | None  # None: the preset's recommendation
+    preferred: tuple[
+        str, ...
+    ] = ()  # families that go before better ones on the same rung, most preferred first
+    preferred_for_one_step: tuple[str, ...] = ()
+
+
+def preference(family: str, steps: int, rule: TierRule) -> int:
+    """The place of a family in what its tier prefers at a step count; all others come after, as equals."""
+    preferred = rule.preferred_for_one_step + rule.preferred if steps == 1 else rule.preferred
+    return preferred.index(family) if family in preferred else len(preferred)
+
+
+def is_preferred(family: str, steps: int, rule: TierRule) -> bool:
+    """Whether a tier names the family among its preferred ones."""
+    return family in rule.preferred or (steps == 1 and family in rule.preferred_for_one_step)
 
 
 # The table of the brief. Code and not configuration, so that it is reviewed like code:
@@ -56,7 +71,14 @@ TIER_TABLE: dict[ServiceTier, TierRule] = {
         default_steps=None,
     ),
     ServiceTier.INTERACTIVE: TierRule(
-        tier=ServiceTier.INTERACTIVE, rungs=(Rung.DISTILLED,), min_steps=4, max_steps=8, default_steps=4
+        tier=ServiceTier.INTERACTIVE,
+        rungs=(Rung.DISTILLED,),
+        min_steps=4,
+        max_steps=8,
+        default_steps=4,
+        # For pictures, then for clips; a Lightning distil only ever fits the model in use.
+        preferred=("lcm-lora", "animatediff-lightning", "wan2.2-lightning"),
+        preferred_for_one_step=("hyper-sd",),
     ),
     ServiceTier.LIVE: TierRule(
         tier=ServiceTier.LIVE, rungs=(Rung.CAUSAL,), min_steps=1, max_steps=8, default_steps=4

@@ -4,7 +4,7 @@ Denied offers stay on it, so that a refusal can say what was denied and which cl
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from policy.manifest import LoraRequest, RenderManifest
@@ -39,11 +39,27 @@ def build_menu(
     wishes = tuple(dict.fromkeys([*asked, *((model, ()) for model, _ in asked if model in pinned)]))
     verdicts: dict[tuple[str, ...], Verdict] = {}
     found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, use, verdicts)]
+    if _some_are_denied(asked, found):
+        # What is denied is refused, and a refusal names permitted neighbours: any other base may be one.
+        others = [(model, ()) for model in _bases(catalogue, pinned) if (model, ()) not in wishes]
+        found += [item for wish in others for item in _answers(wish, catalogue, pinned, use, verdicts)]
     return Menu(
         offers=tuple(item for item in found if isinstance(item, Offer)),
         absences=tuple(item for item in found if isinstance(item, Absence)),
         words=tuple(_words(wishes, pinned)),
     )
+
+
+def _some_are_denied(asked: Iterable[Wish], found: Iterable[Offer | Absence]) -> bool:
+    """Whether a wish has offers and none of them is permitted."""
+    offers = [item for item in found if isinstance(item, Offer)]
+    served = {(offer.model, offer.loras) for offer in offers if offer.verdict.is_permit}
+    return bool({(offer.model, offer.loras) for offer in offers}.intersection(asked) - served)
+
+
+def _bases(catalogue: Catalogue, pinned: Mapping[str, PinnedModel]) -> list[str]:
+    """Pinned models that a method is published for."""
+    return sorted({base for preset in catalogue.presets for base in preset.base} & pinned.keys())
 
 
 def _answers(

@@ -125,6 +125,30 @@ def test_a_latency_target_also_keeps_batches_small():
         assert len(batch.shots) * plan.decisions[0].seconds_p95 <= 0.5
 
 
+RIVAL = make_student_preset(
+    name="emoji-64-hyper", family="hyper-sd", quality=make_quality((1, 0.9), (4, 0.99))
+)
+
+
+def test_interactive_prefers_the_family_of_the_brief_to_a_better_one():
+    menu = make_menu(offers=(make_student_offer(), make_student_offer(preset=RIVAL)))
+    decision = decision_for(service=INTERACTIVE, menu=menu)
+    assert decision.offer.preset.family == "lcm-lora"
+    assert "of the family that tier interactive prefers" in decision.reasons[0]
+    assert [other.preset for other in decision.rejected if other.code == "not_the_best_rung"] == [RIVAL.name]
+
+
+def test_a_single_step_goes_to_the_family_that_is_best_at_it():
+    menu = make_menu(offers=(make_student_offer(), make_student_offer(preset=RIVAL)))
+    assert decision_for(make_shot(steps=1), service=INTERACTIVE, menu=menu).offer.preset.family == "hyper-sd"
+    assert decision_for(make_shot(steps=1), menu=menu).offer.preset.family == "hyper-sd"  # by quality
+
+
+def test_without_the_preferred_family_the_best_is_taken():
+    menu = make_menu(offers=(make_student_offer(preset=RIVAL),))
+    assert decision_for(service=INTERACTIVE, menu=menu).offer.preset.name == RIVAL.name
+
+
 def test_live_asks_for_a_method_that_streams():
     refusal = refusal_for(service=make_service(tier=ServiceTier.LIVE))
     assert codes(refusal) == {"rung_not_in_tier"}

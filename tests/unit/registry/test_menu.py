@@ -131,6 +131,24 @@ def test_the_bare_model_is_offered_beside_its_styles_as_a_way_out(pinned):
     assert [offer.preset.name for offer in menu.offers_for(BASE, ())] == ["emoji-64-full", "emoji-64-lcm"]
 
 
+def test_where_a_model_is_denied_the_other_bases_stand_as_a_way_out(pinned):
+    """Also those that nobody asked for: the refusal of one model names another that may be used."""
+    denied = replace(pinned[BASE], component=replace(pinned[BASE].component, licence_texts=("cc-by-nc-4.0",)))
+    own = replace(pinned[BASE], pin=replace(pinned[BASE].pin, repo="studio/own"))
+    presets = tuple(
+        replace(preset, base=(*preset.base, "studio/own")) if preset.name == "emoji-64-full" else preset
+        for preset in catalogue().presets
+    )
+    menu = build_menu(
+        manifest=RenderManifest(name="night", shots=(Shot(name="s", prompt="a fox", model=BASE),)),
+        catalogue=replace(catalogue(), presets=presets),
+        pinned={**pinned, BASE: denied, "studio/own": own},
+        use=make_use(),
+    )
+    assert not any(offer.verdict.is_permit for offer in menu.offers_for(BASE, ()))
+    assert [offer.preset.name for offer in menu.offers_for("studio/own", ())] == ["emoji-64-full"]
+
+
 def test_the_words_of_a_model_include_those_of_its_styles(pinned):
     (entry,) = menu_for(pinned, LoraRequest(repo=TWEMOJI)).words
     model, entries = entry
