@@ -72,6 +72,7 @@ class ShotFields(_Fields):
     guidance: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)] | None = None
     method: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    weight: Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)] = 1.0
 
     @field_validator("loras", mode="before")
     @classmethod

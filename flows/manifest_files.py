@@ -305,6 +305,7 @@ def _shot(path: Path, where: str, defaults: dict[str, Any], raw: dict[str, Any])
         guidance=fields.guidance,
         method=fields.method,
         priority=fields.priority,
+        weight=fields.weight,
         where=f"{path.name}: {where}",
     )
 

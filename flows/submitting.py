@@ -127,5 +127,6 @@ def _shot_lines(shots: tuple[Shot, ...]) -> Iterator[str]:
                 None if shot.guidance is None else repr(shot.guidance),
                 shot.method,
                 shot.priority,
+                repr(shot.weight),
             ]
         )

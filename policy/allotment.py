@@ -236,7 +236,5 @@ def _counted(some: tuple[int, ...]) -> Share:
 
 def _steps(piles: Sequence[Pile], stage: Stage) -> int:
     return sum(
-        pile.ways[way].steps * units
-        for pile, share in zip(piles, stage, strict=True)
-        for way, units in share
+        pile.ways[way].steps * units for pile, share in zip(piles, stage, strict=True) for way, units in share
     )

@@ -31,16 +31,22 @@ def batch_cap(candidate: Candidate, latency_target_s: float | None) -> int:
     return cap
 
 
-def batch_sizes(portions: Sequence[Portion], workers: int) -> tuple[tuple[int, ...], ...]:
-    """For each portion, the sizes of its batches: even, capped, and enough for its share of the workers."""
+def batch_counts(portions: Sequence[Portion], workers: int) -> tuple[int, ...]:
+    """For each portion, how many batches: within the cap, and enough for its share of the workers."""
     weights = [
         portion.candidate.seconds(portion.cap)[0] / portion.cap * portion.pictures for portion in portions
     ]
     whole = math.fsum(weights)
     return tuple(
-        even_sizes(portion.pictures, _batch_count(portion, _share(weight, whole, workers)))
+        _batch_count(portion, _share(weight, whole, workers))
         for portion, weight in zip(portions, weights, strict=True)
     )
+
+
+def batch_sizes(portions: Sequence[Portion], workers: int) -> tuple[tuple[int, ...], ...]:
+    """For each portion, the sizes of its batches: even, capped, and enough for its share of the workers."""
+    counted = zip(portions, batch_counts(portions, workers), strict=True)
+    return tuple(even_sizes(portion.pictures, batches) for portion, batches in counted)
 
 
 def _share(weight: float, whole: float, workers: int) -> int:
@@ -57,8 +63,13 @@ def _batch_count(portion: Portion, share: int) -> int:
 
 def even_sizes(pictures: int, batches: int) -> tuple[int, ...]:
     """Sizes that differ by one at most, larger ones first, so that few shapes occur."""
+    return tuple(size for size, count in even_runs(pictures, batches) for _ in range(count))
+
+
+def even_runs(pictures: int, batches: int) -> tuple[tuple[int, int], ...]:
+    """The same as (size, how many), without writing every batch down."""
     size, larger = divmod(pictures, batches)
-    return (size + 1,) * larger + (size,) * (batches - larger)
+    return tuple((each, count) for each, count in ((size + 1, larger), (size, batches - larger)) if count)
 
 
 def compose(shots: Sequence[int], sizes: Sequence[int]) -> tuple[tuple[int, ...], ...]:

@@ -10,6 +10,7 @@ from policy.manifest import Shot
 from policy.step_counts import step_options
 
 MOST_BANDS = 16
+BAND_FACTOR = 2.0  # what a picture counts for more than one in the band below
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +22,7 @@ class Course:
     shots: tuple[int, ...]  # indexes into the manifest, highest priority first
     priority: int  # the highest of its shots
     run: Candidate
+    weight: float = 1.0  # of one picture's quality, where a night is cut
 
 
 def by_need(shots: Sequence[Shot]) -> dict[Need, list[int]]:
@@ -45,16 +47,50 @@ def place(shot: Shot) -> str:
     return f"{shot.name} ({shot.where})" if shot.where else shot.name
 
 
-def by_priority(shots: Sequence[Shot], courses: Sequence[Course]) -> tuple[Course, ...]:
-    """The courses split so that each holds shots of one band of priority."""
+def by_urgency(shots: Sequence[Shot], courses: Sequence[Course]) -> tuple[Course, ...]:
+    """The courses split so that each holds shots of one band of priority and about one weight.
+
+    A picture counts by its own weight, and twice as much as one in the band below. What
+    comes out does not depend on the order in which the manifest has its shots.
+    """
     bands = _bands(sorted({shot.priority for shot in shots}))
+    ranks = {band: rank for rank, band in enumerate(sorted(set(bands.values())))}
     split: list[Course] = []
     for course in courses:
-        parts: dict[int, list[int]] = defaultdict(list)
+        parts: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index in course.shots:
-            parts[bands[shots[index].priority]].append(index)
-        split += [replace(course, shots=tuple(indexes), priority=band) for band, indexes in parts.items()]
-    return tuple(split)
+            shot = shots[index]
+            parts[bands[shot.priority], _weight_class(shot.weight)].append(index)
+        for (band, _), indexes in parts.items():
+            weight = math.fsum(shots[index].weight for index in indexes) / len(indexes)
+            split.append(
+                replace(
+                    course,
+                    shots=tuple(sorted(indexes, key=lambda index: _urgency(shots[index]))),
+                    priority=band,
+                    weight=weight * BAND_FACTOR ** ranks[band],
+                )
+            )
+    return tuple(sorted(split, key=lambda course: (-course.priority, -course.weight, repr(course.need))))
+
+
+def _urgency(shot: Shot) -> tuple[int, float, str]:
+    return -shot.priority, -shot.weight, shot.name
+
+
+def _weight_class(weight: float) -> int:
+    """Weights within a factor of about 1.4 are weighed alike, so that shots can still share batches."""
+    return round(2 * math.log2(weight))
+
+
+def divided(course: Course, portions: Sequence[tuple[Candidate, int]]) -> tuple[Course, ...]:
+    """A course over the ways that it was allotted: the most urgent shots get the best."""
+    parts: list[Course] = []
+    start = 0
+    for run, pictures in portions:
+        parts.append(replace(course, run=run, shots=course.shots[start : start + pictures]))
+        start += pictures
+    return tuple(parts)
 
 
 def _bands(priorities: Sequence[int]) -> dict[int, int]:

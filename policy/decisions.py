@@ -7,8 +7,8 @@ from policy.canonical import digest
 from policy.courses import Course
 from policy.guidance import primary_knob
 from policy.ladder import Candidate, Ground, Need, rejections
+from policy.layouts import Laid
 from policy.menu import Offer
-from policy.night import Laid
 from policy.plan import Decision, Rejection
 from policy.step_counts import why_steps
 from policy.tiers import is_preferred

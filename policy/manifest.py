@@ -42,6 +42,7 @@ class Shot:
     guidance: float | None = None  # None: the preset's own; outside its range is refused
     method: str | None = None  # preset name; None: policy chooses the rung
     priority: int = 0
+    weight: float = 1.0  # of its quality where a night is too short for everybody; above 0
     where: str = ""  # "overnight.toml: shots[3]", for messages
 
 

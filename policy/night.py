@@ -1,33 +1,45 @@
 """Does the night fit, and if not, what gives?
 
-The wall time is predicted by laying the batches onto the workers as the pool will: the
-next batch to the worker that is free first, a load wherever its stack changes, p95
-seconds throughout. Where it does not fit and the order allows it, steps are shed before
-shots: the lowest priority first, evenly within a priority, down to the floor of the
-tier's band; only then does a rung give way. Where even that does not fit, the answer
-says when the night would end and which single change would make it fit.
+Where the order fits as it was asked for, nothing changes. Where it does not and the order
+allows it, steps go where they are worth least: by the weighted quality that a second of
+device time buys, down to the floor of the tier's band, or to a lower rung where that
+loses less. Where even the cheapest of everything does not fit, the answer says when the
+night would end and which single change would make it fit. It fits when nineteen of
+twenty such nights would end in time.
 """
 
-import heapq
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from policy.batching import Portion, batch_cap, batch_sizes
+from policy.allotment import (
+    Pile,
+    Stage,
+    Way,
+    allot,
+    asked,
+    floor,
+    fluid_quality,
+    quality,
+)
 from policy.costs import Fleet
+from policy.finish import Finish
 from policy.ladder import Candidate
-from policy.wording import duration, plural
+from policy.layouts import Part, Priced, lay_out, least_seconds, price
+from policy.quality_curves import curve_of
+from policy.wording import duration, plural, rounded
 
 MOST_WORKERS = 4096  # nobody is advised to hire more
+ALIKE = 1 + 1e-9  # two ends that differ by less are the same end, added up in another order
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """Pictures of one priority and need, and the ways they may run: the chosen one, then ever cheaper."""
+    """Pictures of one weight and need, and the ways they may run: the chosen one, then any that cost less."""
 
     pictures: int
     priority: int
+    weight: float  # of the quality of one picture
     choices: tuple[Candidate, ...]
 
 
@@ -41,12 +53,17 @@ class Night:
     fleet: Fleet
 
 
+Portions = tuple[tuple[Candidate, int], ...]  # ways that a group runs, with how many pictures, best first
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Allotment:
     """What each group runs, in the order of the groups, and when that ends."""
 
-    chosen: tuple[Candidate, ...]
-    wall_p95: float
+    portions: tuple[Portions, ...]
+    finish: Finish
+    quality: float  # summed over pictures, weighted
+    fluid: float  # the optimum if pictures could be divided and batches had no tail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,187 +76,201 @@ class Shortfall:
     remedies: tuple[str, ...]  # the cheapest change first
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Laid:
-    """Batches of one way to run, in the order in which they are handed out."""
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Groups as piles, and what each of their ways costs."""
 
-    candidate: Candidate
-    sizes: tuple[int, ...]
+    groups: tuple[Group, ...]
+    piles: tuple[Pile, ...]
+    priced: tuple[tuple[Priced, ...], ...]  # by group and way
 
+    def parts(self, stage: Stage) -> list[Part]:
+        return [
+            Part(priced=self.priced[number][way], pictures=units)
+            for number, share in enumerate(stage)
+            for way, units in share
+        ]
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Cut:
-    """One thing that gives way: the most steps that a priority still gets, or how many rungs down it goes."""
-
-    priority: int
-    most_steps: int | None = None
-    rungs_down: int = 0
-
-
-def wall_seconds(laid: Sequence[Laid], fleet: Fleet) -> tuple[float, float]:
-    """(p50, p95) seconds until the last worker is done, loads included."""
-    return _makespan(laid, fleet, 0), _makespan(laid, fleet, 1)
+    def finish(self, stage: Stage, fleet: Fleet, within: float | None = None) -> Finish:
+        return lay_out(self.parts(stage), fleet, within).finish
 
 
-def _makespan(laid: Sequence[Laid], fleet: Fleet, quantile: int) -> float:
-    workers: list[tuple[float, int, str]] = [(0.0, number, "") for number in range(fleet.workers)]
-    for part in laid:
-        stack = part.candidate.offer.stack.stack_id
-        seconds = {size: part.candidate.seconds(size)[quantile] for size in set(part.sizes)}
-        for size in part.sizes:
-            free, number, resident = workers[0]
-            load = 0.0 if resident == stack else fleet.load_seconds
-            heapq.heapreplace(workers, (free + load + seconds[size], number, stack))
-    return max(free for free, _, _ in workers)
+def allot_night(groups: Sequence[Group], night: Night, lower: Sequence[Group] = ()) -> Allotment | Shortfall:
+    """The highest quality that ends in time, or why none does.
 
-
-def lay_out(
-    groups: Sequence[Group], chosen: Sequence[Candidate], fleet: Fleet, latency_target_s: float | None
-) -> tuple[Laid, ...]:
-    """The batches of every group under a choice, highest priority first."""
-    portions = [
-        Portion(candidate=candidate, pictures=group.pictures, cap=batch_cap(candidate, latency_target_s))
-        for group, candidate in zip(groups, chosen, strict=True)
-    ]
-    sizes = batch_sizes(portions, fleet.workers)
-    order = sorted(range(len(groups)), key=lambda index: -groups[index].priority)
-    return tuple(Laid(candidate=chosen[index], sizes=sizes[index]) for index in order)
-
-
-def ends(groups: Sequence[Group], chosen: Sequence[Candidate], night: Night) -> float:
-    """p95 seconds until everything is rendered under a choice."""
-    return _makespan(lay_out(groups, chosen, night.fleet, night.latency_target_s), night.fleet, 1)
-
-
-def allot_night(groups: Sequence[Group], night: Night) -> Allotment | Shortfall:
-    """The highest quality that ends in time, or why none does."""
-    cuts = _cuts(groups) if night.may_degrade else []
-    fitting = _first_fit(groups, cuts, night)
-    if fitting is not None:
-        return fitting
-    floor = _apply(groups, cuts)
-    at_floor = ends(groups, floor, night)
+    Groups come with the most urgent first. ``lower`` are the same without a quality floor,
+    where one was asked for: they tell whether a lower floor would help.
+    """
+    table = _table(groups, night.latency_target_s, may_degrade=night.may_degrade)
+    stage = _best(table, night)
+    if stage is not None:
+        return _allotment(table, stage, night)
+    at_floor = table.finish(floor(table.piles), night.fleet, night.seconds).p95
     return Shortfall(
-        wall_p95=ends(groups, _apply(groups, []), night),
+        wall_p95=table.finish(asked(table.piles), night.fleet, night.seconds).p95,
         floor_wall_p95=at_floor,
         late_by=at_floor - night.seconds,
-        remedies=_remedies(groups, floor, at_floor, night),
+        remedies=_remedies(groups, lower, table, at_floor, night),
     )
 
 
-def _first_fit(groups: Sequence[Group], cuts: Sequence[_Cut], night: Night) -> Allotment | None:
-    """As few cuts as fit, by bisection: each cut costs no more than the one before."""
+def _best(table: _Table, night: Night) -> Stage | None:
+    within = night.seconds * ALIKE
+    capacity = within * night.fleet.workers
 
-    def fits(made: int) -> bool:
-        return ends(groups, _apply(groups, cuts[:made]), night) <= night.seconds
+    def fits(stage: Stage) -> bool:
+        return table.finish(stage, night.fleet, within).p95 <= within
 
-    made = _smallest(fits, 0, len(cuts))
-    if made is None:
-        return None
-    chosen = _apply(groups, cuts[:made])
-    return Allotment(chosen=chosen, wall_p95=ends(groups, chosen, night))
+    return allot(table.piles, capacity, fits)
 
 
-# --- cutting -----------------------------------------------------------------------------
+def _allotment(table: _Table, stage: Stage, night: Night) -> Allotment:
+    capacity = night.seconds * ALIKE * night.fleet.workers
+    reached = quality(table.piles, stage)
+    fluid = fluid_quality(table.piles, capacity)
+    return Allotment(
+        portions=tuple(
+            tuple((priced[way].candidate, units) for way, units in share)
+            for priced, share in zip(table.priced, stage, strict=True)
+        ),
+        finish=table.finish(stage, night.fleet, night.seconds * ALIKE),
+        quality=reached,
+        fluid=reached if fluid is None else max(fluid, reached),
+    )
 
 
-def _cuts(groups: Sequence[Group]) -> list[_Cut]:
-    """Everything that may give way, in order: steps by rising priority, then rungs by rising priority."""
-    by_priority: dict[int, list[Group]] = defaultdict(list)
+def _table(groups: Sequence[Group], latency_target_s: float | None, *, may_degrade: bool) -> _Table:
+    """Each group's ways from the cheapest up; only the asked one where nothing may give way.
+
+    The asked way is the best by the ladder, so none that costs less counts for more, and
+    none that costs as much is any help.
+    """
+    priced: list[tuple[Priced, ...]] = []
     for group in groups:
-        by_priority[group.priority].append(group)
-    rising = sorted(by_priority.items())
-    shed = [
-        _Cut(priority=priority, most_steps=steps) for priority, some in rising for steps in _shorter(some)
-    ]
-    down = [
-        _Cut(priority=priority, rungs_down=rungs)
-        for priority, some in rising
-        for rungs in range(1, max(len(group.choices) - len(_own(group)) for group in some) + 1)
-    ]
-    return shed + down
+        first, *others = (
+            price(choice, latency_target_s) for choice in group.choices[: None if may_degrade else 1]
+        )
+        cheaper = [other for other in others if other.least < first.least]
+        priced.append((*sorted(cheaper, key=_dearness), first))
+    families = len({way.family for ways in priced for way in ways})
+    piles = tuple(
+        Pile(units=group.pictures, weight=group.weight, ways=_ways(ways, families))
+        for group, ways in zip(groups, priced, strict=True)
+    )
+    return _Table(tuple(groups), piles, tuple(priced))
 
 
-def _own(group: Group) -> tuple[Candidate, ...]:
-    """The choices that only shed steps."""
-    first = group.choices[0]
-    return tuple(choice for choice in group.choices if choice.offer == first.offer)
+def _dearness(priced: Priced) -> tuple[float, int, str]:
+    return priced.least, priced.candidate.steps, priced.candidate.offer.preset.name
 
 
-def _shorter(groups: Sequence[Group]) -> list[int]:
-    """Step counts below what the groups run now, falling."""
-    most = max(group.choices[0].steps for group in groups)
-    return sorted({choice.steps for group in groups for choice in _own(group)} - {most}, reverse=True)
+def _ways(ways: tuple[Priced, ...], families: int) -> tuple[Way, ...]:
+    most = worth(ways[-1].candidate)
+    return tuple(
+        Way(
+            steps=way.candidate.steps,
+            quality=min(most, worth(way.candidate)),
+            seconds=least_seconds(way, families),
+        )
+        for way in ways
+    )
 
 
-def _apply(groups: Sequence[Group], cuts: Sequence[_Cut]) -> tuple[Candidate, ...]:
-    caps = {cut.priority: cut.most_steps for cut in cuts if cut.most_steps is not None}
-    rungs = {cut.priority: cut.rungs_down for cut in cuts if cut.rungs_down}
-    return tuple(_choice(group, caps.get(group.priority), rungs.get(group.priority, 0)) for group in groups)
-
-
-def _choice(group: Group, cap: int | None, down: int) -> Candidate:
-    own = _own(group)
-    others = group.choices[len(own) :]
-    if down and others:
-        return others[min(down, len(others)) - 1]
-    return next((choice for choice in own if cap is None or choice.steps <= cap), own[-1])
+def worth(candidate: Candidate) -> float:
+    """What a way to run counts for: its preset's curve at its steps."""
+    return curve_of(candidate.offer.preset).at(candidate.steps)
 
 
 # --- what would make it fit ----------------------------------------------------------------
 
 
 def _remedies(
-    groups: Sequence[Group], floor: Sequence[Candidate], at_floor: float, night: Night
+    groups: Sequence[Group], lower: Sequence[Group], table: _Table, at_floor: float, night: Night
 ) -> tuple[str, ...]:
     """Changes that would each fit alone, the cheapest first: shed quality, wait, hire, drop."""
     found = (
         _if_it_may_degrade(groups, night),
+        _if_the_floor_is_lower(lower, night),
         f"Move the deadline {duration(at_floor - night.seconds)} later.",
-        _if_more_work(groups, floor, night),
-        _if_some_are_dropped(groups, floor, night),
+        _if_more_work(table, night),
+        _if_some_are_dropped(table, night),
     )
     return tuple(remedy for remedy in found if remedy)
 
 
 def _if_it_may_degrade(groups: Sequence[Group], night: Night) -> str:
-    fitting = None if night.may_degrade else _first_fit(groups, _cuts(groups), night)
-    if fitting is None:
+    if night.may_degrade:
         return ""
+    table = _table(groups, night.latency_target_s, may_degrade=True)
+    stage = _best(table, night)
+    if stage is None:
+        return ""
+    fitting = _allotment(table, stage, night)
     said = sorted(
-        {f"{choice.offer.preset.name} at {plural(choice.steps, 'step')}" for choice in fitting.chosen}
+        {
+            f"{choice.offer.preset.name} at {plural(choice.steps, 'step')}"
+            for portions in fitting.portions
+            for choice, _ in portions
+        }
     )
-    return f"Set may_degrade = true: {' and '.join(said)} ends in {duration(fitting.wall_p95)}."
+    shown = " and ".join(said if len(said) <= 3 else [said[0], said[-1]])
+    return f"Set may_degrade = true: {shown} ends in {duration(fitting.finish.p95)}."
 
 
-def _if_more_work(groups: Sequence[Group], floor: Sequence[Candidate], night: Night) -> str:
+def _if_the_floor_is_lower(lower: Sequence[Group], night: Night) -> str:
+    if not lower or not night.may_degrade:
+        return ""
+    table = _table(lower, night.latency_target_s, may_degrade=True)
+    stage = _best(table, night)
+    if stage is None:
+        return ""
+    fitting = _allotment(table, stage, night)
+    least = min(choice.quality for portions in fitting.portions for choice, _ in portions)
+    return f"Lower quality_floor to {rounded(least)}: it ends in {duration(fitting.finish.p95)}."
+
+
+def _if_more_work(table: _Table, night: Night) -> str:
+    stage = floor(table.piles)
+    busy = sum(
+        units * table.piles[number].ways[way].seconds
+        for number, share in enumerate(stage)
+        for way, units in share
+    )
+
     def fits(workers: int) -> bool:
+        if busy > workers * night.seconds * ALIKE:
+            return False
         fleet = replace(night.fleet, workers=workers)
-        return ends(groups, floor, replace(night, fleet=fleet)) <= night.seconds
+        within = night.seconds * ALIKE
+        return table.finish(stage, fleet, within).p95 <= within
 
     needed = _smallest(fits, night.fleet.workers + 1, MOST_WORKERS)
     return "" if needed is None else f"Use {plural(needed, 'worker')} instead of {night.fleet.workers}."
 
 
-def _if_some_are_dropped(groups: Sequence[Group], floor: Sequence[Candidate], night: Night) -> str:
-    def fits(dropped: int) -> bool:
-        left = zip(_without(groups, dropped), floor, strict=True)
-        kept = [(group, choice) for group, choice in left if group.pictures]
-        return ends([group for group, _ in kept], [choice for _, choice in kept], night) <= night.seconds
+def _if_some_are_dropped(table: _Table, night: Night) -> str:
+    within = night.seconds * ALIKE
+    stage = floor(table.piles)
 
-    needed = _smallest(fits, 1, sum(group.pictures for group in groups) - 1)
+    def fits(dropped: int) -> bool:
+        kept = _without(table, stage, dropped)
+        return table.finish(kept, night.fleet, within).p95 <= within
+
+    needed = _smallest(fits, 1, sum(group.pictures for group in table.groups) - 1)
     return "" if needed is None else f"Leave out the {plural(needed, 'shot')} of lowest priority."
 
 
-def _without(groups: Sequence[Group], dropped: int) -> list[Group]:
-    """The groups with so many pictures fewer, the lowest priority first."""
+def _without(table: _Table, stage: Stage, dropped: int) -> Stage:
+    """A stage with so many pictures fewer, the lowest priority first, and of that the lightest."""
     left = dropped
-    kept = list(groups)
-    for index in sorted(range(len(groups)), key=lambda index: groups[index].priority):
-        gone = min(left, groups[index].pictures)
+    kept = [list(share) for share in stage]
+    groups = table.groups
+    for index in sorted(range(len(groups)), key=lambda index: (groups[index].priority, groups[index].weight)):
+        (way, units) = kept[index][0]
+        gone = min(left, units)
         left -= gone
-        kept[index] = replace(groups[index], pictures=groups[index].pictures - gone)
-    return kept
+        kept[index] = [(way, units - gone)] if gone < units else []
+    return tuple(tuple(share) for share in kept)
 
 
 def _smallest(fits: Callable[[int], bool], low: int, high: int) -> int | None:

@@ -53,7 +53,8 @@ def shot_text(shot: Shot) -> str:
         f'"loras":[{loras}],"method":{"null" if shot.method is None else text(shot.method)},'
         f'"model":{text(shot.model)},"name":{text(shot.name)},"negative":{text(shot.negative)},'
         f'"priority":{shot.priority},"prompt":{text(shot.prompt)},"seed":{shot.seed},'
-        f'"steps":{"null" if shot.steps is None else shot.steps},"width":{shot.width}}}'
+        f'"steps":{"null" if shot.steps is None else shot.steps},'
+        f'"weight":"{decimal_text(float(shot.weight))}","width":{shot.width}}}'
     )
 
 

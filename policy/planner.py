@@ -1,6 +1,5 @@
 """make_plan: one order, one menu, one fleet; every choice for every shot, with its reasons."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,22 +7,14 @@ from datetime import datetime
 
 from policy.batching import compose
 from policy.costs import CostProfile, Fleet
-from policy.courses import Course, by_need, by_priority, cheaper_ways, course_of, place
+from policy.courses import Course, by_need, by_urgency, cheaper_ways, course_of, divided, place
 from policy.decisions import decide
+from policy.finish import device_seconds
 from policy.ladder import Candidate, Ground, Need, climb
+from policy.layouts import Laid, Layout, Part, lay_out, price, sized, works_of
 from policy.manifest import RenderManifest, Shot
 from policy.menu import Menu, Offer
-from policy.night import (
-    Group,
-    Laid,
-    Night,
-    Shortfall,
-    allot_night,
-    ends,
-    lay_out,
-    wall_seconds,
-    why_it_does_not_fit,
-)
+from policy.night import ALIKE, Group, Night, Shortfall, allot_night, why_it_does_not_fit
 from policy.plan import (
     POLICY_VERSION,
     ExecutionPlan,
@@ -65,7 +56,7 @@ def make_plan(
     courses = _courses(manifest, menu, ground)
     if isinstance(courses, PlanRefusal):
         return courses
-    allotted = _fit_the_night(manifest, courses, ground, fleet, now)
+    allotted = _fit_the_night(manifest, menu, courses, ground, fleet, now)
     if isinstance(allotted, PlanRefusal):
         return allotted
     return _written_down(manifest, menu, allotted, ground, fleet, runtime, now)
@@ -108,34 +99,74 @@ def _courses(manifest: RenderManifest, menu: Menu, ground: Ground) -> tuple[Cour
 
 
 def _fit_the_night(
-    manifest: RenderManifest, courses: tuple[Course, ...], ground: Ground, fleet: Fleet, now: datetime
+    manifest: RenderManifest,
+    menu: Menu,
+    courses: tuple[Course, ...],
+    ground: Ground,
+    fleet: Fleet,
+    now: datetime,
 ) -> tuple[Course, ...] | PlanRefusal:
     """The courses as they are where there is time for them; cut where the order allows it; else a refusal."""
-    deadline = ground.service.deadline
-    if deadline is None:
+    within = _time_left(ground, now)
+    if within is None or _laid(courses, ground, fleet, within)[1].finish.p95 <= within:
         return courses
+    split = by_urgency(manifest.shots, courses)
+    groups = _groups(split, _cheaper(courses, ground))
     night = Night(
-        seconds=(deadline - now).total_seconds(),
+        seconds=within,
         may_degrade=ground.service.may_degrade,
         latency_target_s=ground.service.latency_target_s,
         fleet=fleet,
     )
-    as_asked = [_group(course, ()) for course in courses]
-    if ends(as_asked, [course.run for course in courses], night) <= night.seconds:
-        return courses
-    split = by_priority(manifest.shots, courses)
-    groups = [_group(course, cheaper_ways(course, ground)) for course in split]
-    outcome = allot_night(groups, night)
+    outcome = allot_night(groups, night, _without_a_floor(menu, courses, split, ground))
     if isinstance(outcome, Shortfall):
+        deadline = ground.service.deadline or now
         reason = Reason(
             code="night_does_not_fit", ruling=Ruling.DENY, detail=why_it_does_not_fit(outcome, deadline, now)
         )
         return PlanRefusal(reasons=(reason,), remedies=outcome.remedies)
-    return tuple(replace(course, run=run) for course, run in zip(split, outcome.chosen, strict=True))
+    return tuple(
+        part
+        for course, portions in zip(split, outcome.portions, strict=True)
+        for part in divided(course, portions)
+    )
 
 
-def _group(course: Course, cheaper: tuple[Candidate, ...]) -> Group:
-    return Group(pictures=len(course.shots), priority=course.priority, choices=(course.run, *cheaper))
+def _time_left(ground: Ground, now: datetime) -> float | None:
+    deadline = ground.service.deadline
+    return None if deadline is None else (deadline - now).total_seconds()
+
+
+def _cheaper(courses: Sequence[Course], ground: Ground) -> dict[Need, tuple[Candidate, ...]]:
+    return {course.need: cheaper_ways(course, ground) for course in courses}
+
+
+def _groups(split: Sequence[Course], cheaper: dict[Need, tuple[Candidate, ...]]) -> list[Group]:
+    return [
+        Group(
+            pictures=len(course.shots),
+            priority=course.priority,
+            weight=course.weight,
+            choices=(course.run, *cheaper[course.need]),
+        )
+        for course in split
+    ]
+
+
+def _without_a_floor(
+    menu: Menu, courses: Sequence[Course], split: Sequence[Course], ground: Ground
+) -> list[Group]:
+    """The same night where no quality floor was asked for; nothing where none was."""
+    if not ground.service.quality_floor:
+        return []
+    free = replace(ground, service=replace(ground.service, quality_floor=0.0))
+    lowered = [
+        replace(
+            course, climbed=climb(menu.offers_for(course.need.model, course.need.loras), course.need, free)
+        )
+        for course in courses
+    ]
+    return _groups(split, _cheaper(lowered, free))
 
 
 # --- writing it down ---------------------------------------------------------------------------
@@ -151,8 +182,8 @@ def _written_down(
     now: datetime,
 ) -> ExecutionPlan:
     ordered = tuple(sorted(courses, key=lambda course: -course.priority))
-    groups = [_group(course, ()) for course in ordered]
-    laid = lay_out(groups, [course.run for course in ordered], fleet, ground.service.latency_target_s)
+    parts, layout = _laid(ordered, ground, fleet, _time_left(ground, now))
+    laid = sized(parts, layout)
     offer_digests: dict[Offer, str] = {}
     decisions = tuple(
         decide(course, part, ground, offer_digests) for course, part in zip(ordered, laid, strict=True)
@@ -166,7 +197,7 @@ def _written_down(
         decisions=decisions,
         shots=shots,
         batches=batches,
-        totals=_totals(ordered, laid, fleet),
+        totals=_totals(ordered, parts, layout, fleet),
         warnings=_warnings(manifest, menu, ordered),
         made_at=now,
     )
@@ -199,23 +230,31 @@ def _batches(
     return tuple(sorted(composed, key=lambda batch: -shots[batch.shots[0]].priority))
 
 
-def _totals(courses: Sequence[Course], laid: Sequence[Laid], fleet: Fleet) -> PlanTotals:
-    batches = [[part.candidate.seconds(size) for size in part.sizes] for part in laid]
-    p50 = math.fsum(seconds[0] for part in batches for seconds in part)
-    p95 = math.fsum(seconds[1] for part in batches for seconds in part)
-    wall_p50, wall_p95 = wall_seconds(laid, fleet)
-    price = fleet.price_per_device_hour
+def _laid(
+    courses: Sequence[Course], ground: Ground, fleet: Fleet, within: float | None
+) -> tuple[list[Part], Layout]:
+    """Courses as batches, the most urgent first; cut so that they end in time where that can be."""
+    parts = [
+        Part(priced=price(course.run, ground.service.latency_target_s), pictures=len(course.shots))
+        for course in courses
+    ]
+    return parts, lay_out(parts, fleet, None if within is None else within * ALIKE)
+
+
+def _totals(courses: Sequence[Course], parts: Sequence[Part], layout: Layout, fleet: Fleet) -> PlanTotals:
+    device = device_seconds(works_of(parts, layout))
+    per_hour = fleet.price_per_device_hour
     return PlanTotals(
         shots=sum(len(course.shots) for course in courses),
         forward_passes=sum(
             course.run.steps * course.run.rows_per_picture * len(course.shots) for course in courses
         ),
-        seconds_p50=p50,
-        seconds_p95=p95,
-        wall_seconds_p50=wall_p50,
-        wall_seconds_p95=wall_p95,
+        seconds_p50=device.p50,
+        seconds_p95=device.p95,
+        wall_seconds_p50=layout.finish.p50,
+        wall_seconds_p95=layout.finish.p95,
         bytes_on_disk=sum(len(course.shots) * _picture_bytes(course.need) for course in courses),
-        price=None if price is None else p50 / 3600 * price,
+        price=None if per_hour is None else device.p50 / 3600 * per_hour,
         currency=fleet.currency,
     )
 

@@ -176,9 +176,11 @@ def _shot_rows(job_id: str, plan: ExecutionPlan, places: list[tuple[int, int]]) 
 
 
 def _asked(shot: Shot) -> str | None:
-    if shot.steps is None and shot.guidance is None and shot.method is None:
+    asked = {"steps": shot.steps, "guidance": shot.guidance, "method": shot.method}
+    weight = {} if shot.weight == 1.0 else {"weight": shot.weight}
+    if not weight and all(value is None for value in asked.values()):
         return None
-    return json.dumps({"steps": shot.steps, "guidance": shot.guidance, "method": shot.method})
+    return json.dumps(asked | weight)
 
 
 def _kept_artefacts(connection: Connection, job_id: str, kept: Callable[[str], bool]) -> dict[int, str]:

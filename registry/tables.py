@@ -188,7 +188,9 @@ class ShotColumns(TypedColumns):
     frames: Named[int]
     priority: Named[int]
     place: Named[str]  # where in the manifest it was asked for
-    asked_json: Named[str | None] = Column(Text)  # steps, guidance and method, where the manifest named them
+    asked_json: Named[str | None] = Column(
+        Text
+    )  # steps, guidance, method, weight, where the manifest named them
     inputs_json: Named[str | None] = Column(Text)
 
 
