@@ -11,10 +11,11 @@ as well, since there one picture is much.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, pairwise, product
+from itertools import combinations_with_replacement, pairwise
 
 SMALL_NIGHT = 8  # units: searched through
-SEARCHED = 65_536  # combinations, at most
+SEARCHED = 8192  # combinations, at most
+TINY = 1e-12  # a gain that is none
 PARTS = 16  # in which a rise of one pile is climbed, at least a unit each
 
 
@@ -193,14 +194,36 @@ def _stage(piles: Sequence[Pile], at: Sequence[int], rise: Rise, lifted: int) ->
 
 def _searched(piles: Sequence[Pile], capacity: float, fits: Fits, found: Stage | None) -> Stage | None:
     """The best of all combinations (of a few ways a pile, where there are too many) that fits."""
-    best = -1.0 if found is None else quality(piles, found)
-    stages: list[tuple[float, int, Stage]] = []
-    for stage in product(*_shares(piles)):
-        gained = quality(piles, stage)
-        if gained > best and seconds(piles, stage) <= capacity:
-            stages.append((gained, _steps(piles, stage), stage))
-    stages.sort(key=lambda item: (-item[0], -item[1], item[2]))
-    return next((stage for _, _, stage in stages if fits(stage)), found)
+    best = -math.inf if found is None else quality(piles, found)
+    better = list(_better(piles, _shares(piles), capacity, best))
+    better.sort(key=lambda stage: (-quality(piles, stage), -_steps(piles, stage), stage))
+    return next((stage for stage in better if fits(stage)), found)
+
+
+def _better(
+    piles: Sequence[Pile], shares: Sequence[Sequence[Share]], capacity: float, best: float
+) -> Iterator[Stage]:
+    """Every combination within the capacity that is better than what is known already."""
+    told = [
+        [(share, quality([pile], (share,)), seconds([pile], (share,))) for share in some]
+        for pile, some in zip(piles, shares, strict=True)
+    ]
+    most, least = [0.0], [0.0]  # what the piles after this one may add, and what they cost at the least
+    for some in reversed(told):
+        most.append(most[-1] + max(worth for _, worth, _ in some))
+        least.append(least[-1] + min(cost for _, _, cost in some))
+
+    def walk(number: int, gained: float, spent: float, made: Stage) -> Iterator[Stage]:
+        after = len(told) - number
+        if gained + most[after] <= best * (1 + TINY) or spent + least[after] > capacity:
+            return
+        if not after:
+            yield made
+            return
+        for share, worth, cost in told[number]:
+            yield from walk(number + 1, gained + worth, spent + cost, (*made, share))
+
+    return walk(0, 0.0, 0.0, ())
 
 
 def _shares(piles: Sequence[Pile]) -> list[list[Share]]:

@@ -71,7 +71,16 @@ def by_urgency(shots: Sequence[Shot], courses: Sequence[Course]) -> tuple[Course
                     weight=weight * BAND_FACTOR ** ranks[band],
                 )
             )
-    return tuple(sorted(split, key=lambda course: (-course.priority, -course.weight, repr(course.need))))
+    return in_order(shots, split)
+
+
+def in_order(shots: Sequence[Shot], courses: Sequence[Course]) -> tuple[Course, ...]:
+    """The most urgent first, then the heaviest, then by name: whatever the order of the manifest."""
+
+    def order(course: Course) -> tuple[int, float, str]:
+        return -course.priority, -course.weight, min(shots[index].name for index in course.shots)
+
+    return tuple(sorted(courses, key=order))
 
 
 def _urgency(shot: Shot) -> tuple[int, float, str]:

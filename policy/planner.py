@@ -7,7 +7,7 @@ from datetime import datetime
 
 from policy.batching import compose
 from policy.costs import CostProfile, Fleet
-from policy.courses import Course, by_need, by_urgency, cheaper_ways, course_of, divided, place
+from policy.courses import Course, by_need, by_urgency, cheaper_ways, course_of, divided, in_order, place
 from policy.decisions import decide
 from policy.finish import device_seconds
 from policy.ladder import Candidate, Ground, Need, climb
@@ -79,7 +79,7 @@ def _too_late(manifest: RenderManifest, fleet: Fleet, now: datetime) -> PlanRefu
 
 
 def _courses(manifest: RenderManifest, menu: Menu, ground: Ground) -> tuple[Course, ...] | PlanRefusal:
-    """One course for every distinct need, in the order in which the manifest first has it."""
+    """One course for every distinct need, the most urgent first."""
     offers: dict[tuple[str, object], list[Offer]] = defaultdict(list)
     for offer in menu.offers:
         offers[offer.model, offer.loras].append(offer)
@@ -92,7 +92,7 @@ def _courses(manifest: RenderManifest, menu: Menu, ground: Ground) -> tuple[Cour
             denied.append(
                 Denied(need=need, shots=tuple(place(shots[index]) for index in indexes), climbed=climbed)
             )
-    return refuse_denied(denied, menu, ground) if denied else tuple(courses)
+    return refuse_denied(denied, menu, ground) if denied else in_order(shots, courses)
 
 
 # --- the night -------------------------------------------------------------------------------
@@ -181,15 +181,14 @@ def _written_down(
     runtime: Versions,
     now: datetime,
 ) -> ExecutionPlan:
-    ordered = tuple(sorted(courses, key=lambda course: -course.priority))
-    parts, layout = _laid(ordered, ground, fleet, _time_left(ground, now))
+    parts, layout = _laid(courses, ground, fleet, _time_left(ground, now))
     laid = sized(parts, layout)
     offer_digests: dict[Offer, str] = {}
     decisions = tuple(
-        decide(course, part, ground, offer_digests) for course, part in zip(ordered, laid, strict=True)
+        decide(course, part, ground, offer_digests) for course, part in zip(courses, laid, strict=True)
     )
-    shots = _planned_shots(manifest.shots, ordered, runtime)
-    batches = _batches(manifest.shots, ordered, laid)
+    shots = _planned_shots(manifest.shots, courses, runtime)
+    batches = _batches(manifest.shots, courses, laid)
     return ExecutionPlan(
         plan_hash=plan_digest(manifest, decisions, shots, batches),
         policy_version=POLICY_VERSION,
@@ -197,8 +196,8 @@ def _written_down(
         decisions=decisions,
         shots=shots,
         batches=batches,
-        totals=_totals(ordered, parts, layout, fleet),
-        warnings=_warnings(manifest, menu, ordered),
+        totals=_totals(courses, parts, layout, fleet),
+        warnings=_warnings(manifest, menu, courses),
         made_at=now,
     )
 

@@ -59,25 +59,22 @@ def curve_through(points: tuple[QualityPrior, ...]) -> QualityCurve:
 
 
 def _rising(points: tuple[QualityPrior, ...]) -> tuple[Point, ...]:
-    """Pool neighbours that fall until none does; each counts by its samples."""
+    """Pool neighbours that fall, or are one count, until none does; each counts by its samples."""
     pools: list[tuple[float, float, list[int]]] = []  # weighed mean, weight, step counts
     for point in sorted(points, key=lambda point: (point.steps, point.quality, point.samples)):
         mean, weight, steps = point.quality, float(max(point.samples, 1)), [point.steps]
-        while pools and pools[-1][0] > mean:
+        while pools and (pools[-1][0] > mean or pools[-1][2][-1] == point.steps):
             before, heavy, earlier = pools.pop()
             mean = (before * heavy + mean * weight) / (heavy + weight)
             weight, steps = weight + heavy, earlier + steps
         pools.append((mean, weight, steps))
-    return tuple((float(step), mean) for mean, _, steps in pools for step in steps)
+    return tuple((float(step), mean) for mean, _, steps in pools for step in dict.fromkeys(steps))
 
 
 def _concave(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    """The upper hull from (0, 0) on; a step count that stands twice keeps its better point."""
+    """The upper hull from (0, 0) on."""
     hull: list[Point] = [(0.0, 0.0)]
     for point in points:
-        if point[0] <= hull[-1][0]:
-            hull[-1] = (hull[-1][0], max(hull[-1][1], point[1]))
-            continue
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], point):
             hull.pop()
         hull.append(point)
