@@ -16,7 +16,7 @@ from itertools import combinations_with_replacement, pairwise
 SMALL_NIGHT = 8  # units: searched through
 SEARCHED = 8192  # combinations, at most
 TINY = 1e-12  # a gain that is none
-PARTS = 16  # in which a rise of one pile is climbed, at least a unit each
+PARTS = 64  # in which a rise of one pile is climbed, at least a unit each
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from policy.ladder import Candidate, Ground, Need, rejections
 from policy.layouts import Laid
 from policy.menu import Offer
 from policy.plan import Decision, Rejection
+from policy.quality_curves import curve_of
 from policy.step_counts import why_steps
 from policy.tiers import is_preferred
 from policy.wording import duration, number, plural, rounded
@@ -80,7 +81,8 @@ def _reasons(course: Course, ground: Ground, size: int, seconds: tuple[float, fl
         steps = why_steps(preset, rule, asked=need.steps, steps=run.steps, floor=ground.service.quality_floor)
     else:
         steps = f"{plural(run.steps, 'step')} instead of {asked.steps}, so that the night ends in time."
-    return (_why_rung(need, run, ground), steps, _why_guidance(need, run), _why_cost(run, size, seconds))
+    told = (_why_rung(need, run, ground), steps, _why_worth(run, seconds[0]))
+    return (*told, _why_guidance(need, run), _why_cost(run, size, seconds))
 
 
 def _why_rung(need: Need, run: Candidate, ground: Ground) -> str:
@@ -95,6 +97,27 @@ def _why_rung(need: Need, run: Candidate, ground: Ground) -> str:
         f"Method {preset.name} ({preset.rung}): {best} that is licensed for this use and fits; "
         f"quality {rounded(run.quality)}."
     )
+
+
+def _why_worth(run: Candidate, seconds: float) -> str:
+    """Where the steps stand on their curve, and what the neighbouring counts would change."""
+    preset = run.offer.preset
+    curve = curve_of(preset)
+    here = curve.at(run.steps)
+    basis = "measured" if curve.is_measured else "not measured, by a stated prior"
+    told = f"{plural(run.steps, 'step')} are worth {rounded(here)} ({basis})"
+    if run.steps == 1:
+        told = told.replace("are worth", "is worth")
+    more = [steps for steps in preset.steps if steps > run.steps]
+    if more:
+        gain = curve.at(more[0]) - here
+        a_second = gain * run.steps / (seconds * (more[0] - run.steps)) if seconds > 0 else 0.0
+        adds = f"adds {rounded(gain)}, {rounded(a_second)} a second" if gain > 1e-9 else "adds nothing"
+        told += f"; {more[0]} {adds}"
+    fewer = [steps for steps in preset.steps if steps < run.steps]
+    if fewer:
+        told += f"; {fewer[-1]} loses {rounded(here - curve.at(fewer[-1]))}"
+    return f"{told}."
 
 
 def _why_guidance(need: Need, run: Candidate) -> str:

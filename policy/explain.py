@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from policy.menu import Offer
 from policy.plan import Decision, ExecutionPlan, PlanRefusal
@@ -52,10 +53,34 @@ def _heading(plan: ExecutionPlan) -> Iterator[str]:
     )
     if service.deadline is not None:
         yield _line("deadline", f"{service.deadline:%Y-%m-%d %H:%M %Z}")
+        yield _line("finish", _finish(plan, service.deadline))
+        yield from _listed("shed", [*_shed(plan)])
     if totals.price is not None:
         yield _line("price", f"{totals.price:.2f} {totals.currency}")
     yield _line("disk", f"up to {totals.bytes_on_disk / 1e6:,.1f} MB")
     yield _line("policy", f"version {plan.policy_version}")
+
+
+def _finish(plan: ExecutionPlan, deadline: datetime) -> str:
+    """The estimated end as a band, and what it leaves."""
+    p50, p95 = (
+        (plan.made_at + timedelta(seconds=seconds)).astimezone(deadline.tzinfo)
+        for seconds in (plan.totals.wall_seconds_p50, plan.totals.wall_seconds_p95)
+    )
+    spare = (deadline - p95).total_seconds()
+    return f"{p50:%H:%M:%S}, in 19 of 20 nights by {p95:%H:%M:%S}: {duration(max(spare, 0.0))} to spare"
+
+
+def _shed(plan: ExecutionPlan) -> Iterator[str]:
+    """What the night took from whom; nothing where everything runs as asked."""
+    counted = Counter(planned.decision for planned in plan.shots)
+    for index, decision in enumerate(plan.decisions):
+        for asked in decision.rejected:
+            if asked.code == "does_not_fit_the_night" and asked.steps is not None:
+                yield (
+                    f"{plural(counted[index], 'shot')}: {_which(decision.offer.preset.name, decision.steps)} "
+                    f"instead of {_which(asked.preset, asked.steps)}"
+                )
 
 
 def _decision(decision: Decision) -> Iterator[str]:

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from policy.ladder import Candidate, Climb, Ground, Need, weigh
+from policy.ladder import Candidate, Climb, Ground, Need, candidate_at, weigh
 from policy.manifest import LoraRequest, RenderManifest
 from policy.menu import Absence, Menu, Offer
 from policy.objections import Objection
 from policy.plan import PlanRefusal
+from policy.step_counts import choose_steps
 from policy.tiers import TIER_TABLE, ServiceTier
 from policy.verdicts import Reason, Ruling
 from policy.wording import duration, names, plural, rounded
@@ -124,7 +125,8 @@ def _alternatives(case: Denied, menu: Menu, ground: Ground) -> list[str]:
         if possible:
             possible.sort(key=lambda candidate: _farness(candidate, need))
             elsewhere = "" if tried is ground else " at tier batch"
-            return [_offered(candidate, elsewhere) for candidate in possible[:NEAREST]]
+            asked = _as_asked(case, own, ground)
+            return [_offered(candidate, elsewhere, asked) for candidate in possible[:NEAREST]]
     return []
 
 
@@ -147,12 +149,39 @@ def _farness(candidate: Candidate, need: Need) -> tuple[bool, int, bool, float, 
     )
 
 
-def _offered(candidate: Candidate, elsewhere: str) -> str:
+def _as_asked(case: Denied, own: Sequence[Offer], ground: Ground) -> Candidate | None:
+    """What was asked for, priced as if it were permitted: only to compare with; None where it cannot be."""
+    denied = {objection.preset for objection in case.climbed.objections if objection.grounds}
+    for offer in sorted(own, key=lambda offer: (offer.preset.name not in denied, offer.preset.name)):
+        if offer.preset.name in denied and case.need.method in {None, offer.preset.name}:
+            steps = choose_steps(offer.preset, ground.rule, case.need.steps, ground.service.quality_floor)
+            if not isinstance(steps, Objection):
+                found = candidate_at(offer, case.need, ground, steps)
+                return found if isinstance(found, Candidate) else None
+    return None
+
+
+def _offered(candidate: Candidate, elsewhere: str, asked: Candidate | None) -> str:
     offer = candidate.offer
     return (
         f"Use {_ordered(offer.model, offer.loras)} with method {offer.preset.name}{elsewhere}: permitted, "
         f"{plural(candidate.steps, 'step')}, quality {rounded(candidate.quality)}, "
-        f"about {duration(candidate.seconds()[0])} a picture."
+        f"about {duration(candidate.seconds()[0])} a picture{_against(candidate, asked)}."
+    )
+
+
+def _against(candidate: Candidate, asked: Candidate | None) -> str:
+    """What an alternative costs in quality and time against what was refused."""
+    if asked is None:
+        return ""
+    gained = candidate.quality - asked.quality
+    quality = (
+        "as good" if abs(gained) < 5e-4 else f"quality {'+' if gained > 0 else '-'}{rounded(abs(gained))}"
+    )
+    factor = candidate.seconds()[0] / asked.seconds()[0] if asked.seconds()[0] > 0 else 1.0
+    return (
+        f"; against {asked.offer.preset.name} at {plural(asked.steps, 'step')}: {quality}, "
+        f"{rounded(factor)} times the seconds"
     )
 
 
