@@ -15,6 +15,8 @@ from policy.step_counts import why_steps
 from policy.tiers import is_preferred
 from policy.wording import duration, number, plural, rounded
 
+CUT = "does_not_fit_the_night"  # code of the rejection that says what was asked for before a night cut it
+
 
 def decide(course: Course, part: Laid, ground: Ground, offer_digests: dict[Offer, str]) -> Decision:
     """The decision of a course as it was laid out; ``offer_digests`` remembers offers already digested."""
@@ -39,10 +41,10 @@ def decide(course: Course, part: Laid, ground: Ground, offer_digests: dict[Offer
         reasons=_reasons(course, ground, size, (p50, p95)),
         rejected=_rejected(course),
     )
-    return replace(decision, decision_id=_decision_digest(decision, offer_digests[run.offer]))
+    return replace(decision, decision_id=decision_digest(decision, offer_digests[run.offer]))
 
 
-def _decision_digest(decision: Decision, offer: str) -> str:
+def decision_digest(decision: Decision, offer: str) -> str:
     """Digest of a decision; its offer, the same for many decisions, is digested once."""
     facts: Mapping[str, object] = {
         "offer": offer,
@@ -67,7 +69,7 @@ def _rejected(course: Course) -> tuple[Rejection, ...]:
     night = Rejection(
         preset=asked.offer.preset.name,
         steps=asked.steps,
-        code="does_not_fit_the_night",
+        code=CUT,
         detail=f"{asked.offer.preset.name} at {plural(asked.steps, 'step')} would end after the deadline.",
     )
     return (night, *(other for other in others if (other.preset, other.steps) != (night.preset, night.steps)))

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from policy.decisions import CUT
 from policy.menu import Offer
 from policy.plan import Decision, ExecutionPlan, PlanRefusal
 from policy.stacks import AdapterPin, ModelPin
@@ -76,7 +77,7 @@ def _shed(plan: ExecutionPlan) -> Iterator[str]:
     counted = Counter(planned.decision for planned in plan.shots)
     for index, decision in enumerate(plan.decisions):
         for asked in decision.rejected:
-            if asked.code == "does_not_fit_the_night" and asked.steps is not None:
+            if asked.code == CUT and asked.steps is not None:
                 yield (
                     f"{plural(counted[index], 'shot')}: {_which(decision.offer.preset.name, decision.steps)} "
                     f"instead of {_which(asked.preset, asked.steps)}"

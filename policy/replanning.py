@@ -8,16 +8,18 @@ never above what was asked for and never where the order forbids it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from policy.allotment import Pile, Stage, Way, allot, floor, quality
+from policy.canonical import digest
+from policy.decisions import CUT, decision_digest
 from policy.finish import DRIFT, Finish, Work, finish_of
 from policy.ladder import Candidate, Ground, Need, candidate_at, speaks_against
 from policy.layouts import Priced, price
 from policy.manifest import Shot
 from policy.night import worth
-from policy.plan import Decision
+from policy.plan import Decision, Rejection
 from policy.step_counts import step_options
 from policy.wording import duration, plural, rounded
 
@@ -42,9 +44,10 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """So many queued batches of a decision, the most urgent first after what came before, get other steps."""
+    """So many queued batches of a decision, in the order of rendering, get other steps."""
 
     decision: int
+    after: int  # batches that come before them
     batches: int
     candidate: Candidate
     reason: str
@@ -169,19 +172,23 @@ def _shifted(queues: Sequence[_Queue], stage: Stage) -> Stage:
 
 
 def _changes(queues: Sequence[_Queue], stage: Stage, why: str) -> tuple[Change, ...]:
-    return tuple(
-        Change(
-            decision=queue.standing.decision,
-            batches=units,
-            candidate=queue.ways[way].candidate,
-            reason=f"{plural(queue.ways[way].candidate.steps, 'step')} instead of "
-            f"{queue.ways[queue.now].candidate.steps}, since the night is {why}"
-            f"{_paced(queue)}.",
-        )
-        for queue, share in zip(queues, stage, strict=True)
-        for way, units in share
-        if way != queue.now and units
-    )
+    changes: list[Change] = []
+    for queue, share in zip(queues, stage, strict=True):
+        after = 0
+        for way, batches in share:
+            if way != queue.now and batches:
+                changes.append(
+                    Change(
+                        decision=queue.standing.decision,
+                        after=after,
+                        batches=batches,
+                        candidate=queue.ways[way].candidate,
+                        reason=f"{plural(queue.ways[way].candidate.steps, 'step')} instead of "
+                        f"{queue.ways[queue.now].candidate.steps}, since the night is {why}{_paced(queue)}.",
+                    )
+                )
+            after += batches
+    return tuple(changes)
 
 
 def _paced(queue: _Queue) -> str:
@@ -197,6 +204,32 @@ def _finish(queues: Sequence[_Queue], stage: Stage, crew: Crew) -> Finish:
         if units
     ]
     return finish_of([*flying, *queued], crew.workers, crew.load_seconds)
+
+
+def decision_of(before: Decision, change: Change) -> Decision:
+    """The decision that changed batches run from now on; what was asked for stays among the rejected."""
+    run, size = change.candidate, before.batch_size
+    p50, p95 = (seconds / size for seconds in run.seconds(size))
+    asked = steps_asked(before)
+    night = Rejection(
+        preset=run.offer.preset.name,
+        steps=asked,
+        code=CUT,
+        detail=f"{run.offer.preset.name} at {plural(asked, 'step')} would end after the deadline.",
+    )
+    others = tuple(no for no in before.rejected if (no.code, no.preset) != (night.code, night.preset))
+    after = replace(
+        before,
+        steps=run.steps,
+        guidance=run.guidance,
+        rows_per_picture=run.rows_per_picture,
+        seconds_p50=p50,
+        seconds_p95=p95,
+        quality=run.quality,
+        reasons=(before.reasons[0], change.reason, *before.reasons[2:]),
+        rejected=(night, *others) if run.steps < asked else others,
+    )
+    return replace(after, decision_id=decision_digest(after, digest("offer", after.offer)))
 
 
 # --- what may run, and how fast it is tonight ------------------------------------------------
@@ -243,7 +276,7 @@ def steps_asked(decision: Decision) -> int:
         (
             no.steps
             for no in decision.rejected
-            if no.code == "does_not_fit_the_night" and no.preset == decision.offer.preset.name and no.steps
+            if no.code == CUT and no.preset == decision.offer.preset.name and no.steps
         ),
         default=decision.steps,
     )

@@ -17,17 +17,21 @@ from registry import (
     ledger_leases,
     ledger_measures,
     ledger_reading,
+    ledger_replanning,
     ledger_settling,
     ledger_submission,
 )
+from registry.ledger_replanning import DecisionStanding, NewSteps
 from registry.records import (
     Attestation,
+    ChangedBatches,
     DecisionFigures,
     HeldShot,
     JobRecord,
     JobState,
     LeasedChunk,
     PlanHeader,
+    ReplanningRecord,
     SettledChunk,
     ShotRecord,
     TakeRecord,
@@ -155,6 +159,32 @@ class Ledger:
         kept as known outputs and counted as late. Batches without a result stay leased.
         """
         return ledger_settling.settle(self._connection, chunk, results, now)
+
+    # Planning anew, while it runs
+
+    def standings(self, job_id: str) -> tuple[DecisionStanding, ...]:
+        """Where the batches of each decision stand, and what settled ones really took."""
+        return ledger_replanning.standings(self._connection, job_id)
+
+    def change_steps(self, job_id: str, wanted: Sequence[NewSteps]) -> tuple[ChangedBatches, ...]:
+        """Hand batches that nobody has tried to new decisions; what was leased meanwhile stays."""
+        return ledger_replanning.change(self._connection, job_id, wanted)
+
+    def note_round(
+        self,
+        job_id: str,
+        *,
+        finish: tuple[float, float],
+        left: float,
+        changes: Sequence[ChangedBatches],
+        now: datetime,
+    ) -> ReplanningRecord:
+        """Keep what a round of re-planning came to; ``finish`` is p50 and p95 in seconds from now."""
+        return ledger_replanning.note(self._connection, job_id, finish, left, changes, now)
+
+    def rounds(self, job_id: str) -> tuple[ReplanningRecord, ...]:
+        """Every round that changed something or found the deadline at risk, in order."""
+        return ledger_replanning.rounds(self._connection, job_id)
 
     # Ending, and going on
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, case, func, select
 from policy.codec import decode
 from policy.errors import UnknownName
 from policy.manifest import Shot, ShotInput
+from policy.menu import Offer
 from policy.plan import ExecutionPlan, PlannedBatch, PlannedShot
 from policy.tasks import FaultKind, PictureFigures, TakeState
 from registry import tables
@@ -150,22 +151,7 @@ def plan(connection: Connection, job_id: str) -> ExecutionPlan:
     members: dict[int, list[tuple[int, int]]] = {}
     for row in connection.execute(query).mappings():
         offer = stored.decisions[row["decision"]].offer
-        asked: dict[str, Any] = json.loads(row["asked_json"]) if row["asked_json"] else {}
-        shot = Shot(
-            name=row["name"],
-            prompt=row["prompt"],
-            model=offer.model,
-            negative=row["negative"],
-            seed=int(row["seed"]),
-            width=row["width"],
-            height=row["height"],
-            frames=row["frames"],
-            loras=offer.loras,
-            inputs=inputs_of(row["inputs_json"]),
-            priority=row["priority"],
-            where=row["place"],
-            **asked,
-        )
+        shot = shot_of(row, offer)
         planned.append(PlannedShot(shot=shot, decision=row["decision"], shot_key=row["shot_key"]))
         members.setdefault(row["batch"], []).append((row["position"], row["ordinal"]))
     batches = tuple(
@@ -184,6 +170,26 @@ def plan(connection: Connection, job_id: str) -> ExecutionPlan:
         totals=stored.totals,
         warnings=stored.warnings,
         made_at=stored.made_at,
+    )
+
+
+def shot_of(row: Any, offer: Offer) -> Shot:
+    """The shot as it was asked for, from its row and the offer that its decision runs."""
+    asked: dict[str, Any] = json.loads(row["asked_json"]) if row["asked_json"] else {}
+    return Shot(
+        name=row["name"],
+        prompt=row["prompt"],
+        model=offer.model,
+        negative=row["negative"],
+        seed=int(row["seed"]),
+        width=row["width"],
+        height=row["height"],
+        frames=row["frames"],
+        loras=offer.loras,
+        inputs=inputs_of(row["inputs_json"]),
+        priority=row["priority"],
+        where=row["place"],
+        **asked,
     )
 
 

@@ -274,3 +274,30 @@ class HeldShot:
     @property
     def is_released(self) -> bool:
         return self.released_by is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangedBatches:
+    """Queued batches of one decision that another one runs since a round."""
+
+    before: int  # index of the decision
+    decision: int  # index of the one that took its place
+    batches: int
+    shots: int
+    steps_before: int
+    steps: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplanningRecord:
+    """A round that changed something, or found the deadline at risk or out of it again."""
+
+    job_id: str
+    number: int
+    at: datetime
+    left_seconds: float  # to the deadline
+    p50: float  # seconds until the end, with the changes
+    p95: float
+    at_risk: bool
+    changes: tuple[ChangedBatches, ...]

@@ -266,6 +266,17 @@ class QualityHoldColumns(TypedColumns):
     released_because: Named[str | None] = Column(Text)
 
 
+class ReplanningColumns(TypedColumns):
+    job_id: Named[str] = Column(ForeignKey("jobs.job_id"), primary_key=True)
+    number: Named[int] = Column(primary_key=True)  # from 1
+    at: Named[datetime] = Column(Instant)
+    left_seconds: Named[float]  # to the deadline
+    p50: Named[float]  # seconds until the end, with the changes
+    p95: Named[float]
+    at_risk: Named[bool]
+    changes_json: Named[str] = Column(Text)  # what changed, and why
+
+
 jobs = Table(
     "jobs",
     metadata,
@@ -327,6 +338,8 @@ quality_holds = Table(
     QualityHoldColumns,
     ForeignKeyConstraint(["job_id", "ordinal"], ["shots.job_id", "shots.ordinal"]),
 )
+
+replannings = Table("replannings", metadata, ReplanningColumns)
 
 
 # What left the house, and the chain of what happened.
