@@ -25,6 +25,13 @@ class ChunkSizes:
         self._last = {min(self._seconds, key=self._seconds.__getitem__)}  # decisions of the last chunk
         self._lock = threading.Lock()
 
+    def learn(self, decisions: Sequence[Decision]) -> None:
+        """Take over decisions that were appended since."""
+        with self._lock:
+            for number, decision in enumerate(decisions[len(self._pictures) :], len(self._pictures)):
+                self._seconds[number] = decision.seconds_p50 * decision.batch_size
+                self._pictures.append(decision.batch_size)
+
     @property
     def most(self) -> int:
         """Batches of a whole chunk, while plenty are queued."""

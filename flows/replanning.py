@@ -27,7 +27,7 @@ def replan_job(
     """
     with unit_of_work(house.engine) as work:
         job = work.ledger.job(job_id)
-        if job.deadline is None or job.state is not JobState.RUNNING:
+        if job.deadline is None or job.state not in {JobState.QUEUED, JobState.RUNNING}:
             return None
         now = house.clock()
         header = work.ledger.header(job_id)

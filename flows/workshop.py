@@ -14,7 +14,8 @@ from functools import partial
 
 from flows.bootstrap import House
 from flows.chunk_sizes import ChunkSizes
-from flows.planning import pinned_models
+from flows.planning import known_costs, pinned_models
+from flows.replanning import replan_job
 from flows.signals import keep_sigterm
 from policy.errors import IntegrityFault, LedgerFault, RightstepError
 from policy.plan import Decision
@@ -26,10 +27,11 @@ from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
 from workers.pool import PoolOptions, RenderPool
 from workers.processes import own_process
-from workers.renderer import RendererKind, RenderOptions
+from workers.renderer import RendererKind, RenderOptions, runtime_versions
 from workers.workbench import BenchOptions, make_workbench
 
 Tell = Callable[[str], None]
+ROUND_CHUNKS = 8  # settled ones between two looks at the night
 CHUNKS_IN_FLIGHT = 2  # a worker: one renders while the other waits its turn
 
 
@@ -55,6 +57,9 @@ class Workshop:
         self._lock = threading.Lock()
         self._turn = threading.Lock()  # to write: SQLite lets one in, and the others would poll for it
         self.is_cancelled = False
+        self._costs = known_costs(house) if header.manifest.service.deadline is not None else ()
+        self._runtime = runtime_versions(RendererKind(house.settings.renderer))
+        self._settled_since = 0  # chunks since the last look at the night
 
     def lease(self) -> LeasedChunk | None:
         """Take the next chunk of the job; None when nothing is to be had.
@@ -91,7 +96,35 @@ class Workshop:
             self._hold(following)
             with self._lock:
                 self._ready.append(following)
+        with self._lock:
+            self._settled_since += 1
+            is_time = self._settled_since >= ROUND_CHUNKS
+            self._settled_since %= ROUND_CHUNKS
+        if is_time:
+            self.replan()
         return settled
+
+    def replan(self) -> None:
+        """Look at the night again: shed or give back steps of queued batches; a deadline is not all there is.
+
+        A look that fails is made again at the next round: it never stops what is rendered.
+        """
+        if not self._costs:
+            return
+        try:
+            with self._turn:
+                record = replan_job(self.house, self.job_id, self._costs, self._runtime)
+            if record is not None and record.changes:
+                self._learn_decisions()
+        except RightstepError:
+            return
+
+    def _learn_decisions(self) -> None:
+        """Read the decisions that rounds appended, this driver's or another's."""
+        with unit_of_work(self.house.engine, read_only=True) as work:
+            decisions = work.ledger.decisions(self.job_id)
+        self._sizes.learn(decisions)
+        self.decisions = decisions
 
     def renew(self) -> None:
         """Hold on to every chunk that is being rendered."""
@@ -171,6 +204,8 @@ class Workshop:
                 self._held[chunk.lease] = chunk
 
     def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
+        if max(batch.decision for batch in chunk.batches) >= len(self.decisions):
+            self._learn_decisions()
         for number in {batch.decision for batch in chunk.batches} - set(self._templates):
             facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
             self._templates[number] = make_template(self.decisions[number], self._roots, facts)
@@ -257,6 +292,7 @@ def open_workshop(house: House, job_id: str, tell: Tell) -> Generator[Workshop]:
         pool.start()
         try:
             workshop = Workshop(house, job_id, pool)
+            workshop.replan()
             with _heartbeat(workshop):
                 try:
                     yield workshop

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from policy.ladder import Candidate, Climb, Ground, Need, candidate_at, speaks_against
 from policy.manifest import Shot
 from policy.step_counts import step_options
+from policy.tiers import ServiceTier
 
 MOST_BANDS = 16
 BAND_FACTOR = 2.0  # what a picture counts for more than one in the band below
@@ -113,10 +114,15 @@ def _bands(priorities: Sequence[int]) -> dict[int, int]:
     }
 
 
+def may_shed(ground: Ground) -> bool:
+    """Whether a night may take steps away: where the order allows it, and nobody waits for a picture."""
+    return ground.service.may_degrade and ground.rule.tier is ServiceTier.BATCH
+
+
 def cheaper_ways(course: Course, ground: Ground) -> tuple[Candidate, ...]:
     """What may run instead when the night is short: fewer steps, then lower rungs; explicit steps stay."""
     need, first = course.need, course.run
-    if need.steps is not None:
+    if need.steps is not None or ground.rule.tier is not ServiceTier.BATCH:
         return ()
     fewer = [steps for steps in step_options(first.offer.preset, ground.rule) if steps < first.steps]
     if first.offer.preset.rung not in ground.rule.rungs[:1]:

@@ -7,7 +7,17 @@ from datetime import datetime
 
 from policy.batching import compose
 from policy.costs import CostProfile, Fleet
-from policy.courses import Course, by_need, by_urgency, cheaper_ways, course_of, divided, in_order, place
+from policy.courses import (
+    Course,
+    by_need,
+    by_urgency,
+    cheaper_ways,
+    course_of,
+    divided,
+    in_order,
+    may_shed,
+    place,
+)
 from policy.decisions import decide
 from policy.finish import device_seconds
 from policy.ladder import Candidate, Ground, Need, climb
@@ -114,7 +124,7 @@ def _fit_the_night(
     groups = _groups(split, _cheaper(courses, ground))
     night = Night(
         seconds=within,
-        may_degrade=ground.service.may_degrade,
+        may_degrade=may_shed(ground),
         latency_target_s=ground.service.latency_target_s,
         fleet=fleet,
     )

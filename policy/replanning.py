@@ -13,6 +13,7 @@ from datetime import datetime
 
 from policy.allotment import Pile, Stage, Way, allot, floor, quality
 from policy.canonical import digest
+from policy.courses import may_shed
 from policy.decisions import CUT, decision_digest
 from policy.finish import DRIFT, Finish, Work, finish_of
 from policy.ladder import Candidate, Ground, Need, candidate_at, speaks_against
@@ -126,7 +127,7 @@ def replan(
     left = (crew.deadline - crew.now).total_seconds()
     before = _finish(queues, tuple(((queue.now, queue.standing.queued),) for queue in queues), crew)
     stage, why = None, ""
-    if ground.service.may_degrade and before.p95 > left:
+    if may_shed(ground) and before.p95 > left:
         stage = _shed(queues, left, crew)
         why = f"late: {duration(before.p95)} of work (p95) for {duration(max(left, 0.0))}"
     elif before.p95 < left * (1 - SPARE):
@@ -258,7 +259,7 @@ def _now(decisions: Sequence[Decision], standing: Standing, ways: Sequence[Price
 def _ways(decision: Decision, standing: Standing, ground: Ground) -> tuple[Priced, ...]:
     """The way that a decision runs, and the step counts it may move to; nothing where it is not priced."""
     options = {decision.steps}
-    if standing.shot.steps is None and ground.service.may_degrade:
+    if standing.shot.steps is None and may_shed(ground):
         most = steps_asked(decision)
         options |= {steps for steps in step_options(decision.offer.preset, ground.rule) if steps <= most}
     need = Need.of(standing.shot)
