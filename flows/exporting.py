@@ -68,6 +68,7 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
         shipments = work.shipments.shipments_of(job.job_id)
         notices = work.shipments.notices(shipments[-1].notices_sha256) if shipments else ""
         loads = work.ledger.load_seconds(job.job_id)
+        rounds = work.ledger.rounds(job.job_id)
     done = [take for take in takes if take.state is TakeState.DONE]
     view = JobView(
         job=job,
@@ -93,6 +94,7 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
         ),
         files={shot.name: _file_name(shot) for shot in goods.shots if shot.artefact is not None},
         settled_at=tuple(sorted(take.settled_at for take in done if take.settled_at is not None)),
+        rounds=rounds,
         device_seconds=sum(take.seconds or 0.0 for take in done),
         load_seconds=loads,
         workers=house.settings.workers,

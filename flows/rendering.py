@@ -22,7 +22,7 @@ from flows.prefect_server import (
 from flows.progress import OnProgress, report_stage, watched
 from flows.signals import sigterm_as_ctrl_c
 from policy.errors import RightstepError, ServiceFault
-from registry.records import JobRecord, JobState, ShotRecord
+from registry.records import JobRecord, JobState, ReplanningRecord, ShotRecord
 from registry.unit_of_work import unit_of_work
 
 WATCH_SECONDS = 0.5
@@ -85,6 +85,12 @@ def shots_of(house: House, job_id: str) -> tuple[ShotRecord, ...]:
     """Every shot of a job, in the order of its plan."""
     with unit_of_work(house.engine, read_only=True) as work:
         return work.ledger.shots(work.ledger.job(job_id).job_id)
+
+
+def rounds_of(house: House, job_id: str) -> tuple[ReplanningRecord, ...]:
+    """Every round of re-planning that changed something or found the deadline at risk."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.ledger.rounds(work.ledger.job(job_id).job_id)
 
 
 def watch_job(house: House, job_id: str, on_progress: OnProgress) -> JobRecord:

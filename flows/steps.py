@@ -4,7 +4,16 @@ from flows.doctor import Finding, FindingState, doctor
 from flows.exporting import Exported, export_job
 from flows.planning import Overrides, Preflight, plan_manifest, preflight
 from flows.progress import Progress
-from flows.rendering import cancel_job, job_of, list_jobs, render_job, resume_job, shots_of, watch_job
+from flows.rendering import (
+    cancel_job,
+    job_of,
+    list_jobs,
+    render_job,
+    resume_job,
+    rounds_of,
+    shots_of,
+    watch_job,
+)
 from flows.schedules import ScheduleRecord, add_schedule, list_schedules, remove_schedule
 from flows.shipping import ship_job
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
@@ -55,6 +64,7 @@ __all__ = [
     "remove_schedule",
     "render_job",
     "resume_job",
+    "rounds_of",
     "ship_job",
     "shots_of",
     "show_model",

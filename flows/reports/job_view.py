@@ -6,7 +6,15 @@ from datetime import datetime
 from types import MappingProxyType
 
 from policy.verdicts import Verdict
-from registry.records import Attestation, HeldShot, JobRecord, PlanHeader, ShotRecord, TakeRecord
+from registry.records import (
+    Attestation,
+    HeldShot,
+    JobRecord,
+    PlanHeader,
+    ReplanningRecord,
+    ShotRecord,
+    TakeRecord,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +76,7 @@ class JobView:
     looks: tuple[LookJudgement, ...] = ()
     holds: tuple[HeldShot, ...] = ()
     shipments: tuple[ShipmentView, ...] = ()
+    rounds: tuple[ReplanningRecord, ...] = ()  # how the night was planned anew
     files: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
     )  # shot -> file beside the page

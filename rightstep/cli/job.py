@@ -18,7 +18,7 @@ from rightstep.cli.shapes import Files, JobAnswer, ReportAnswer
 
 if TYPE_CHECKING:
     from flows.steps import Exported
-    from registry.records import JobRecord, ShotRecord
+    from registry.records import JobRecord, ReplanningRecord, ShotRecord
 
 REASONS = 3  # that are said of a failed job
 
@@ -67,15 +67,17 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a job: its state, its counts, its promise; with --shots every shot."""
-    from flows.steps import job_of, shots_of
+    from flows.steps import job_of, rounds_of, shots_of
 
     house = enter_house()
     record = job_of(house, job)
     listed = shots_of(house, record.job_id) if shots else ()
+    rounds = rounds_of(house, record.job_id)
     if as_json:
-        print_json(JobAnswer(job=record, shots=listed if shots else None))
+        print_json(JobAnswer(job=record, shots=listed if shots else None, rounds=rounds))
         return
     show_record(record)
+    show_rounds(rounds)
     if shots:
         print_table(
             ("shot", "state", "attempts", "seconds", "sha256", "detail"),
@@ -114,6 +116,32 @@ def show_record(record: "JobRecord") -> None:
             ("owner", record.owner or "nobody named"),
             ("plan", record.plan_hash),
         ]
+    )
+
+
+def show_rounds(rounds: "Sequence[ReplanningRecord]") -> None:
+    """How the night was planned anew, and whether its deadline is at risk now."""
+    if not rounds:
+        return
+    print_table(
+        ("planned anew", "left", "finish p95", "shots", "what and why"),
+        [
+            (
+                f"{one.at:%Y-%m-%d %H:%M:%S %Z}",
+                duration(max(one.left_seconds, 0.0)),
+                duration(one.p95),
+                f"{sum(change.shots for change in one.changes):,}",
+                " ".join(
+                    [
+                        *(change.reason for change in one.changes),
+                        *(["The deadline is at risk."] if one.at_risk else []),
+                    ]
+                )
+                or "The deadline is safe again.",
+            )
+            for one in rounds
+        ],
+        right=(1, 2, 3),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from policy.methods import CacheSpec, Fact, PresetPart, QualityPrior
 from policy.verdicts import Reason
-from registry.records import JobRecord, ShotRecord
+from registry.records import JobRecord, ReplanningRecord, ShotRecord
 from registry.shipment_records import ShipmentRecord
 
 
@@ -41,6 +41,7 @@ class JobAnswer:
 
     job: JobRecord
     shots: tuple[ShotRecord, ...] | None = None  # null unless asked for
+    rounds: tuple[ReplanningRecord, ...] = ()  # of `job show`: how the night was planned anew, oldest first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
