@@ -105,7 +105,7 @@ class Workshop:
         return settled
 
     def replan(self) -> None:
-        """Look at the night again: shed or give back steps of queued batches; a deadline is not all there is.
+        """Look at the night again: shed or give back steps of queued batches; nothing where no deadline is set.
 
         A look that fails is made again at the next round: it never stops what is rendered.
         """
@@ -113,18 +113,9 @@ class Workshop:
             return
         try:
             with self._turn:
-                record = replan_job(self.house, self.job_id, self._costs, self._runtime)
-            if record is not None and record.changes:
-                self._learn_decisions()
+                replan_job(self.house, self.job_id, self._costs, self._runtime)
         except RightstepError:
             return
-
-    def _learn_decisions(self) -> None:
-        """Read the decisions that rounds appended, this driver's or another's."""
-        with unit_of_work(self.house.engine, read_only=True) as work:
-            decisions = work.ledger.decisions(self.job_id)
-        self._sizes.learn(decisions)
-        self.decisions = decisions
 
     def renew(self) -> None:
         """Hold on to every chunk that is being rendered."""
@@ -183,6 +174,9 @@ class Workshop:
         chunk = self._lease_up_to(work, self._sizes.fitting(queued))
         if chunk is None:
             return None
+        if max(batch.decision for batch in chunk.batches) >= len(self.decisions):
+            self.decisions = work.ledger.decisions(self.job_id)  # a round appended some, ours or another's
+            self._sizes.learn(self.decisions)
         self._sizes.note_leased(chunk)
         if len(chunk.batches) > self._sizes.fitting(queued):
             work.ledger.release(chunk)
@@ -204,8 +198,6 @@ class Workshop:
                 self._held[chunk.lease] = chunk
 
     def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
-        if max(batch.decision for batch in chunk.batches) >= len(self.decisions):
-            self._learn_decisions()
         for number in {batch.decision for batch in chunk.batches} - set(self._templates):
             facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
             self._templates[number] = make_template(self.decisions[number], self._roots, facts)
