@@ -105,7 +105,7 @@ class Workshop:
         return settled
 
     def replan(self) -> None:
-        """Look at the night again: shed or give back steps of queued batches; nothing where no deadline is set.
+        """Look at the night again: queued batches may get other steps; nothing without a deadline.
 
         A look that fails is made again at the next round: it never stops what is rendered.
         """

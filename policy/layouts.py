@@ -6,6 +6,7 @@ for fewer workers than it has, so another worker never makes it later; with many
 a worker, the cut that is best for one is good for all.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -104,7 +105,7 @@ def works_of(parts: Sequence[Part], layout: Layout) -> tuple[Work, ...]:
 
 def least_seconds(priced: Priced, families: int) -> float:
     """Device seconds of a picture that its share of any finish (p95) does not undercut."""
-    return priced.least * (1 + Z95 * priced.error / families**0.5)
+    return priced.least * (1 + Z95 * priced.error / math.sqrt(families))
 
 
 def _cuts(parts: Sequence[Part], workers: int) -> list[int]:

@@ -5,6 +5,7 @@ from policy.tiers import ServiceTier
 from policy.verdicts import all_of
 from tests.factories import (
     NOW,
+    make_denial,
     make_execution_plan,
     make_fleet,
     make_manifest,
@@ -16,6 +17,7 @@ from tests.factories import (
     make_reason,
     make_service,
     make_shot,
+    make_shots,
     make_student_offer,
     make_verdict,
     try_plan,
@@ -87,3 +89,33 @@ def test_a_refusal_without_a_remedy_ends_with_its_reasons():
     assert explain_refusal(refusal)[0] == "Refused"
     bare = refusal.__class__(reasons=refusal.reasons, remedies=())
     assert explain_refusal(bare) == ("Refused", "  - There is no worker to render on.")
+
+
+def test_a_plan_says_when_it_ends_what_it_shed_and_what_a_step_is_worth():
+    shots = make_shots(200)
+    whole = make_execution_plan(manifest=make_manifest(shots=shots)).totals.wall_seconds_p95
+    service = make_service(deadline=NOW + timedelta(seconds=whole * 0.8), may_degrade=True)
+    text = said(make_execution_plan(manifest=make_manifest(shots=shots, service=service)))
+    assert "finish     19:0" in text
+    assert "in 19 of 20 nights by" in text
+    assert "emoji-64-full at 3" in text
+    assert "instead of emoji-64-full at 40 steps" in text
+    assert "(measured); " in text
+    assert "adds 0.002" in text
+
+
+def test_what_nobody_measured_is_said_to_rest_on_a_prior():
+    menu = make_menu(offers=(make_offer(preset=make_preset(quality=(), steps=(1,), recommended_steps=1)),))
+    assert "1 step is worth 1 (not measured, by a stated prior)." in said(make_execution_plan(menu=menu))
+
+
+def test_an_alternative_says_what_it_costs_against_what_was_refused():
+    menu = make_menu(offers=(make_offer(verdict=make_denial()), make_student_offer()))
+    refusal = try_plan(
+        manifest=make_manifest(shots=(make_shot(method="emoji-64-full"),)),
+        menu=menu,
+    )
+    (advice,) = [remedy for remedy in refusal.remedies if "emoji-64-lcm: permitted" in remedy]
+    assert "4 steps, quality 0.9" in advice
+    assert "; against emoji-64-full at 40 steps: quality -0.1, 0.0" in advice
+    assert advice.endswith("times the seconds.")

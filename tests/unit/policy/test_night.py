@@ -3,9 +3,13 @@ from datetime import timedelta, timezone
 
 import pytest
 
+from policy.ladder import Ground, Need, candidate_at, climb
+from policy.night import Allotment, Group, Night, allot_night
 from policy.plan import ExecutionPlan, PlanRefusal
+from policy.tiers import TIER_TABLE, ServiceTier
 from tests.factories import (
     NOW,
+    make_cost_profile,
     make_execution_plan,
     make_fleet,
     make_manifest,
@@ -180,3 +184,56 @@ def test_a_load_is_counted_wherever_the_stack_changes():
     )
     assert one.wall_seconds_p50 - instant.wall_seconds_p50 == pytest.approx(20.0)
     assert one.seconds_p50 == instant.seconds_p50
+
+
+def test_a_lower_floor_is_advised_where_it_would_fit_and_really_does():
+    deadline = NOW + timedelta(seconds=AS_ASKED * 0.75)
+    strict = make_service(deadline=deadline, may_degrade=True, quality_floor=0.99)
+    refusal = try_plan(manifest=make_manifest(shots=SHOTS, service=strict))
+    (advice,) = [remedy for remedy in refusal.remedies if "quality_floor" in remedy]
+    floor = float(advice.split()[3].rstrip(":"))
+    assert floor < 0.99
+    lowered = make_manifest(shots=SHOTS, service=replace(strict, quality_floor=floor))
+    assert isinstance(try_plan(manifest=lowered), ExecutionPlan)
+
+
+def test_a_lower_floor_is_not_advised_where_none_would_do():
+    strict = make_service(deadline=NOW + timedelta(seconds=0.01), may_degrade=True, quality_floor=0.99)
+    refusal = try_plan(manifest=make_manifest(shots=SHOTS, service=strict))
+    assert not any("quality_floor" in remedy for remedy in refusal.remedies)
+
+
+def test_steps_are_shed_only_where_nobody_waits():
+    service = make_service(
+        tier=ServiceTier.INTERACTIVE, deadline=NOW + timedelta(seconds=1), may_degrade=True
+    )
+    assert isinstance(try_plan(manifest=make_manifest(shots=SHOTS, service=service)), PlanRefusal)
+
+
+def test_a_large_night_is_within_one_percent_of_the_fluid_optimum():
+    shots = tuple(
+        replace(shot, priority=index % 3, weight=1.0 + index % 2)
+        for index, shot in enumerate(make_shots(5000))
+    )
+    whole = make_execution_plan(manifest=make_manifest(shots=shots)).totals.wall_seconds_p95
+    for share in (0.95, 0.8, 0.6, 0.4, 0.2):
+        service = make_service(deadline=NOW + timedelta(seconds=whole * share), may_degrade=True)
+        ground = Ground(
+            service=service, rule=TIER_TABLE[service.tier], costs=(make_cost_profile(),), device="cpu-2"
+        )
+        (first, student) = climb(make_menu().offers, Need.of(shots[0]), ground).standing
+        groups = [
+            Group(
+                pictures=1250,
+                priority=0,
+                weight=weight,
+                choices=(first, candidate_at(first.offer, Need.of(shots[0]), ground, 30), student),
+            )
+            for weight in (8.0, 4.0, 2.0, 1.0)
+        ]
+        found = allot_night(
+            groups, Night(seconds=whole * share, may_degrade=True, latency_target_s=None, fleet=make_fleet())
+        )
+        assert isinstance(found, Allotment)
+        assert 0.99 * found.fluid <= found.quality <= found.fluid
+        assert found.finish.p95 <= whole * share
