@@ -59,7 +59,14 @@ def test_planning_loads_neither_torch_nor_prefect_nor_ray():
 @pytest.mark.parametrize("order", sorted(EXAMPLES.iterdir()), ids=lambda path: path.name)
 def test_every_example_is_planned_or_refused_as_it_says(rightstep, order: Path):
     answer = rightstep("plan", order)
-    assert answer.code == (ExitCode.REFUSED if order.stem == "refused" else ExitCode.DONE), answer.err
+    assert answer.code == (ExitCode.REFUSED if order.stem in {"infeasible", "refused"} else ExitCode.DONE), answer.err
+
+
+def test_an_infeasible_night_says_when_it_would_end_and_what_would_fit(rightstep):
+    answer = rightstep("plan", EXAMPLES / "infeasible.toml")
+    assert "after the deadline of" in answer.err
+    for remedy in ("Set may_degrade = true", "Move the deadline", "workers instead of", "Leave out the"):
+        assert remedy in answer.err
 
 
 def test_a_plan_prints_its_choices_on_stdout_and_nothing_else(rightstep):
