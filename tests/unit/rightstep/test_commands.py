@@ -59,7 +59,9 @@ def test_planning_loads_neither_torch_nor_prefect_nor_ray():
 @pytest.mark.parametrize("order", sorted(EXAMPLES.iterdir()), ids=lambda path: path.name)
 def test_every_example_is_planned_or_refused_as_it_says(rightstep, order: Path):
     answer = rightstep("plan", order)
-    assert answer.code == (ExitCode.REFUSED if order.stem in {"infeasible", "refused"} else ExitCode.DONE), answer.err
+    assert answer.code == (ExitCode.REFUSED if order.stem in {"infeasible", "refused"} else ExitCode.DONE), (
+        answer.err
+    )
 
 
 def test_an_infeasible_night_says_when_it_would_end_and_what_would_fit(rightstep):
