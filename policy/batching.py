@@ -43,12 +43,6 @@ def batch_counts(portions: Sequence[Portion], workers: int) -> tuple[int, ...]:
     )
 
 
-def batch_sizes(portions: Sequence[Portion], workers: int) -> tuple[tuple[int, ...], ...]:
-    """For each portion, the sizes of its batches: even, capped, and enough for its share of the workers."""
-    counted = zip(portions, batch_counts(portions, workers), strict=True)
-    return tuple(even_sizes(portion.pictures, batches) for portion, batches in counted)
-
-
 def _share(weight: float, whole: float, workers: int) -> int:
     """How many workers a portion deserves: its part of the night's work, rounded up."""
     part = weight / whole if whole > 0 else 1.0

@@ -78,15 +78,12 @@ def price(candidate: Candidate, latency_target_s: float | None) -> Priced:
 
 def lay_out(parts: Sequence[Part], fleet: Fleet, within: float | None = None) -> Layout:
     """Cut parts as suits the fleet; where that is not within some seconds (p95), as for fewer workers."""
-    best: Layout | None = None
-    for workers in _cuts(parts, fleet.workers):
-        layout = _cut_for(parts, workers, fleet)
-        if within is None or layout.finish.p95 <= within:
-            return layout
-        if best is None or layout.finish.p95 < best.finish.p95:
-            best = layout
-    if best is None:
-        raise ValueError("A layout needs at least one worker.")
+    own, *fewer = _cuts(parts, fleet.workers)
+    best = _cut_for(parts, own, fleet)
+    for workers in fewer:
+        if within is None or best.finish.p95 <= within:
+            break
+        best = min(best, _cut_for(parts, workers, fleet), key=lambda layout: layout.finish.p95)
     return best
 
 

@@ -151,13 +151,17 @@ def _farness(candidate: Candidate, need: Need) -> tuple[bool, int, bool, float, 
 
 def _as_asked(case: Denied, own: Sequence[Offer], ground: Ground) -> Candidate | None:
     """What was asked for, priced as if it were permitted: only to compare with; None where it cannot be."""
-    denied = {objection.preset for objection in case.climbed.objections if objection.grounds}
-    for offer in sorted(own, key=lambda offer: (offer.preset.name not in denied, offer.preset.name)):
-        if offer.preset.name in denied and case.need.method in {None, offer.preset.name}:
-            steps = choose_steps(offer.preset, ground.rule, case.need.steps, ground.service.quality_floor)
-            if not isinstance(steps, Objection):
-                found = candidate_at(offer, case.need, ground, steps)
-                return found if isinstance(found, Candidate) else None
+    refused = {objection.preset for objection in case.climbed.objections if objection.grounds}
+    wanted = [
+        offer
+        for offer in own
+        if offer.preset.name in refused and case.need.method in {None, offer.preset.name}
+    ]
+    for offer in sorted(wanted, key=lambda offer: offer.preset.name):
+        steps = choose_steps(offer.preset, ground.rule, case.need.steps, ground.service.quality_floor)
+        found = steps if isinstance(steps, Objection) else candidate_at(offer, case.need, ground, steps)
+        if isinstance(found, Candidate):
+            return found
     return None
 
 

@@ -124,7 +124,7 @@ def worth(plan, menu):
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(**FACTS, share=SHARE, longer=st.floats(1.0, 1.5))
 def test_a_longer_deadline_never_lowers_quality(shots, menu, costs, share, longer) -> None:
     seconds = as_asked(shots, menu, costs) * share
@@ -132,7 +132,7 @@ def test_a_longer_deadline_never_lowers_quality(shots, menu, costs, share, longe
     assert worth(long, menu) >= worth(short, menu) - 1e-9
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(**FACTS, share=SHARE, workers=st.integers(1, 9))
 def test_another_worker_never_lowers_quality_nor_breaks_a_night(shots, menu, costs, share, workers) -> None:
     seconds = as_asked(shots, menu, costs, workers) * share
@@ -140,7 +140,7 @@ def test_another_worker_never_lowers_quality_nor_breaks_a_night(shots, menu, cos
     assert worth(more, menu) >= worth(few, menu) - 1e-9
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(**FACTS, share=SHARE, workers=st.integers(1, 5))
 def test_a_plan_under_a_deadline_ends_in_time(shots, menu, costs, share, workers) -> None:
     seconds = as_asked(shots, menu, costs, workers) * share
@@ -150,7 +150,7 @@ def test_a_plan_under_a_deadline_ends_in_time(shots, menu, costs, share, workers
         assert plan.totals.wall_seconds_p50 <= plan.totals.wall_seconds_p95
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(**FACTS, share=SHARE)
 def test_no_shot_gets_steps_outside_its_set_or_a_stack_that_the_gate_denies(
     shots, menu, costs, share
@@ -166,7 +166,7 @@ def test_no_shot_gets_steps_outside_its_set_or_a_stack_that_the_gate_denies(
         assert shot.shot.method in {None, decision.offer.preset.name}
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(**FACTS, share=SHARE, random=st.randoms(use_true_random=False))
 def test_the_order_of_shots_menu_and_costs_does_not_matter(shots, menu, costs, share, random) -> None:
     seconds = as_asked(shots, menu, costs) * share
@@ -191,7 +191,7 @@ def ways(plan):
     return found
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(**FACTS, share=SHARE)
 def test_the_same_facts_give_the_same_night(shots, menu, costs, share) -> None:
     seconds = as_asked(shots, menu, costs) * share
@@ -199,7 +199,7 @@ def test_the_same_facts_give_the_same_night(shots, menu, costs, share) -> None:
     assert first == again
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     shots=orders(),
     costs=costs(),
@@ -222,7 +222,7 @@ def test_more_steps_never_end_earlier(shots, costs, fewer, more, workers) -> Non
     assert low.wall_seconds_p95 <= high.wall_seconds_p95 * (1 + 1e-9)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(**FACTS, share=SHARE)
 def test_what_may_not_degrade_is_made_as_asked_or_refused(shots, menu, costs, share) -> None:
     seconds = as_asked(shots, menu, costs) * share

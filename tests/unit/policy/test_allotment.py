@@ -3,7 +3,19 @@ import random
 
 import pytest
 
-from policy.allotment import Pile, Way, allot, asked, floor, fluid_quality, hull, quality, rises, seconds
+from policy.allotment import (
+    Pile,
+    Rise,
+    Way,
+    allot,
+    asked,
+    floor,
+    fluid_quality,
+    hull,
+    quality,
+    rises,
+    seconds,
+)
 
 
 def make_pile(units=1, weight=1.0, ways=((1, 0.5, 1.0), (2, 0.8, 2.0), (4, 0.9, 4.0))):
@@ -127,3 +139,12 @@ def test_the_fluid_optimum_needs_at_least_the_floor():
 def test_what_costs_nothing_more_is_taken_at_once():
     free = make_pile(20, ways=((1, 0.5, 1.0), (2, 0.6, 1.0)))
     assert hull(free) == (1,)
+
+
+def test_what_costs_more_and_is_worth_less_is_never_taken():
+    odd = make_pile(20, ways=((1, 0.5, 1.0), (2, 0.4, 2.0), (4, 0.9, 4.0)))
+    assert hull(odd) == (0, 2)
+
+
+def test_a_rise_that_costs_nothing_comes_first():
+    assert Rise(pile=0, low=0, high=1, seconds=0.0, worth=0.1).rate == float("inf")

@@ -13,6 +13,9 @@ from tests.factories import (
     make_execution_plan,
     make_fleet,
     make_manifest,
+    make_offer,
+    make_preset,
+    make_quality,
     make_service,
     make_shot,
     make_shots,
@@ -181,3 +184,19 @@ def test_nothing_open_is_nothing_to_look_at():
 
 def test_the_same_facts_give_the_same_round():
     assert look(AS_PLANNED * 0.8) == look(AS_PLANNED * 0.8)
+
+
+def test_steps_that_would_add_nothing_are_not_given_back():
+    plan = cut_plan()
+    flat = make_preset(quality=make_quality((25, 0.97)))
+    decision = replace(plan.decisions[0], offer=make_offer(preset=flat))
+    standing = make_standing(pictures=decision.batch_size)
+    assert look(1e6, standing=standing, plan=replace(plan, decisions=(decision,))).changes == ()
+
+
+def test_a_night_that_is_early_on_paper_but_too_tight_to_give_a_step_back_stays():
+    plan = cut_plan()
+    decision = plan.decisions[0]
+    standing = make_standing(pictures=decision.batch_size, queued=1)
+    now = look(1e9, standing=standing, plan=plan).before.p95
+    assert look(now * 1.112, standing=standing, plan=plan).changes == ()
