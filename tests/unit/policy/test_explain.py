@@ -119,3 +119,11 @@ def test_an_alternative_says_what_it_costs_against_what_was_refused():
     assert "4 steps, quality 0.9" in advice
     assert "; against emoji-64-full at 40 steps: quality -0.1, 0.0" in advice
     assert advice.endswith("times the seconds.")
+
+
+def test_where_what_was_asked_cannot_be_run_at_all_nothing_is_compared_with_it():
+    menu = make_menu(offers=(make_offer(verdict=make_denial()), make_student_offer()))
+    shot = make_shot(method="emoji-64-full", steps=9)
+    refusal = try_plan(manifest=make_manifest(shots=(shot,)), menu=menu)
+    assert any("emoji-64-lcm: permitted" in remedy for remedy in refusal.remedies)
+    assert not any("against" in remedy for remedy in refusal.remedies)

@@ -4,8 +4,8 @@ import pytest
 
 from policy.tasks import TakeState
 from registry.records import JobState
-from rightstep.cli.job import ending, say_why
-from tests.unit.flows.reports.night import make_job_record, make_lost_shot, make_shot_record
+from rightstep.cli.job import ending, say_why, show_rounds
+from tests.unit.flows.reports.night import make_job_record, make_lost_shot, make_round, make_shot_record
 
 
 def test_an_ending_says_how_many_were_made_in_what_time():
@@ -36,3 +36,18 @@ def test_why_shots_were_given_up_is_said_once_a_reason(capsys: pytest.CaptureFix
 def test_a_job_that_made_everything_has_nothing_to_explain(capsys: pytest.CaptureFixture[str]):
     say_why([make_shot_record(0)])
     assert capsys.readouterr().err == ""
+
+
+def test_rounds_say_what_changed_and_whether_the_deadline_is_at_risk(capsys: pytest.CaptureFixture[str]):
+    show_rounds(
+        [make_round(), make_round(number=2, at_risk=True, changes=()), make_round(number=3, changes=())]
+    )
+    said = capsys.readouterr().out
+    assert "30 steps instead of 40" in said
+    assert said.count("The deadline is at risk.") == 1
+    assert said.count("The deadline is safe again.") == 1
+
+
+def test_a_night_that_went_as_planned_says_nothing_of_rounds(capsys: pytest.CaptureFixture[str]):
+    show_rounds([])
+    assert capsys.readouterr().out == ""

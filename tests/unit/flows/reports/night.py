@@ -16,9 +16,11 @@ from policy.verdicts import all_of
 from registry.records import (
     ArtefactRecord,
     Attestation,
+    ChangedBatches,
     JobRecord,
     JobState,
     PlanHeader,
+    ReplanningRecord,
     ShotCounts,
     ShotRecord,
     TakeRecord,
@@ -212,3 +214,27 @@ def make_job_view(shots: Sequence[ShotRecord] | None = None, **changes: Any) -> 
         "files": {shot.name: f"{shot.name}.png" for shot in held if shot.artefact},
     }
     return JobView(**(facts | changes))
+
+
+def make_round(**changes: Any) -> ReplanningRecord:
+    """A round that took ten steps from eight shots, in time."""
+    changed = ChangedBatches(
+        before=0,
+        decision=1,
+        batches=1,
+        shots=8,
+        steps_before=40,
+        steps=30,
+        reason="30 steps instead of 40, since the night is late: 2 h of work (p95) for 90 min.",
+    )
+    record = ReplanningRecord(
+        job_id="job-1",
+        number=1,
+        at=datetime(2026, 1, 31, 22, 0, tzinfo=UTC),
+        left_seconds=5400.0,
+        p50=4000.0,
+        p95=5000.0,
+        at_risk=False,
+        changes=(changed,),
+    )
+    return replace(record, **changes)

@@ -24,6 +24,7 @@ from tests.unit.flows.reports.night import (
     make_look,
     make_lost_shot,
     make_png,
+    make_round,
     make_shipment_view,
     make_shot_record,
 )
@@ -276,7 +277,7 @@ def test_a_job_that_has_not_begun_can_be_drawn(tmp_path: Path):
 
 
 def test_the_same_view_draws_the_same_page(tmp_path: Path):
-    assert report_of(make_job_view(), tmp_path).text == report_of(make_job_view(), tmp_path).text
+    assert report_of(make_job_view(), tmp_path).said == report_of(make_job_view(), tmp_path).text
 
 
 def test_a_page_that_cannot_be_written_is_a_storage_fault(tmp_path: Path):
@@ -314,3 +315,12 @@ def test_a_long_reason_is_shown_in_short_and_kept_in_full(tmp_path: Path):
     report = report_of(make_job_view([lost], failed_takes=(make_failed_take(lost, 1, reason),)), tmp_path)
     assert reason in report.said
     assert "In full" in report.said
+
+
+def test_the_report_says_how_the_night_was_planned_anew(tmp_path: Path):
+    rounds = (make_round(), make_round(number=2, at_risk=True, changes=()))
+    text = report_of(make_job_view(rounds=rounds), tmp_path).said
+    assert "How the night was planned anew" in text
+    assert "8 shots: 30 steps instead of 40, since the night is late" in text
+    assert "at risk" in text
+    assert "planned anew" not in report_of(make_job_view(), tmp_path).said
