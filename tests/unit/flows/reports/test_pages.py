@@ -277,7 +277,7 @@ def test_a_job_that_has_not_begun_can_be_drawn(tmp_path: Path):
 
 
 def test_the_same_view_draws_the_same_page(tmp_path: Path):
-    assert report_of(make_job_view(), tmp_path).said == report_of(make_job_view(), tmp_path).text
+    assert report_of(make_job_view(), tmp_path).text == report_of(make_job_view(), tmp_path).text
 
 
 def test_a_page_that_cannot_be_written_is_a_storage_fault(tmp_path: Path):
