@@ -103,6 +103,16 @@ def divided(course: Course, portions: Sequence[tuple[Candidate, int]]) -> tuple[
     return tuple(parts)
 
 
+def joined(courses: Sequence[Course]) -> tuple[Course, ...]:
+    """Courses of one priority and need that came to run alike, as one, so that they share batches."""
+    found: dict[tuple[int, Need, int], Course] = {}
+    for course in courses:
+        key = (course.priority, course.need, id(course.run))
+        before = found.get(key)
+        found[key] = course if before is None else replace(before, shots=before.shots + course.shots)
+    return tuple(found.values())
+
+
 def _bands(priorities: Sequence[int]) -> dict[int, int]:
     """Each priority with the highest of its band; a few bands, so that shots can still share batches."""
     if len(priorities) <= MOST_BANDS:

@@ -12,16 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from policy.allotment import (
-    Pile,
-    Stage,
-    Way,
-    allot,
-    asked,
-    floor,
-    fluid_quality,
-    quality,
-)
+from policy.allotment import Pile, Stage, Way, allot, asked, floor, fluid_quality, quality
 from policy.costs import Fleet
 from policy.finish import Finish
 from policy.ladder import Candidate
@@ -41,6 +32,7 @@ class Group:
     priority: int
     weight: float  # of the quality of one picture
     choices: tuple[Candidate, ...]
+    kind: int = -1  # groups of one kind and priority share batches where they run alike; -1: with nobody
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,11 +77,15 @@ class _Table:
     priced: tuple[tuple[Priced, ...], ...]  # by group and way
 
     def parts(self, stage: Stage) -> list[Part]:
-        return [
-            Part(priced=self.priced[number][way], pictures=units)
-            for number, share in enumerate(stage)
-            for way, units in share
-        ]
+        merged: dict[tuple[int, int, int], Part] = {}
+        for number, share in enumerate(stage):
+            group = self.groups[number]
+            kind = group.kind if group.kind >= 0 else -1 - number
+            for way, units in share:
+                before = merged.get((group.priority, kind, way))
+                pictures = units + (before.pictures if before else 0)
+                merged[group.priority, kind, way] = Part(priced=self.priced[number][way], pictures=pictures)
+        return list(merged.values())
 
     def finish(self, stage: Stage, fleet: Fleet, within: float | None = None) -> Finish:
         return lay_out(self.parts(stage), fleet, within).finish

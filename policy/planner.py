@@ -15,6 +15,7 @@ from policy.courses import (
     course_of,
     divided,
     in_order,
+    joined,
     may_shed,
     place,
 )
@@ -135,10 +136,12 @@ def _fit_the_night(
             code="night_does_not_fit", ruling=Ruling.DENY, detail=why_it_does_not_fit(outcome, deadline, now)
         )
         return PlanRefusal(reasons=(reason,), remedies=outcome.remedies)
-    return tuple(
-        part
-        for course, portions in zip(split, outcome.portions, strict=True)
-        for part in divided(course, portions)
+    return joined(
+        [
+            part
+            for course, portions in zip(split, outcome.portions, strict=True)
+            for part in divided(course, portions)
+        ]
     )
 
 
@@ -152,12 +155,14 @@ def _cheaper(courses: Sequence[Course], ground: Ground) -> dict[Need, tuple[Cand
 
 
 def _groups(split: Sequence[Course], cheaper: dict[Need, tuple[Candidate, ...]]) -> list[Group]:
+    kinds = {need: kind for kind, need in enumerate(cheaper)}
     return [
         Group(
             pictures=len(course.shots),
             priority=course.priority,
             weight=course.weight,
             choices=(course.run, *cheaper[course.need]),
+            kind=kinds[course.need],
         )
         for course in split
     ]

@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 from datetime import timedelta, timezone
 
@@ -6,6 +7,7 @@ import pytest
 from policy.ladder import Ground, Need, candidate_at, climb
 from policy.night import Allotment, Group, Night, allot_night
 from policy.plan import ExecutionPlan, PlanRefusal
+from policy.quality_curves import curve_of
 from policy.tiers import TIER_TABLE, ServiceTier
 from tests.factories import (
     NOW,
@@ -15,9 +17,11 @@ from tests.factories import (
     make_manifest,
     make_menu,
     make_offer,
+    make_preset,
     make_service,
     make_shot,
     make_shots,
+    make_student_offer,
     try_plan,
 )
 
@@ -237,3 +241,38 @@ def test_a_large_night_is_within_one_percent_of_the_fluid_optimum():
         assert isinstance(found, Allotment)
         assert 0.99 * found.fluid <= found.quality <= found.fluid
         assert found.finish.p95 <= whole * share
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("share", [0.9, 0.65, 0.5])
+def test_a_small_night_is_within_one_percent_of_every_combination_planned_by_hand(share, workers):
+    full = make_preset(steps=(25, 30, 40))
+    menu = make_menu(offers=(make_offer(preset=full), make_student_offer()))
+    shots = tuple(replace(shot, weight=weight) for shot, weight in zip(make_shots(5), WEIGHTS, strict=True))
+    fleet = make_fleet(workers=workers)
+    facts = {"menu": menu, "fleet": fleet}
+    whole = make_execution_plan(manifest=make_manifest(shots=shots), **facts).totals.wall_seconds_p95
+    service = make_service(deadline=NOW + timedelta(seconds=whole * share), may_degrade=True)
+
+    def worth(plan):
+        curves = [curve_of(decision.offer.preset).at(decision.steps) for decision in plan.decisions]
+        return sum(planned.shot.weight * curves[planned.decision] for planned in plan.shots)
+
+    def by_hand(ways):
+        chosen = (
+            replace(shot, method=method, steps=steps)
+            for shot, (method, steps) in zip(shots, ways, strict=True)
+        )
+        return try_plan(manifest=make_manifest(shots=tuple(chosen), service=service), **facts)
+
+    ways = [("emoji-64-full", 25), ("emoji-64-full", 30), ("emoji-64-full", 40), ("emoji-64-lcm", 4)]
+    plans = [by_hand(chosen) for chosen in itertools.product(ways, repeat=len(shots))]
+    best = max((worth(plan) for plan in plans if isinstance(plan, ExecutionPlan)), default=None)
+    found = try_plan(manifest=make_manifest(shots=shots, service=service), **facts)
+    if best is None:
+        assert isinstance(found, PlanRefusal)
+    else:
+        assert worth(found) >= 0.99 * best
+
+
+WEIGHTS = (1.0, 1.0, 2.0, 2.0, 4.0)
