@@ -84,20 +84,36 @@ def _answers(
             next_step=f"Methods are known for {served}; add one as a method file in the catalogue folder.",
         )
     for preset in presets:
-        absent = next((repo for repo in preset.repos if repo not in pinned), None)
-        if absent is not None:
-            yield Absence(
-                model=model,
-                loras=loras,
-                detail=f"{preset.name} needs {absent}, which is not pinned.",
-                next_step=f"Pin it with: rightstep model pin {absent}",
-            )
+        missing_part = next((part for part in preset.parts if not _has(pinned, part)), None)
+        if missing_part is not None:
+            yield _incomplete(wish, preset, missing_part, pinned)
             continue
         parts = (model, *(lora.repo for lora in loras), *preset.repos)
         if parts not in verdicts:
             verdicts[parts] = evaluate([pinned[repo].component for repo in parts], use, catalogue.terms)
         stack = _stack(pinned, loras, preset, model)
         yield Offer(model=model, loras=loras, preset=preset, stack=stack, verdict=verdicts[parts])
+
+
+def _has(pinned: Mapping[str, PinnedModel], part: PresetPart) -> bool:
+    """Whether the very file of a part is pinned: one expert of two would draw without a word."""
+    model = pinned.get(part.repo)
+    return model is not None and any(file.path == part.file for file in model.pin.files)
+
+
+def _incomplete(
+    wish: Wish, preset: MethodPreset, part: PresetPart, pinned: Mapping[str, PinnedModel]
+) -> Absence:
+    if part.repo in pinned:
+        detail = f"{preset.name} needs {part.file} of {part.repo}, which is pinned without it."
+    else:
+        detail = f"{preset.name} needs {part.repo}, which is not pinned."
+    return Absence(
+        model=wish[0],
+        loras=wish[1],
+        detail=detail,
+        next_step=f"Pin it with: rightstep model pin {part.repo}",
+    )
 
 
 def _stack(

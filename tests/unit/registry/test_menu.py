@@ -114,6 +114,30 @@ def test_a_method_whose_artefact_is_not_pinned_is_absent_and_the_others_stay(pin
     assert absence.next_step == f"Pin it with: rightstep model pin {STUDENT}"
 
 
+def test_a_method_of_two_files_is_absent_where_one_of_them_is_not_pinned(pinned):
+    """One expert of two loads, runs and draws wrong pictures."""
+    presets = tuple(
+        replace(
+            preset,
+            parts=tuple(replace(part, component="transformer") for part in preset.parts)
+            + tuple(
+                replace(part, component="transformer_2", file="low.safetensors") for part in preset.parts
+            ),
+        )
+        for preset in catalogue().presets
+    )
+    shots = (Shot(name="s", prompt="a fox", model=BASE),)
+    menu = build_menu(
+        manifest=RenderManifest(name="night", shots=shots),
+        catalogue=replace(catalogue(), presets=presets),
+        pinned=pinned,
+        use=make_use(),
+    )
+    assert [offer.preset.name for offer in menu.offers] == ["emoji-64-full"]
+    (absence,) = menu.absences
+    assert absence.detail == f"emoji-64-lcm needs low.safetensors of {STUDENT}, which is pinned without it."
+
+
 def test_a_pinned_model_without_a_method_is_absent(pinned):
     other = replace(pinned[BASE], pin=replace(pinned[BASE].pin, repo="studio/own"))
     (absence,) = menu_for({**pinned, "studio/own": other}, model="studio/own").absences
