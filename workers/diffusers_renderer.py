@@ -10,15 +10,18 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from policy.errors import RenderFault
+from policy.methods import StepSchedule
 from policy.stacks import Stack
 from policy.tasks import RenderTask, StackLoad
+from workers.caches import cached
+from workers.pipelines import call_arguments, denoisers
 from workers.renderer import OnStep, Rendered, RenderOptions
 from workers.schedules import (
     build_scheduler,
-    pipeline_schedule,
+    refuse_other,
     require_published,
-    same_timesteps,
     schedule_of,
+    set_by_pipeline,
 )
 from workers.stack_loading import is_exhausted, load_pipeline
 
@@ -59,7 +62,8 @@ class DiffusersRenderer:
                 "Ask for one frame.",
             )
         torch.set_num_threads(self._options.threads)  # torch counts them per thread, and lanes are threads
-        require_published(task.scheduler, task.schedule, task.steps)
+        if not set_by_pipeline(task.scheduler, task.schedule):
+            require_published(task.scheduler, task.schedule, task.steps)
         return self._render_halving(task, on_step)
 
     def _render_halving(self, task: RenderTask, on_step: OnStep) -> Rendered:
@@ -76,66 +80,65 @@ class DiffusersRenderer:
     def _render_batch(self, task: RenderTask, on_step: OnStep) -> Rendered:
         pipeline = self._pipeline
         pipeline.scheduler = build_scheduler(task.scheduler)  # fresh: no state of the batch before
-        clock = _StepClock()
+        arguments = call_arguments(task)
+        loop = _Loop(task.schedule, pipeline)
 
         def at_boundary(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            clock.stop()
+            loop.stop()
             on_step(step + 1)
             return tensors
 
-        hook = pipeline.unet.register_forward_pre_hook(clock.start)
+        hooks = [
+            module.register_forward_pre_hook(loop.start, with_kwargs=True) for module in denoisers(pipeline)
+        ]
         try:
-            output = pipeline(
-                **call_arguments(task),
-                generator=[torch.Generator("cpu").manual_seed(shot.seed) for shot in task.shots],
-                output_type="np",
-                callback_on_step_end=at_boundary,
-            )
+            with cached(pipeline, task.cache, lambda: loop.timestep):
+                output = pipeline(
+                    **arguments,
+                    generator=[torch.Generator("cpu").manual_seed(shot.seed) for shot in task.shots],
+                    output_type="np",
+                    callback_on_step_end=at_boundary,
+                )
         finally:
-            hook.remove()
-        live = schedule_of(pipeline.scheduler)
-        if task.schedule is not None and not same_timesteps(task.schedule.timesteps, live.timesteps):
-            raise RenderFault(
-                "The pipeline ran another schedule than the preset's.", "Correct the scheduler of the preset."
-            )
-        doubled = 2 if pipeline.do_classifier_free_guidance else 1
+            for hook in hooks:
+                hook.remove()
         return Rendered(
-            pictures=output.images,
-            timesteps=live.timesteps,
-            rows=doubled * len(task.shots),
-            seconds=clock.seconds,
+            pictures=np.asarray(output.images),
+            timesteps=schedule_of(pipeline.scheduler).timesteps,
+            rows=loop.rows,
+            seconds=loop.seconds,
         )
 
 
-class _StepClock:
-    """Times the denoising loop alone: from the first forward pass to the end of the last step."""
+class _Loop:
+    """Watches the denoising loop: refuses a wrong schedule before the first pass, counts rows and time."""
 
-    def __init__(self) -> None:
+    def __init__(self, published: StepSchedule | None, pipeline: Any) -> None:
+        self._published = published
+        self._pipeline = pipeline
         self._first: float | None = None
+        self._is_first_step = True
+        self.rows = 0  # of all passes of the first step: guidance may double one pass or add another
         self.seconds = 0.0
+        self.timestep = 0.0
 
-    def start(self, *_call: Any) -> None:
+    def start(self, _module: Any, values: tuple[Any, ...], named: dict[str, Any]) -> None:
         if self._first is None:
+            live = schedule_of(self._pipeline.scheduler)
+            if self._published is not None:
+                refuse_other(type(self._pipeline.scheduler).__name__, self._published.timesteps, live)
             self._first = time.perf_counter()
+        if self._is_first_step:
+            fed = values[0] if values else named.get("hidden_states", named.get("sample"))
+            self.rows += 0 if fed is None else len(fed)
+        told = values[1] if len(values) > 1 else named.get("timestep")
+        if told is not None:
+            self.timestep = float(torch.as_tensor(told).flatten()[0])
 
     def stop(self) -> None:
+        self._is_first_step = False
         if self._first is not None:
             self.seconds = time.perf_counter() - self._first
-
-
-def call_arguments(task: RenderTask) -> dict[str, Any]:
-    """What the plain pipeline call is given for a batch, apart from generators and output."""
-    arguments: dict[str, Any] = {
-        "prompt": [shot.prompt for shot in task.shots],
-        "width": task.width,
-        "height": task.height,
-        **dict(task.guidance),
-        **dict(task.call),
-        **pipeline_schedule(task.schedule, task.steps),
-    }
-    if any(shot.negative for shot in task.shots):
-        arguments["negative_prompt"] = [shot.negative for shot in task.shots]
-    return arguments
 
 
 def halves(task: RenderTask) -> tuple[RenderTask, RenderTask]:

@@ -18,6 +18,7 @@ ALLOWED = (
     "FlowMatchEulerDiscreteScheduler",
     "LCMScheduler",
     "PNDMScheduler",
+    "SCMScheduler",
     "TCDScheduler",
     "UniPCMultistepScheduler",
 )
@@ -77,8 +78,11 @@ def live_schedule(
 def schedule_of(scheduler: Any) -> LiveSchedule:
     """The schedule that a scheduler has just been set to."""
     found = getattr(scheduler, "sigmas", None)
+    timesteps = tuple(float(value) for value in scheduler.timesteps)
+    if isinstance(scheduler, diffusers.SCMScheduler):
+        timesteps = timesteps[:-1]  # it lists the end too, at which nothing is computed
     return LiveSchedule(
-        timesteps=tuple(float(value) for value in scheduler.timesteps),
+        timesteps=timesteps,
         sigmas=() if found is None else tuple(float(value) for value in found),
     )
 
@@ -98,13 +102,26 @@ def require_published(spec: SchedulerSpec, published: StepSchedule | None, steps
     live = live_schedule(
         spec, steps, timesteps=explicit, sigmas=published.sigmas if published is not None else ()
     )
-    if published is not None and not same_timesteps(published.timesteps, live.timesteps):
+    if published is not None:
+        refuse_other(spec.class_name, published.timesteps, live)
+    return live
+
+
+def set_by_pipeline(spec: SchedulerSpec, published: StepSchedule | None) -> bool:
+    """Whether only the running pipeline knows the schedule: it hands over sigmas, a shift or an end."""
+    own = spec.class_name in {"FlowMatchEulerDiscreteScheduler", "SCMScheduler"}
+    shifts = dict(spec.config).get("use_dynamic_shifting", False)
+    return bool(own and (shifts or published is None or not published.sigmas))
+
+
+def refuse_other(scheduler: str, published: tuple[float, ...], live: LiveSchedule) -> None:
+    """Raise RenderFault where the live timesteps are not the published ones."""
+    if not same_timesteps(published, live.timesteps):
         raise RenderFault(
-            f"{spec.class_name} would run timesteps {_shown(live.timesteps)}, "
-            f"but the preset was published for {_shown(published.timesteps)}.",
+            f"{scheduler} would run timesteps {_shown(live.timesteps)}, "
+            f"but the preset was published for {_shown(published)}.",
             "Correct the scheduler of the preset; on another schedule a distilled model washes out.",
         )
-    return live
 
 
 def same_timesteps(published: tuple[float, ...], live: tuple[float, ...]) -> bool:

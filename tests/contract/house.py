@@ -12,7 +12,10 @@ PACKAGES = ("rightstep", "flows", "workers", "policy", "registry")
 
 # What makes pixels knows torch; what spreads the work knows Ray. A new renderer or pool module is added here.
 RENDERER_MODULES = (
+    "workers.adapters",
+    "workers.caches",
     "workers.diffusers_renderer",
+    "workers.pipelines",
     "workers.schedules",
     "workers.stack_loading",
 )

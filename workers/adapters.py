@@ -1,0 +1,176 @@
+"""What a method adds to a base, landed to the last tensor or refused: LoRAs, and parts that stand in."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import diffusers
+import peft  # noqa: F401  # pyright: ignore[reportUnusedImport] - now, so that a load measures loading
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from policy.errors import RenderFault
+from policy.stacks import AdapterPin, Role
+
+LORA_ROLES = frozenset({Role.LORA, Role.DISTILL_LORA})
+STAND_INS = {Role.UNET: "unet", Role.TRANSFORMER: "transformer"}
+PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
+SHOWN = 6  # tensors named in a refusal
+
+
+def adapter_name(number: int) -> str:
+    """The name an adapter of the stack has inside the pipeline."""
+    return f"adapter_{number}"
+
+
+def weight_file(adapter: AdapterPin) -> str:
+    """The weight file of an adapter: the one that is named, else the only one there is.
+
+    One that was published as a pickle is read from the safetensors file it was imported to.
+    """
+    weights = [file.path for file in adapter.files if file.path.endswith(".safetensors")]
+    if adapter.file:
+        named = PurePosixPath(adapter.file)
+        wanted = str(named.with_suffix(".safetensors")) if named.suffix in PICKLES else adapter.file
+        if wanted not in weights:
+            raise RenderFault(
+                f"{adapter.repo} pins no {wanted}, which its recipe loads.",
+                "Pin that file; import it first where it is published as a pickle.",
+            )
+        return wanted
+    if len(weights) != 1:
+        raise RenderFault(
+            f"{adapter.repo} pins {len(weights)} safetensors files, and a LoRA is exactly one.",
+            "Pin only the file that the recipe loads.",
+        )
+    return weights[0]
+
+
+def load_stand_in(
+    adapter: AdapterPin, folder: Path, base: Path, made_by: Any, dtype: torch.dtype
+) -> tuple[str, Any]:
+    """A part of the base replaced by another weight file; every tensor must be there, and no other.
+
+    Its configuration is the one beside the file, else the base's own.
+    """
+    component = adapter.component or STAND_INS[adapter.role]
+    weights = folder / weight_file(adapter)
+    beside = weights.parent / "config.json"
+    config = json.loads((beside if beside.exists() else base / component / "config.json").read_text())
+    kind = config.get("_class_name", "")
+    index = json.loads((base / "model_index.json").read_text())
+    if index.get(component, [None, None])[1] != kind:
+        raise RenderFault(
+            f"{adapter.repo} brings a {kind or 'part of no known kind'} for the {component} of "
+            f"{made_by.__name__}, which is a {index.get(component, [None, None])[1]}.",
+            "Choose a method that is made for this base.",
+        )
+    made = getattr(diffusers, kind)
+    module = made.from_config(made.load_config(config))
+    tensors = load_file(weights)
+    places = {name: value.shape for name, value in module.state_dict().items()}
+    missing, strange = sorted(places.keys() - tensors.keys()), sorted(tensors.keys() - places.keys())
+    bent = sorted(name for name in places.keys() & tensors.keys() if places[name] != tensors[name].shape)
+    faults = [
+        f"{len(names)} {what} ({shown(names)})"
+        for what, names in (("missing", missing), ("unexpected", strange), ("of another shape", bent))
+        if names
+    ]
+    if faults:
+        raise RenderFault(
+            f"{adapter.file or adapter.repo} does not fit the {component}: tensors {'; '.join(faults)}.",
+            "Use the file that was published for this base.",
+        )
+    module.load_state_dict(tensors, strict=True)
+    return component, module.to(dtype).eval()
+
+
+def load_lora(pipeline: Any, adapter: AdapterPin, folder: Path, *, name: str, stack: str) -> None:
+    """Attach a LoRA of which every tensor must find its place; raises RenderFault."""
+    weights = weight_file(adapter)
+    with safe_open(folder / weights, framework="pt") as tensors:
+        keys = list(tensors.keys())
+    wanted = sorted(key for key in keys if not key.endswith(".alpha"))
+    expected = adapter.expected_tensors
+    if expected is not None and len(wanted) != expected:
+        raise RenderFault(
+            f"{adapter.repo} holds {len(wanted)} LoRA tensors where its recipe names {expected}.",
+            "Pin the file that the preset was published for.",
+        )
+    orphans = _orphaned_alphas(keys)
+    if orphans:
+        raise RenderFault(
+            f"{len(orphans)} alphas of {adapter.repo} belong to no tensor: {shown(orphans)}.",
+            "Pin the file that the preset was published for.",
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # peft warns and goes on; here it is counted
+        pipeline.load_lora_weights(str(folder), weight_name=weights, adapter_name=name, local_files_only=True)
+    landed = landed_tensors(pipeline, name)
+    if len(landed) != len(wanted):
+        lost = _lost(wanted, landed)
+        raise RenderFault(
+            f"{len(wanted) - len(landed)} of {len(wanted)} tensors of {adapter.repo} found no place "
+            f"in {stack}{': ' + lost if lost else ''}.",
+            "A LoRA that lands in part draws wrong pictures without a word; use one made for this base.",
+        )
+    if adapter.component and any(not place.startswith(f"{adapter.component}.") for place in landed):
+        raise RenderFault(
+            f"{adapter.repo} lands beside the {adapter.component} it is published for.",
+            "Correct the component of the preset.",
+        )
+
+
+def apply_loras(pipeline: Any, adapters: Sequence[AdapterPin], *, fuse: bool) -> None:
+    """Set every LoRA to its scale; with ``fuse`` they are merged into the weights and dropped."""
+    if not adapters:
+        return
+    names = [adapter_name(number) for number in range(len(adapters))]
+    pipeline.set_adapters(names, adapter_weights=[adapter.scale for adapter in adapters])
+    if fuse:
+        components = [name for name, _ in _lora_modules(pipeline)]
+        pipeline.fuse_lora(components=components, adapter_names=names, safe_fusing=True)
+        pipeline.unload_lora_weights()  # drops the merged adapters; the merged weights stay
+
+
+def landed_tensors(pipeline: Any, name: str) -> list[str]:
+    """Parameters of an adapter that are really attached, by component."""
+    found: list[str] = []
+    for component, module in _lora_modules(pipeline):
+        found += [
+            f"{component}.{parameter}"
+            for parameter, _ in module.named_parameters()
+            if ".lora_" in parameter and f".{name}" in parameter
+        ]
+    return found
+
+
+def shown(names: Sequence[str]) -> str:
+    """The first few of many names."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _lora_modules(pipeline: Any) -> list[tuple[str, Any]]:
+    """The parts of a pipeline that can carry a LoRA, by name."""
+    names = pipeline._lora_loadable_modules  # noqa: SLF001 - diffusers offers no public list
+    return [(name, module) for name in names if (module := getattr(pipeline, name, None)) is not None]
+
+
+def _orphaned_alphas(keys: Sequence[str]) -> list[str]:
+    stems = {key.rsplit(".lora", 1)[0] for key in keys if ".lora" in key}
+    return sorted(key for key in keys if key.endswith(".alpha") and key.removesuffix(".alpha") not in stems)
+
+
+def _lost(wanted: list[str], landed: list[str]) -> str:
+    """Names of the tensors that found no place, where the file names them as the pipeline does."""
+    places = {
+        ".".join(part for part in name.split(".") if not part.startswith("adapter_")) for name in landed
+    }
+    missing = [key for key in wanted if key not in places]
+    if len(missing) != len(wanted) - len(landed):
+        return ""  # another naming scheme: the count is known, the names are not
+    return shown(missing)
