@@ -173,7 +173,7 @@ def write_sana(folder: Path) -> None:
         num_cross_attention_heads=2, cross_attention_head_dim=8, cross_attention_dim=16, caption_channels=16,
         sample_size=32, guidance_embeds=True, qk_norm="rms_norm_across_heads", timestep_scale=1000.0,
     )  # fmt: skip
-    widths = (8, 8, 8, 8, 16, 16)
+    widths = (8, 8, 16, 16, 32, 32)
     vae = AutoencoderDC(
         latent_channels=32, attention_head_dim=8, scaling_factor=0.41407,
         encoder_block_types=("ResBlock",) * 3 + ("EfficientViTBlock",) * 3, encoder_block_out_channels=widths,
