@@ -28,11 +28,14 @@ FACTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def put_papers(root: Path) -> None:
-    """Give every repository of a shelf a card and the text of its licence."""
+def put_papers(root: Path, made_for: Mapping[str, Sequence[str]]) -> None:
+    """Give every repository of a shelf a card, with the bases it is made for, and the text of its licence."""
     for organisation in root.iterdir():
         for folder in organisation.iterdir():
-            (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+            bases = made_for.get(f"{organisation.name}/{folder.name}", ())
+            told = "".join(f"- {base}\n" for base in bases)
+            told = f"base_model:\n{told}base_model_relation: adapter\n" if bases else ""
+            (folder / "README.md").write_text(f"---\nlicense: apache-2.0\n{told}---\n")
             (folder / "LICENSE").write_bytes(catalogue().texts["apache-2.0"])
 
 

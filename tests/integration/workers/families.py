@@ -26,6 +26,11 @@ QWEN_LIGHTNING = "lightx2v/Qwen-Image-Lightning"
 BETAS = unets.BETAS
 FOUR = [999, 749, 499, 249]
 BASE_KEYS = BETAS | {"steps_offset": 1}
+MADE_FOR = {
+    "latent-consistency/lcm-lora-sdv1-5": (SD,), "latent-consistency/lcm-lora-sdxl": (XL,),
+    "latent-consistency/lcm-lora-ssd-1b": (SSD,), LCM_XL: (XL,), LIGHTNING: (XL,), DMD2: (XL,),
+    HYPER: (SD, XL, SD3, DEV), QWEN_LIGHTNING: (QWEN,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

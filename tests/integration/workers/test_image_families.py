@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from policy.errors import RenderFault
 from policy.plan import PlanRefusal
-from tests.integration.workers.families import FAMILIES, HYPER, LIGHTNING, XL, write_additions, write_bases
+from tests.integration.workers.families import FAMILIES, HYPER, LIGHTNING, MADE_FOR, XL, write_additions, write_bases
 from tests.tiny_hub.planning import catalogue_of, plan_on, put_papers, task_on
 from workers.renderer import RenderOptions, make_renderer
 
@@ -21,7 +21,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("hub")
     write_bases(root)
     write_additions(root)
-    put_papers(root)
+    put_papers(root, MADE_FOR)
     return root
 
 
