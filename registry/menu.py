@@ -6,6 +6,7 @@ Denied offers stay on it, so that a refusal can say what was denied and which cl
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from policy.manifest import LoraRequest, RenderManifest
 from policy.menu import Absence, Menu, Offer
@@ -96,9 +97,13 @@ def _answers(
 
 
 def _has(pinned: Mapping[str, PinnedModel], part: PresetPart) -> bool:
-    """Whether the very file of a part is pinned: one expert of two would draw without a word."""
+    """Whether the very file of a part is pinned: one expert of two would draw without a word.
+
+    What was published as a pickle is pinned as the safetensors file that it was imported to.
+    """
+    file = str(PurePosixPath(part.file).with_suffix(".safetensors")) if part.is_pickle else part.file
     model = pinned.get(part.repo)
-    return model is not None and any(file.path == part.file for file in model.pin.files)
+    return model is not None and any(pin.path == file for pin in model.pin.files)
 
 
 def _incomplete(

@@ -69,7 +69,7 @@ def load_stand_in(
             "Choose a method that is made for this base.",
         )
     made = getattr(diffusers, kind)
-    module = made.from_config(made.load_config(config))
+    module = made.from_config(config)
     tensors = load_file(weights)
     places = {name: value.shape for name, value in module.state_dict().items()}
     missing, strange = sorted(places.keys() - tensors.keys()), sorted(tensors.keys() - places.keys())

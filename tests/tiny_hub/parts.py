@@ -34,7 +34,9 @@ def t5_text(tokenizer: Any, width: int = 16) -> Any:
     ).eval()  # fmt: skip
 
 
-def kl(channels: int, *, depth: int = 4, quant: bool = True, scaling: float = 0.18215, shift: Any = None) -> Any:
+def kl(
+    channels: int, *, depth: int = 4, quant: bool = True, scaling: float = 0.18215, shift: Any = None
+) -> Any:
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(

@@ -99,11 +99,20 @@ def task_on(root: Path, known: Catalogue, base: str, steps: int, method: str = "
 
 def knob(value: float, name: str = "guidance_scale", doubles: float | None = 1.0) -> dict[str, Any]:
     """A guidance argument as a method file has it, with one value allowed."""
-    told = {"name": name, "default": value, "minimum": value, "maximum": value, "off": value, "why": "published"}
+    told = {
+        "name": name,
+        "default": value,
+        "minimum": value,
+        "maximum": value,
+        "off": value,
+        "why": "published",
+    }
     return told if doubles is None else told | {"doubles_batch_above": doubles}
 
 
-def part(repo: str, file: str, role: Role = Role.DISTILL_LORA, scale: float = 1.0, **more: Any) -> dict[str, Any]:
+def part(
+    repo: str, file: str, role: Role = Role.DISTILL_LORA, scale: float = 1.0, **more: Any
+) -> dict[str, Any]:
     """A weight file that a method adds, as a method file has it."""
     made = {"repo": repo, "file": file, "role": str(role), **more}
     return made | ({"scale": scale} if role is Role.DISTILL_LORA else {})

@@ -108,7 +108,9 @@ def write_klein(folder: Path) -> None:
         in_channels=128, num_layers=5, num_single_layers=20, attention_head_dim=8, num_attention_heads=2,
         joint_attention_dim=48, timestep_guidance_channels=16, axes_dims_rope=(2, 2, 2, 2), guidance_embeds=False,
     )  # fmt: skip
-    vae = AutoencoderKLFlux2(block_out_channels=(8,) * 4, layers_per_block=1, norm_num_groups=4, sample_size=64)
+    vae = AutoencoderKLFlux2(
+        block_out_channels=(8,) * 4, layers_per_block=1, norm_num_groups=4, sample_size=64
+    )
     Flux2KleinPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(**FLOW_DEV, shift=3.0, use_dynamic_shifting=True),
         vae=vae,
@@ -147,7 +149,11 @@ def write_qwen_image(folder: Path) -> None:
     )  # fmt: skip
     QwenImagePipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(
-            base_shift=0.5, max_shift=0.9, max_image_seq_len=8192, shift_terminal=0.02, use_dynamic_shifting=True
+            base_shift=0.5,
+            max_shift=0.9,
+            max_image_seq_len=8192,
+            shift_terminal=0.02,
+            use_dynamic_shifting=True,
         ),
         vae=AutoencoderKLQwenImage(base_dim=4, num_res_blocks=1),
         text_encoder=Qwen2_5_VLForConditionalGeneration(config).eval(),

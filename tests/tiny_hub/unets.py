@@ -124,15 +124,14 @@ def write_lora(
     for key, value in get_peft_model_state_dict(module).items():
         stem, side = key.removesuffix(".weight").rsplit(".", 1)
         down = {"lora_A": "lora_down", "lora_B": "lora_up"}[side]
-        value = value.contiguous()
         if style == "peft":
-            tensors[f"{component}.{key}"] = value
+            tensors[f"{component}.{key}"] = value.contiguous()
         elif style == "kohya":
             flat = f"lora_unet_{stem.replace('.', '_')}"
-            tensors[f"{flat}.{down}.weight"] = value
+            tensors[f"{flat}.{down}.weight"] = value.contiguous()
             tensors[f"{flat}.alpha"] = torch.tensor(1.0)
         else:
-            tensors[f"{stem}.{down}.weight"] = value
+            tensors[f"{stem}.{down}.weight"] = value.contiguous()
             tensors[f"{stem}.alpha"] = torch.tensor(1.0)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)

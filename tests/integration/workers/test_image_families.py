@@ -1,16 +1,12 @@
 """Every image family, from pinned files to pictures, equals the code of its card bit for bit."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.torch import load_file, save_file
 
-from policy.errors import RenderFault
-from policy.plan import PlanRefusal
-from tests.integration.workers.families import FAMILIES, HYPER, LIGHTNING, MADE_FOR, XL, write_additions, write_bases
-from tests.tiny_hub.planning import catalogue_of, plan_on, put_papers, task_on
+from tests.integration.workers.families import FAMILIES, MADE_FOR, write_additions, write_bases
+from tests.tiny_hub.planning import catalogue_of, put_papers, task_on
 from workers.renderer import RenderOptions, make_renderer
 
 BY_NAME = {family.name: family for family in FAMILIES}

@@ -1,1 +1,0 @@
-"""Published repositories in their own layout, with tiny random weights: the same classes, blocks and file names."""
