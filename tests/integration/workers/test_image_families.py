@@ -1,13 +1,30 @@
 """Every image family, from pinned files to pictures, equals the code of its card bit for bit."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
-from tests.integration.workers.families import FAMILIES, MADE_FOR, write_additions, write_bases
-from tests.tiny_hub.planning import catalogue_of, put_papers, task_on
+from policy.errors import RenderFault
+from policy.methods import CacheSpec
+from policy.plan import PlanRefusal
+from registry.verification import hashed_files, verify_files
+from tests.integration.workers.families import (
+    FAMILIES,
+    HYPER,
+    LIGHTNING,
+    MADE_FOR,
+    XL,
+    write_additions,
+    write_bases,
+)
+from tests.tiny_hub.planning import catalogue_of, plan_on, put_papers, task_on
 from workers.renderer import RenderOptions, make_renderer
+from workers.workbench import BenchOptions, make_workbench
 
 BY_NAME = {family.name: family for family in FAMILIES}
 
@@ -55,3 +72,129 @@ def test_a_family_equals_the_code_of_its_card_bit_for_bit(shelf, plain, name):
     assert np.array_equal(result.pictures, expected)
     if task.schedule is not None:
         assert result.timesteps == pytest.approx(task.schedule.timesteps, abs=0.05)
+
+
+ON_RAY = ("sd-turbo", "Hyper-SDXL-1step-Unet.safetensors", "schnell", "qwen-lightning")
+
+
+def test_a_ray_worker_keeps_the_pixels_of_the_cards(shelf, plain, make_pool, tmp_path):
+    """Verified, loaded, rendered, checked and stored by another process: four families one after another."""
+    options = BenchOptions(
+        store=tmp_path / "store", verify=verify_files, digests=hashed_files, render=RenderOptions(threads=1)
+    )
+    pool = make_pool(workers=1, make_bench=partial(make_workbench, options))
+    for name in ON_RAY:
+        (result,) = pool.run_chunk([task_of(shelf, name)])
+        assert [take.fault for take in result.takes] == [None, None], result.takes[0].detail
+        for take, expected in zip(result.takes, plain(name), strict=True):
+            with Image.open(take.artefact.path) as picture:
+                assert np.array_equal(np.asarray(picture), np.round(expected * 255).astype(np.uint8))
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+def changed(shelf: Path, repo: str, file: str, folder: Path, change) -> str:
+    """A copy of a weight file with its tensors changed, in a folder that stands for its repository."""
+    tensors = load_file(shelf / repo / file)
+    change(tensors)
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+    return str(folder)
+
+
+def with_file_at(task, repo: str, root: str):
+    """The task with one repository found elsewhere."""
+    pins = {pin.pin_id for pin in task.load.stack.pins if pin.repo == repo}
+    parts = tuple(replace(part, root=root) if part.pin_id in pins else part for part in task.load.parts)
+    return replace(task, load=replace(task.load, parts=parts))
+
+
+def stray(tensors) -> None:
+    key = next(iter(tensors))
+    tensors[f"lora_unet_nowhere_{key.rpartition('.')[2]}.lora_down.weight"] = tensors[key].clone()
+
+
+@pytest.mark.parametrize(
+    ("name", "repo", "file", "change", "told"),
+    [
+        pytest.param(
+            "sdxl_lightning_4step_unet.safetensors", LIGHTNING, "sdxl_lightning_4step_unet.safetensors",
+            lambda tensors: tensors.pop("conv_in.weight"), "1 missing .conv_in.weight", id="a-tensor-is-missing",
+        ),
+        pytest.param(
+            "sdxl_lightning_4step_unet.safetensors", LIGHTNING, "sdxl_lightning_4step_unet.safetensors",
+            lambda tensors: tensors.update(stray=tensors["conv_in.bias"].clone()), "1 unexpected .stray",
+            id="a-tensor-too-many",
+        ),
+    ],
+)  # fmt: skip
+def test_a_unet_that_does_not_fit_to_the_last_tensor_is_refused(
+    shelf, tmp_path, name, repo, file, change, told
+):
+    task = with_file_at(task_of(shelf, name), repo, changed(shelf, repo, file, tmp_path, change))
+    with pytest.raises(RenderFault, match=told):
+        rendered(task)
+
+
+def test_a_lora_of_another_base_is_refused(shelf):
+    """SD 1.5's LoRA on SDXL: some tensors find a place, the others would be dropped without a word."""
+    task = task_of(shelf, "lcm-lora-sdxl")
+    root = str(shelf / "latent-consistency" / "lcm-lora-sdv1-5")
+    with pytest.raises(RenderFault):
+        rendered(with_file_at(task, "latent-consistency/lcm-lora-sdxl", root))
+
+
+def test_a_lora_with_a_tensor_that_has_no_place_is_refused(shelf, tmp_path):
+    repo, file = HYPER, "Hyper-SDXL-4steps-lora.safetensors"
+    task = with_file_at(task_of(shelf, file), repo, changed(shelf, repo, file, tmp_path, stray))
+    with pytest.raises(RenderFault):
+        rendered(task)
+
+
+def test_a_schedule_that_is_not_the_published_one_is_refused(shelf):
+    """Stock SDXL spaces its steps another way; on them a distilled model washes out."""
+    task = task_of(shelf, "Hyper-SDXL-4steps-lora.safetensors")
+    config = tuple(pair for pair in task.scheduler.config if pair[0] != "timestep_spacing")
+    with pytest.raises(RenderFault, match="published for 999, 749, 499, 249"):
+        rendered(replace(task, scheduler=replace(task.scheduler, config=config)))
+
+
+def test_a_step_count_outside_the_set_is_refused_by_the_plan(shelf):
+    family = BY_NAME["Hyper-SDXL-4steps-lora.safetensors"]
+    refusal, _ = plan_on(shelf, catalogue_of(family.preset), XL, 5, "tried")
+    assert isinstance(refusal, PlanRefusal)
+    assert {reason.code for reason in refusal.reasons} == {"steps_not_in_set"}
+
+
+# --- caches ----------------------------------------------------------------------------------------
+
+FIRST_BLOCK = CacheSpec(
+    class_name="FirstBlockCacheConfig", config=(("threshold", 0.9),), component="transformer"
+)
+BROADCAST = CacheSpec(
+    class_name="PyramidAttentionBroadcastConfig",
+    config=(
+        ("cross_attention_block_skip_range", 2), ("cross_attention_timestep_skip_range", (0, 1000)),
+        ("spatial_attention_block_skip_range", 2), ("spatial_attention_timestep_skip_range", (0, 1000)),
+    ),
+    component="unet",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "cache"), [("hyper-flux", FIRST_BLOCK), ("hyper-cfg", BROADCAST)])
+def test_a_cache_draws_other_pixels_and_leaves_nothing_behind(shelf, plain, name, cache):
+    task = task_of(shelf, name)
+    renderer = make_renderer(RenderOptions(threads=1))
+    renderer.load(task.load)
+    approximate = renderer.render(replace(task, cache=cache), lambda _done: None).pictures
+    assert np.isfinite(approximate).all()
+    assert not np.array_equal(approximate, plain(name))
+    assert np.array_equal(renderer.render(task, lambda _done: None).pictures, plain(name))
+
+
+def test_a_cache_that_does_not_fit_the_model_is_refused(shelf):
+    task = task_of(shelf, "hyper-cfg")
+    with pytest.raises(RenderFault, match="does not fit a UNet2DConditionModel"):
+        rendered(replace(task, cache=replace(FIRST_BLOCK, component="unet")))
