@@ -161,6 +161,14 @@ class Updating:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Quote:
+    """Words of the text that a fact rests on; a test looks for them in the text itself."""
+
+    clause: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TextSource:
     """Where the text was read, when, and which words it has."""
 
@@ -192,6 +200,7 @@ class LicenceTerms:
     restrictions: UseRestrictions = field(default_factory=UseRestrictions)
     outputs: OutputTerms = field(default_factory=OutputTerms)
     updating: Updating = field(default_factory=Updating)
+    quotes: tuple[Quote, ...] = ()
 
     def on(self, act: Act) -> ActTerm | None:
         """What the text says about an act; None where it says nothing."""
