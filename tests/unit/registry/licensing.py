@@ -47,6 +47,26 @@ def make_use(act: Act = Act.SHIP_OUTPUT_COMMERCIAL, **changes: Any) -> IntendedU
     return replace(IntendedUse(act=act, organisation=organisation, territories=("WORLD",)), **changes)
 
 
+def small_use(act: Act, licence: str = "", **organisation: Any) -> IntendedUse:
+    """A small user in the United States of whom everything is known, with all evidence a licence asks for."""
+    known: dict[str, Any] = {
+        "name": "Small Studio",
+        "annual_revenue_usd": 250_000,
+        "group_revenue_usd": 250_000,
+        "mau": 1_000,
+        "monthly_visits": 1_000,
+        "domicile": "US",
+        "kind": "company",
+    }
+    shown = catalogue().terms[licence].evidence if licence else ()
+    return IntendedUse(
+        act=act,
+        organisation=Organisation(**(known | organisation)),
+        territories=("US",),
+        evidence=tuple(needed.id for needed in shown),
+    )
+
+
 def tag(value: str) -> Claim:
     return Claim(kind=ClaimKind.HUB_TAG, value=value, path="README.md")
 
