@@ -6,6 +6,7 @@ from policy.verdicts import SEVERITY, Reason, Ruling
 from registry.licences.case import Case, Part, unknown_ruling
 from registry.licences.identity import Basis, Voice
 from registry.licences.term_reasons import ruling_on
+from registry.licences.unseen import what_would_settle
 
 
 def what_is_unknown_is_not_permitted(case: Case) -> Iterator[Reason]:
@@ -24,7 +25,7 @@ def what_is_unknown_is_not_permitted(case: Case) -> Iterator[Reason]:
                     part,
                     "licence_text_unknown",
                     unknown_ruling(case.use.act),
-                    "Its licence is not in the catalogue: nobody knows what it permits. Add a term file.",
+                    what_would_settle(licence),
                     licence,
                 )
 

@@ -55,7 +55,9 @@ def parse_terms(table: Mapping[str, Any], where: str) -> LicenceTerms:
         restrictions=read.optional("use_restrictions", _restrictions, UseRestrictions()),
         outputs=read.optional("outputs", _outputs, OutputTerms()),
         updating=read.optional("updating", _updating, Updating()),
-        quotes=read.many("quotes", lambda inner: Quote(clause=inner.text("clause"), words=inner.text("words"))),
+        quotes=read.many(
+            "quotes", lambda inner: Quote(clause=inner.text("clause"), words=inner.text("words"))
+        ),
     )
     read.close()
     return terms

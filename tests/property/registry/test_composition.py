@@ -16,6 +16,7 @@ from tests.unit.registry.licensing import catalogue
 TERMS = catalogue().terms
 LICENCES = (*TERMS, "unknown:abc", "no-such-licence")
 TAGS = (*(tag for terms in TERMS.values() for tag in terms.hub_tags), "other", "mystery")
+EVIDENCE = sorted({needed.id for terms in TERMS.values() for needed in terms.evidence})
 
 tag_claims = st.builds(Claim, kind=st.just(ClaimKind.HUB_TAG), value=st.sampled_from(TAGS))
 name_claims = st.builds(
@@ -48,8 +49,15 @@ stacks = st.lists(anyone, min_size=1, max_size=4)
 uses = st.builds(
     IntendedUse,
     act=st.sampled_from(Act),
-    organisation=st.builds(Organisation, annual_revenue_usd=st.none() | st.integers(0, 10**8)),
-    territories=st.sampled_from(((), ("US",), ("WORLD",))),
+    organisation=st.builds(
+        Organisation,
+        annual_revenue_usd=st.none() | st.integers(0, 10**8),
+        group_revenue_usd=st.none() | st.integers(0, 10**8),
+        mau=st.none() | st.integers(0, 10**9),
+        monthly_visits=st.none() | st.integers(0, 10**7),
+    ),
+    territories=st.sampled_from(((), ("US",), ("KR", "US"), ("WORLD",))),
+    evidence=st.lists(st.sampled_from(EVIDENCE), unique=True).map(tuple),
     outbound_licence=st.none() | st.sampled_from(tuple(TERMS)),
 )
 
