@@ -24,7 +24,7 @@ UNSEEN: tuple[UnseenLicence, ...] = (
         id="krea-2-community",
         names=("krea-2-community", "krea 2 community license", "krea-2-community-license"),
         what="the Krea 2 Community License of Krea-2-Raw and Krea-2-Turbo",
-        settles="Read the LICENSE file of krea/Krea-2-Turbo at the pin: seats and commercial use are said to be limited.",
+        settles="Read the LICENSE file of krea/Krea-2-Turbo at the pin: seats are said to be limited.",
     ),
     UnseenLicence(
         id="nvidia-nscl-v2-custom",
@@ -54,7 +54,7 @@ UNSEEN: tuple[UnseenLicence, ...] = (
         id="kijai-untagged",
         names=("kijai-untagged",),
         what="extractions in Kijai/WanVideo_comfy, which bear no licence",
-        settles="Take the weights from the repository they were extracted from, or ask the uploader to state one.",
+        settles="Take the weights from where they were extracted, or ask the uploader to state one.",
     ),
     UnseenLicence(
         id="tencent-hunyuan-dit-2024-05-14",
@@ -66,7 +66,7 @@ UNSEEN: tuple[UnseenLicence, ...] = (
         id="bytedance-hypersd-rail-2024-04-11",
         names=("bytedance-hypersd-rail-2024-04-11",),
         what="the RAIL of ByteDance for Hyper-SD, the first section of its LICENSE.md",
-        settles="Read LICENSE.md of ByteDance/Hyper-SD at the pin; its FLUX files have a section of their own.",
+        settles="Read LICENSE.md of ByteDance/Hyper-SD at the pin; its FLUX files have their own section.",
     ),
     UnseenLicence(
         id="noobai-rider",

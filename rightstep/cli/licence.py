@@ -6,6 +6,7 @@ import typer
 
 from policy.uses import Act
 from policy.verdicts import Verdict
+from registry.licences.terms import LicenceTerms, Lineage, Stance, Territory
 from rightstep.cli.door import enter_house, read_settings
 from rightstep.cli.options import AsJson, Use
 from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, print_table
@@ -44,10 +45,7 @@ def list_licences(*, as_json: AsJson = False) -> None:
         )
         return
     act = Act.SHIP_OUTPUT_COMMERCIAL
-    print_table(
-        ("id", "name", act.value),
-        [(one.id, one.name, term.stance.value if (term := one.on(act)) else "says nothing") for one in terms],
-    )
+    print_table(("id", "name", act.value), [(one.id, one.name, _at_a_glance(one, act)) for one in terms])
 
 
 @app.command("show")
@@ -74,7 +72,9 @@ def show(
             ("spdx", terms.spdx or "none"),
             ("text", terms.source.url),
             ("read", f"{terms.source.read_on}, sha256 {terms.source.text_sha256[:12]} (normalised)"),
-            ("not in", ", ".join(terms.territory.excluded) or "worldwide"),
+            ("not in", _excluded(terms.territory)),
+            ("outputs", _with_clause(terms.outputs.detail, terms.outputs.clause)),
+            ("weights go out", _outgoing(terms.lineage)),
         ]
     )
     print_table(
@@ -94,11 +94,55 @@ def show(
             ("condition", "clause", "what it says"),
             [(condition.id, condition.clause, condition.detail) for condition in terms.conditions],
         )
+    if terms.evidence:
+        print_table(
+            ("to be shown", "clause", "what it says"),
+            [(needed.id, needed.clause, needed.detail) for needed in terms.evidence],
+        )
     if terms.duties:
         print_table(
             ("duty", "clause", "when", "what it asks"),
-            [(duty.id, duty.clause, duty.when, duty.text) for duty in terms.duties],
+            [
+                (duty.id, duty.clause, duty.when, duty.text.replace("{component}", "the model"))
+                for duty in terms.duties
+            ],
         )
+    if terms.restrictions.items:
+        print_table(
+            ("not to be used for", "clause"),
+            [(item, terms.restrictions.clause) for item in terms.restrictions.items],
+        )
+    if terms.quotes:
+        print_table(("clause", "its words"), [(quote.clause, quote.words) for quote in terms.quotes])
+
+
+def _at_a_glance(terms: LicenceTerms, act: Act) -> str:
+    """What a licence says of an act, in a few words; caps, evidence and territories make it conditional."""
+    term = terms.on(act)
+    if term is None:
+        return "says nothing"
+    limits = [fact.id for fact in (*terms.conditions, *terms.evidence) if act in fact.acts]
+    limits += ["territory"] if terms.territory.excluded else []
+    if term.stance is Stance.ALLOW and limits:
+        return f"allow, on conditions: {', '.join(limits)}"
+    return term.stance.value
+
+
+def _with_clause(text: str, clause: str) -> str:
+    return f"{text} ({clause})" if clause else text
+
+
+def _excluded(territory: Territory) -> str:
+    if not territory.excluded:
+        return "nowhere excluded"
+    return _with_clause(", ".join(territory.excluded), territory.clause)
+
+
+def _outgoing(lineage: Lineage) -> str:
+    """The licences that derived weights may go out under."""
+    if not lineage.outbound:
+        return "under any licence"
+    return _with_clause(f"under {', '.join(lineage.outbound)} only", lineage.clause)
 
 
 @app.command("explain")
