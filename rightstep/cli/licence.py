@@ -1,16 +1,18 @@
 """``rightstep licence``: what the known licences say, and what they say together."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from policy.uses import Act
 from policy.verdicts import Verdict
-from registry.licences.terms import LicenceTerms, Lineage, Stance, Territory
 from rightstep.cli.door import enter_house, read_settings
 from rightstep.cli.options import AsJson, Use
 from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, print_table
 from rightstep.cli.shapes import LicenceSummary
+
+if TYPE_CHECKING:
+    from registry.licences.terms import LicenceTerms, Lineage, Territory
 
 app = typer.Typer(no_args_is_help=True, help="What the known licences say, alone and together.")
 
@@ -116,14 +118,15 @@ def show(
         print_table(("clause", "its words"), [(quote.clause, quote.words) for quote in terms.quotes])
 
 
-def _at_a_glance(terms: LicenceTerms, act: Act) -> str:
+def _at_a_glance(terms: "LicenceTerms", act: Act) -> str:
     """What a licence says of an act, in a few words; caps, evidence and territories make it conditional."""
     term = terms.on(act)
     if term is None:
         return "says nothing"
-    limits = [fact.id for fact in (*terms.conditions, *terms.evidence) if act in fact.acts]
+    limits = [condition.id for condition in terms.conditions if act in condition.acts]
+    limits += [needed.id for needed in terms.evidence if act in needed.acts]
     limits += ["territory"] if terms.territory.excluded else []
-    if term.stance is Stance.ALLOW and limits:
+    if term.stance.value == "allow" and limits:
         return f"allow, on conditions: {', '.join(limits)}"
     return term.stance.value
 
@@ -132,13 +135,13 @@ def _with_clause(text: str, clause: str) -> str:
     return f"{text} ({clause})" if clause else text
 
 
-def _excluded(territory: Territory) -> str:
+def _excluded(territory: "Territory") -> str:
     if not territory.excluded:
         return "nowhere excluded"
     return _with_clause(", ".join(territory.excluded), territory.clause)
 
 
-def _outgoing(lineage: Lineage) -> str:
+def _outgoing(lineage: "Lineage") -> str:
     """The licences that derived weights may go out under."""
     if not lineage.outbound:
         return "under any licence"

@@ -132,7 +132,8 @@ def test_whatever_forbids_or_limits_rests_on_a_quote(licence):
     terms = catalogue().terms[licence]
     quoted = {quote.clause for quote in terms.quotes}
     limits = [term.clause for term in terms.acts if term.stance is Stance.DENY]
-    limits += [fact.clause for fact in (*terms.conditions, *terms.evidence)]
+    limits += [condition.clause for condition in terms.conditions]
+    limits += [needed.clause for needed in terms.evidence]
     limits += [terms.territory.clause] if terms.territory.excluded else []
     assert quoted
     for clause in limits:

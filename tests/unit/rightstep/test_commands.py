@@ -259,6 +259,15 @@ def test_a_licence_is_shown_with_its_full_text(rightstep):
     assert acts[0]["clause"] is not None
 
 
+def test_a_licence_with_limits_is_shown_with_all_of_them(rightstep):
+    shown = rightstep("licence", "show", "sai-community-2024-07-05").out
+    for part in ("revenue_cap", "stability_registration", "display_powered_by_stability", "{component}"):
+        assert (part in shown) is (part != "{component}")
+    quotes = rightstep("licence", "show", "sai-community-2024-07-05", "--json").data["quotes"]
+    assert any("$1,000,000" in quote["words"] for quote in quotes)
+    assert "revenue_cap" in rightstep("licence", "list").out
+
+
 def test_built_in_models_are_pinned_and_verified(rightstep):
     models = rightstep("model", "list", "--json").data
     assert {"rightstep/emoji-64", "rightstep/emoji-64-lcm-lora"} <= {
