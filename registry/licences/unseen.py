@@ -57,6 +57,24 @@ UNSEEN: tuple[UnseenLicence, ...] = (
         settles="Take the weights from where they were extracted, or ask the uploader to state one.",
     ),
     UnseenLicence(
+        id="rootonchair-untagged",
+        names=("rootonchair-untagged",),
+        what="conversions by rootonchair, which bear no licence",
+        settles="Take the weights from the repository they were converted from; its terms reach the copy.",
+    ),
+    UnseenLicence(
+        id="tdm-untagged",
+        names=("tdm-untagged",),
+        what="the TDM adapters, whose repository has no LICENSE file",
+        settles="Ask the authors to state a licence; the terms of the base model reach the adapter as well.",
+    ),
+    UnseenLicence(
+        id="flux-nc-2.1",
+        names=("flux-nc-2.1", "flux-non-commercial-license"),
+        what="the FLUX Non-Commercial License v2.1 of FLUX.2 [klein] 9B",
+        settles="Read the LICENSE file of the repository at the pin; versions up to 2.0 are known.",
+    ),
+    UnseenLicence(
         id="tencent-hunyuan-dit-2024-05-14",
         names=("tencent-hunyuan-dit-2024-05-14",),
         what="the Tencent Hunyuan Community License of HunyuanDiT",
