@@ -1,5 +1,7 @@
 """The timesteps in the method files are those of the real schedulers, built without any weights."""
 
+from dataclasses import replace
+
 import pytest
 
 from registry.catalogue import load_catalogue
@@ -12,11 +14,10 @@ CASES = [(preset, schedule) for preset in PRESETS.values() for schedule in prese
     ("preset", "schedule"), CASES, ids=[f"{preset.name}-{schedule.steps}" for preset, schedule in CASES]
 )
 def test_the_live_scheduler_reports_what_the_file_publishes(preset, schedule):
-    import diffusers
+    from workers.schedules import require_published
 
-    scheduler = getattr(diffusers, preset.scheduler.class_name)(**dict(preset.scheduler.config))
-    scheduler.set_timesteps(schedule.steps)
-    assert tuple(float(step) for step in scheduler.timesteps) == schedule.timesteps
+    live = require_published(preset.scheduler, schedule, schedule.steps)
+    assert live.timesteps == pytest.approx(schedule.timesteps, abs=1e-9)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
@@ -30,6 +31,41 @@ def test_a_scheduler_config_is_complete(preset):
         name for name, given in inspect.signature(built).parameters.items() if given.default is not None
     }
     assert set(dict(preset.scheduler.config)) == values
+
+
+# Computed with diffusers 0.42.1 for the published recipes: Euler's sigmas, which no method file repeats.
+SIGMAS = {
+    ("sdxl-turbo", 1): (14.6146, 0),
+    ("sdxl-lightning-2step", 2): (14.6146, 1.6129, 0),
+    ("sdxl-lightning-4step", 4): (14.6146, 4.0817, 1.6129, 0.6932, 0),
+    ("sdxl-lightning-8step", 8): (14.6146, 7.2974, 4.0817, 2.4925, 1.6129, 1.0690, 0.6932, 0.3977, 0),
+    ("animatediff-lightning-1step", 1): (25.1461, 0),
+    ("animatediff-lightning-2step", 2): (25.1461, 2.2760, 0),
+    ("animatediff-lightning-4step", 4): (25.1461, 6.5572, 2.2760, 0.8670, 0),
+    ("animatediff-lightning-8step", 8): (
+        25.1461, 12.3225, 6.5572, 3.7553, 2.2760, 1.4192, 0.8670, 0.4613, 0,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "steps"), SIGMAS)
+def test_eulers_noise_levels_are_the_published_ones(name, steps):
+    from workers.schedules import live_schedule
+
+    assert live_schedule(PRESETS[name].scheduler, steps).sigmas == pytest.approx(
+        SIGMAS[name, steps], abs=1e-4
+    )
+
+
+def test_stock_spacing_is_caught():
+    """SDXL's own scheduler starts at 751 and a third of the noise: washed out, and refused."""
+    from policy.errors import RenderFault
+    from workers.schedules import require_published
+
+    preset = PRESETS["sdxl-lightning-4step"]
+    stock = replace(preset.scheduler, config=PRESETS["sdxl-full"].scheduler.config)
+    with pytest.raises(RenderFault, match="751, 501, 251, 1"):
+        require_published(stock, preset.schedule_for(4), 4)
 
 
 @pytest.mark.parametrize("name", ["emoji-64-lcm", "lcm-lora-sdv1-5", "lcm-lora-sdxl", "lcm-lora-ssd-1b"])
