@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from policy.clips import ClipRule, Rollout
 from policy.methods import (
     CacheSpec,
     Engine,
@@ -61,6 +62,9 @@ def _preset(read: StrictTable, family: str) -> MethodPreset:
         licence=read.text("licence"),
         quality=read.many("quality", _quality),
         facts=read.many("facts", _fact),
+        clip=read.one("clip", _clip) if read.has("clip") else None,
+        rollout=read.one("rollout", _rollout) if read.has("rollout") else None,
+        is_real_time_native=read.flag("real_time_native"),
     )
     _check(read, preset)
     return preset
@@ -79,6 +83,12 @@ def _check(read: StrictTable, preset: MethodPreset) -> None:
         raise read.fault(f'"modality" is one of {", ".join(MODALITIES)}.')
     if (preset.cache is None) == (preset.rung is Rung.CACHED):
         raise read.fault('a preset on the cached rung has a "cache", and no other has.')
+    if (preset.rollout is None) == (preset.rung is Rung.CAUSAL):
+        raise read.fault('a preset on the causal rung has a "rollout", and no other has.')
+    if (preset.clip is None) != (preset.modality == "image"):
+        raise read.fault('a preset for clips has a "clip", and one for pictures has none.')
+    if preset.clip is not None and not preset.clip.takes_frames(preset.frames):
+        raise read.fault(f'"frames" {preset.frames} is not a length that its own "clip" allows.')
     for part in preset.parts:
         if (part.scale is None) == (part.role is Role.DISTILL_LORA):
             raise read.fault(f'a LoRA has a "scale", and nothing else has: {part.file}.')
@@ -88,6 +98,8 @@ def _check(read: StrictTable, preset: MethodPreset) -> None:
     for knob in preset.guidance:
         if not knob.minimum <= knob.default <= knob.maximum:
             raise read.fault(f'the default of "{knob.name}" is outside its own range.')
+        if (knob.adds_pass_above is None) == bool(knob.adds_pass):
+            raise read.fault(f'"{knob.name}" names the pass it adds and the value above which it does.')
 
 
 def _part(read: StrictTable) -> PresetPart:
@@ -102,13 +114,49 @@ def _part(read: StrictTable) -> PresetPart:
     )
 
 
-def _size(read: StrictTable) -> tuple[int, int] | None:
-    if not read.has("size"):
+def _size(read: StrictTable, key: str = "size") -> tuple[int, int] | None:
+    if not read.has(key):
         return None
-    size = read.whole_numbers("size")
+    size = read.whole_numbers(key)
     if len(size) != 2:
-        raise read.fault('"size" is [width, height].')
+        raise read.fault(f'"{key}" is [width, height].')
     return size[0], size[1]
+
+
+def _count(read: StrictTable, key: str) -> int | None:
+    return read.take(key, int) if read.has(key) else None
+
+
+def _clip(read: StrictTable) -> ClipRule:
+    rule = ClipRule(
+        every=read.take("every", int),
+        first=read.take("first", int),
+        shortest=read.take("shortest", int),
+        longest=_count(read, "longest"),
+        sides=read.take("sides", int),
+        only_size=_size(read, "only_size"),
+    )
+    if rule.every < 1 or rule.sides < 1 or rule.shortest < 1:
+        raise read.fault('"every", "shortest" and "sides" are at least 1.')
+    return rule
+
+
+def _rollout(read: StrictTable) -> Rollout:
+    rollout = Rollout(
+        latent_frames=read.take("latent_frames", int),
+        cache_passes=read.take("cache_passes", int),
+        window=_count(read, "window"),
+        frame_rate=read.take("frame_rate", int),
+        sink=_count(read, "sink") or 0,
+        first_latent_frames=_count(read, "first_latent_frames"),
+        first_extra_passes=_count(read, "first_extra_passes") or 0,
+        last_is_cached=not read.flag("last_is_not_cached"),
+        decoded_alone=read.flag("decoded_alone"),
+        cache_bytes_a_latent=_count(read, "cache_bytes_a_latent"),
+    )
+    if rollout.latent_frames < 1 or rollout.cache_passes < 0:
+        raise read.fault('"latent_frames" is at least 1, and "cache_passes" is not negative.')
+    return rollout
 
 
 def _plain_values(read: StrictTable, key: str) -> tuple[tuple[str, Plain], ...]:
@@ -158,6 +206,8 @@ def _knob(read: StrictTable) -> GuidanceKnob:
         off=read.number("off"),
         doubles_batch_above=read.optional_number("doubles_batch_above"),
         why=read.text("why"),
+        adds_pass_above=read.optional_number("adds_pass_above"),
+        adds_pass=read.text("adds_pass", ""),
     )
 
 

@@ -37,6 +37,17 @@ def test_the_methods_are_there_by_family():
         "sdxl-lightning": 7,
         "hyper-sd": 13,
         "animatediff-lightning": 4,
+        "wan": 4,
+        "wan2.2-lightning": 5,
+        "self-forcing": 2,
+        "causvid": 5,
+        "krea-realtime": 1,
+        "longlive": 2,
+        "anyflow": 4,
+        "helios": 1,
+        "rcm": 2,
+        "fastwan": 2,
+        "ltx-2": 3,
     }
     assert len({preset.name for preset in PRESETS}) == len(PRESETS)
 
