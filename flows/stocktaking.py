@@ -64,7 +64,8 @@ class MethodRun:
     call: tuple[tuple[str, Plain], ...]  # further pipeline arguments
     guidance: tuple[tuple[str, float], ...]
     rows_per_picture: int
-    forward_passes: int  # for one picture
+    forward_passes: int  # for one picture or clip; of a stream for one chunk
+    clip_passes: int  # for a whole clip of the preset's own length; of a picture the same
 
 
 def list_models(house: House) -> tuple[ModelSummary, ...]:
@@ -166,18 +167,24 @@ def method_as_run(house: House, name: str, steps: int | None = None) -> MethodRu
         timesteps=published.timesteps if published and published.explicit_timesteps else (),
         sigmas=published.sigmas if published else (),
     )
+    second = (
+        live_schedule(preset.scheduler, len(published.second_sigmas), sigmas=published.second_sigmas)
+        if published and published.second_sigmas
+        else None
+    )
     guidance = tuple((knob.name, knob.default) for knob in preset.guidance)
-    rows = preset.rows_per_picture(dict(guidance))
+    knobs = dict(guidance)
     return MethodRun(
         preset=preset,
         steps=chosen,
         timesteps=live.timesteps,
         sigmas=live.sigmas,
-        second_sigmas=published.second_sigmas if published else (),
+        second_sigmas=() if second is None else second.sigmas,
         call=preset.call_at(chosen),
         guidance=guidance,
-        rows_per_picture=rows,
-        forward_passes=len(live.timesteps) * rows,
+        rows_per_picture=preset.rows_per_picture(knobs),
+        forward_passes=preset.chunk_passes(chosen, knobs),
+        clip_passes=preset.forward_passes(chosen, knobs, preset.frames),
     )
 
 

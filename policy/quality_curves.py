@@ -54,8 +54,9 @@ def curve_of(preset: MethodPreset) -> QualityCurve:
 
 
 def curve_through(points: tuple[QualityPrior, ...]) -> QualityCurve:
-    """The least monotone and concave curve over points, in whatever order they come."""
-    return QualityCurve(corners=_concave(_rising(points)), is_measured=True)
+    """The least monotone and concave curve over points, in whatever order they come; assumed ones say so."""
+    measured = all(point.samples for point in points)
+    return QualityCurve(corners=_concave(_rising(points)), is_measured=measured)
 
 
 def _rising(points: tuple[QualityPrior, ...]) -> tuple[Point, ...]:

@@ -83,18 +83,26 @@ def _check(read: StrictTable, preset: MethodPreset) -> None:
         raise read.fault(f'"modality" is one of {", ".join(MODALITIES)}.')
     if (preset.cache is None) == (preset.rung is Rung.CACHED):
         raise read.fault('a preset on the cached rung has a "cache", and no other has.')
-    if (preset.rollout is None) == (preset.rung is Rung.CAUSAL):
-        raise read.fault('a preset on the causal rung has a "rollout", and no other has.')
-    if (preset.clip is None) != (preset.modality == "image"):
-        raise read.fault('a preset for clips has a "clip", and one for pictures has none.')
-    if preset.clip is not None and not preset.clip.takes_frames(preset.frames):
-        raise read.fault(f'"frames" {preset.frames} is not a length that its own "clip" allows.')
+    _check_clip(read, preset)
     for part in preset.parts:
         if (part.scale is None) == (part.role is Role.DISTILL_LORA):
             raise read.fault(f'a LoRA has a "scale", and nothing else has: {part.file}.')
     for schedule in preset.schedules:
         if schedule.steps not in steps:
             raise read.fault(f"a schedule is given for {schedule.steps} steps, which is not allowed.")
+    _check_guidance(read, preset)
+
+
+def _check_clip(read: StrictTable, preset: MethodPreset) -> None:
+    if (preset.rollout is None) == (preset.rung is Rung.CAUSAL):
+        raise read.fault('a preset on the causal rung has a "rollout", and no other has.')
+    if (preset.clip is None) != (preset.modality == "image"):
+        raise read.fault('a preset for clips has a "clip", and one for pictures has none.')
+    if preset.clip is not None and not preset.clip.takes_frames(preset.frames):
+        raise read.fault(f'"frames" {preset.frames} is not a length that its own "clip" allows.')
+
+
+def _check_guidance(read: StrictTable, preset: MethodPreset) -> None:
     for knob in preset.guidance:
         if not knob.minimum <= knob.default <= knob.maximum:
             raise read.fault(f'the default of "{knob.name}" is outside its own range.')
