@@ -126,8 +126,9 @@ def _files(offer: Offer) -> Iterator[str]:
 
 
 def _scale(pin: ModelPin) -> str:
-    is_lora = isinstance(pin, AdapterPin) and pin.role in {Role.LORA, Role.DISTILL_LORA}
-    return f" at scale {number(pin.scale)}" if is_lora else ""
+    if isinstance(pin, AdapterPin) and pin.role in {Role.LORA, Role.DISTILL_LORA}:
+        return f" at scale {number(pin.scale)}"
+    return ""
 
 
 def _verdict(verdict: Verdict) -> Iterator[str]:
