@@ -266,6 +266,7 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
     guidance = settle_guidance(offer.preset, need.guidance, steps)
     if isinstance(guidance, Objection):
         return guidance
+    cache = offer.preset.cache
     key = CostKey(
         stack_id=offer.stack.stack_id,
         pipeline=offer.stack.pipeline,
@@ -273,6 +274,7 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
         height=need.height,
         frames=need.frames,
         device=ground.device,
+        cached_by=offer.preset.name if cache else "",
     )
     return Candidate(
         offer=offer,
@@ -280,7 +282,7 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
         guidance=guidance,
         rows_per_picture=offer.preset.rows_per_picture(dict(guidance)),
         quality=offer.preset.quality_at(steps),
-        profile=profile_for(ground.costs, key),
+        profile=profile_for(ground.costs, key, cache.step_share if cache else 1.0),
     )
 
 

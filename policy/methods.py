@@ -35,6 +35,8 @@ class CacheSpec:
     class_name: str  # of its configuration, such as "FirstBlockCacheConfig"
     config: tuple[tuple[str, Plain], ...]  # sorted by key
     component: str  # of the pipeline it hooks: "unet", "transformer"
+    ranges: tuple[tuple[str, tuple[int, ...]], ...] = ()  # settings that are a pair, such as timesteps
+    step_share: float = 1.0  # of an uncached step's seconds that a step takes on the average, until measured
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

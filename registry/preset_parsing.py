@@ -79,6 +79,8 @@ def _check(read: StrictTable, preset: MethodPreset) -> None:
         raise read.fault(f'"modality" is one of {", ".join(MODALITIES)}.')
     if (preset.cache is None) == (preset.rung is Rung.CACHED):
         raise read.fault('a preset on the cached rung has a "cache", and no other has.')
+    if preset.cache is not None and not 0 < preset.cache.step_share <= 1:
+        raise read.fault('the "step_share" of a cache is above 0 and at most 1.')
     for part in preset.parts:
         if (part.scale is None) == (part.role is Role.DISTILL_LORA):
             raise read.fault(f'a LoRA has a "scale", and nothing else has: {part.file}.')
@@ -134,8 +136,24 @@ def _cache(read: StrictTable) -> CacheSpec:
     return CacheSpec(
         class_name=read.text("class"),
         config=_plain_values(read, "config"),
+        ranges=_ranges(read),
         component=read.text("component"),
+        step_share=read.number("step_share"),
     )
+
+
+def _ranges(read: StrictTable) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Pairs of numbers, sorted by name; none where the key is absent."""
+    if not read.has("ranges"):
+        return ()
+    return tuple(sorted((name, _pair(read, name, value)) for name, value in read.mapping("ranges").items()))
+
+
+def _pair(read: StrictTable, name: str, value: Any) -> tuple[int, ...]:
+    ends: tuple[object, ...] = tuple(value) if isinstance(value, list) else ()
+    if len(ends) != 2 or any(type(end) is not int for end in ends):
+        raise read.fault(f'"{name}" is [lower, upper], two whole numbers.')
+    return tuple(value)
 
 
 def _schedule(read: StrictTable) -> StepSchedule:
