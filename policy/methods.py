@@ -75,10 +75,15 @@ class StepSchedule:
 
     steps: int
     timesteps: tuple[float, ...]  # what the live scheduler must report, in order
+    size: tuple[int, int] | None = None  # width and height they hold for; None where they hold at any
     explicit_timesteps: bool = False  # True: handed to the pipeline, not left to num_inference_steps
     sigmas: tuple[float, ...] = ()  # handed to the pipeline where the recipe gives sigmas
     second_sigmas: tuple[float, ...] = ()  # of the second stage, where the method has one
     call: tuple[tuple[str, Plain], ...] = ()  # pipeline arguments at this count only, such as eta
+
+    def holds_at(self, size: tuple[int, int] | None) -> bool:
+        """Whether the timesteps are those of a picture of this width and height."""
+        return self.size is None or self.size == size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

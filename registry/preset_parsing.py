@@ -160,6 +160,7 @@ def _schedule(read: StrictTable) -> StepSchedule:
     return StepSchedule(
         steps=read.take("steps", int),
         timesteps=read.numbers("timesteps"),
+        size=_size(read),
         explicit_timesteps=read.flag("explicit"),
         sigmas=read.numbers("sigmas"),
         second_sigmas=read.numbers("second_sigmas"),

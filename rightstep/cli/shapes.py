@@ -112,6 +112,9 @@ class MethodShown:
     steps: int  # the count that this answer is for
     scheduler: str  # diffusers class
     scheduler_config: Mapping[str, str | int | float | bool | None]  # complete
+    at_size: (
+        tuple[int, int] | None
+    )  # width and height that the schedule holds for; null where it holds at any
     timesteps: tuple[float, ...]  # as the live scheduler reports them
     sigmas: tuple[float, ...]  # the same; empty where the scheduler knows none
     second_sigmas: tuple[float, ...]  # of the second stage, where the method has one

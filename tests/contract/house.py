@@ -17,6 +17,7 @@ RENDERER_MODULES = (
     "workers.diffusers_renderer",
     "workers.pipelines",
     "workers.schedules",
+    "workers.shifts",
     "workers.stack_loading",
 )
 RAY_MODULES = ("workers.actor", "workers.cluster", "workers.pool", "workers.serving")
