@@ -41,8 +41,8 @@ class Decision:
 
     @property
     def forward_passes(self) -> int:
-        """Forward passes a picture: steps, twice where classifier-free guidance runs."""
-        return self.steps * self.rows_per_picture
+        """Forward passes of a picture, or of a whole clip with every chunk of it."""
+        return self.offer.preset.forward_passes(self.steps, dict(self.guidance), self.frames)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +67,7 @@ class PlanTotals:
     """What the whole job is predicted to take."""
 
     shots: int
-    forward_passes: int  # steps x rows a picture, summed over pictures
+    forward_passes: int  # rows counted as passes, summed over pictures and clips
     seconds_p50: float  # device-seconds
     seconds_p95: float
     wall_seconds_p50: float  # on the fleet, loads included

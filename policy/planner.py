@@ -260,9 +260,7 @@ def _totals(courses: Sequence[Course], parts: Sequence[Part], layout: Layout, fl
     per_hour = fleet.price_per_device_hour
     return PlanTotals(
         shots=sum(len(course.shots) for course in courses),
-        forward_passes=sum(
-            course.run.steps * course.run.rows_per_picture * len(course.shots) for course in courses
-        ),
+        forward_passes=sum(course.run.forward_passes * len(course.shots) for course in courses),
         seconds_p50=device.p50,
         seconds_p95=device.p95,
         wall_seconds_p50=layout.finish.p50,
