@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from policy.costs import Fleet
+from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
 from policy.uses import Organisation
 
@@ -159,12 +159,12 @@ class Settings(BaseSettings):
     @property
     def fleet(self) -> Fleet:
         """What a night has to render on."""
-        return Fleet(
+        group = DeviceGroup(
             workers=self.workers,
             device=self.device_class,
             price_per_device_hour=self.price_per_device_hour,
-            currency=self.currency,
         )
+        return Fleet(groups=(group,), currency=self.currency)
 
     @property
     def organisation_facts(self) -> Organisation:

@@ -57,7 +57,16 @@ class Ground:
     service: ServiceLevel
     rule: TierRule
     costs: tuple[CostProfile, ...]
-    device: str
+    device: str  # that costs and targets are judged on
+    others: tuple[str, ...] = ()  # further devices of the fleet, which may take batches too
+
+
+def judged_on(ground: Ground, device: str) -> Ground:
+    """The same facts, with costs and targets judged on another device of the fleet."""
+    if device == ground.device:
+        return ground
+    devices = {ground.device, *ground.others}
+    return replace(ground, device=device, others=tuple(sorted(devices - {device})))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +78,8 @@ class Candidate:
     guidance: Guidance
     rows_per_picture: int
     quality: float
-    profile: CostProfile
+    profile: CostProfile  # of the device that it was judged on
+    elsewhere: tuple[CostProfile, ...] = ()  # of the fleet's other devices
 
     def seconds(self, pictures: int = 1) -> tuple[float, float]:
         """(p50, p95) seconds of a batch of so many pictures."""
@@ -274,6 +284,7 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
         frames=need.frames,
         device=ground.device,
     )
+    elsewhere = tuple(profile_for(ground.costs, replace(key, device=device)) for device in ground.others)
     return Candidate(
         offer=offer,
         steps=steps,
@@ -281,6 +292,7 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
         rows_per_picture=offer.preset.rows_per_picture(dict(guidance)),
         quality=offer.preset.quality_at(steps),
         profile=profile_for(ground.costs, key),
+        elsewhere=elsewhere,
     )
 
 
