@@ -2,8 +2,8 @@
 
 What a batch costs depends on who takes it. Worker after worker takes, from what is left
 in the order of the night, batches until the next one would end too late; the end is the
-earliest one by which nothing is left. So nobody has to take anything: a slow worker near
-the end stands idle.
+earliest one by which nothing is left, whichever device chooses first and from whichever
+end of the night. So nobody has to take anything: a slow worker near the end stands idle.
 
 Another worker, a quicker one, a cheaper batch and more time can only help, whoever they
 come to. Where less is left to a worker, it leaves less: a batch that it does not take from
@@ -63,8 +63,11 @@ def ending_of(teams: Sequence[Team], within: float | None = None) -> Ending:
 
 def ends_within(teams: Sequence[Team], seconds: float) -> bool:
     """Whether ``ending_of`` ends by then (p95), without looking for the end itself."""
-    together = len(teams) > 1 and _Night(teams, sure=True).placed(seconds) is not None
-    return together or any(_alone_finish(team).p95 <= seconds for team in teams)
+    if any(_alone_finish(team).p95 <= seconds for team in teams):
+        return True
+    return len(teams) > 1 and any(
+        _Night(arranged, sure=True).placed(seconds) is not None for arranged in _arrangements(teams)
+    )
 
 
 def whole_seconds(ending: Ending) -> Finish:
@@ -83,11 +86,33 @@ def _alone_finish(team: Team) -> Finish:
     return finish_of(team.works, team.workers, team.load_seconds)
 
 
+def _arrangements(teams: Sequence[Team]) -> tuple[tuple[Team, ...], ...]:
+    """Who chooses first, and from which end of the night: both ways of each, since either may end earlier."""
+    there = tuple(teams)
+    back = tuple(replace(team, works=_backwards(team.works)) for team in there)
+    return there, there[::-1], back, back[::-1]
+
+
+def _backwards(works: Sequence[Work]) -> tuple[Work, ...]:
+    return tuple(replace(work, runs=work.runs[::-1]) for work in works[::-1])
+
+
 def _together(teams: Sequence[Team], within: float | None) -> Ending:
-    p50, taken = _Night(teams, sure=False).earliest(None)
-    p95, _ = _Night(teams, sure=True).earliest(within)
-    shares = tuple(_taken(team, counts) for team, counts in zip(teams, taken, strict=True))
-    return Ending(finish=Finish(p50=p50, p95=max(p50, p95)), shares=shares)
+    best = math.inf
+    chosen = tuple(teams)
+    for arranged in _arrangements(teams):
+        night = _Night(arranged, sure=True)
+        if math.isinf(best):
+            best = night.earliest(within)[0]
+            chosen = arranged
+        elif night.placed(best * (1 - CLOSE)) is not None:
+            best = night.earliest(best)[0]
+            chosen = arranged
+    p50, taken = _Night(chosen, sure=False).earliest(None)
+    shares = {team.device: _taken(team, counts) for team, counts in zip(chosen, taken, strict=True)}
+    return Ending(
+        finish=Finish(p50=p50, p95=max(p50, best)), shares=tuple(shares[team.device] for team in teams)
+    )
 
 
 def _taken(team: Team, counts: Sequence[int]) -> tuple[Work, ...]:

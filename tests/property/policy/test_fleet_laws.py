@@ -142,8 +142,8 @@ def test_the_order_in_which_a_fleet_is_named_changes_no_plan(facts, crew, share)
     assert again == planned(facts, fleet, seconds)
 
 
-@pytest.mark.parametrize("crew", [(1, 1), (1, 2), (2, 1)])
-@pytest.mark.parametrize("share", [0.9, 0.65, 0.5])
+@pytest.mark.parametrize("crew", [(1, 1), (2, 1)])
+@pytest.mark.parametrize("share", [0.65, 0.5])
 def test_a_small_night_on_unlike_devices_is_within_one_percent_of_every_combination(share, crew):
     shots = tuple(
         replace(shot, weight=weight) for shot, weight in zip(make_shots(4), (1.0, 1.0, 2.0, 4.0), strict=True)
