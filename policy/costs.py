@@ -81,14 +81,35 @@ class CostSample:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fleet:
-    """What the night has to render on."""
+class DeviceGroup:
+    """Workers that are alike."""
 
     workers: int
-    device: str
+    device: str  # class, as profiles and workers name it
     load_seconds: float = 2.0  # to make a stack resident
     price_per_device_hour: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fleet:
+    """What the night has to render on: a group of workers for each device class."""
+
+    groups: tuple[DeviceGroup, ...]
     currency: str = "USD"
+
+    @classmethod
+    def of(cls, workers: int, device: str, currency: str = "USD") -> "Fleet":
+        """A fleet of one device class, with the load seconds that are assumed and without a price."""
+        return cls(groups=(DeviceGroup(workers=workers, device=device),), currency=currency)
+
+    @property
+    def workers(self) -> int:
+        return sum(group.workers for group in self.groups)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The device classes; the order in which a fleet names its groups is nobody's business."""
+        return tuple(sorted({group.device for group in self.groups if group.workers}))
 
 
 # What a key costs of which nothing at all is known: slow on purpose, and flagged by
@@ -143,11 +164,13 @@ def _distance(known: CostKey, key: CostKey) -> tuple[bool, bool, bool, bool, flo
 def _scaled(profile: CostProfile, key: CostKey, step_share: float) -> CostProfile:
     factor = key.pixels / profile.key.pixels
     step = factor * step_share
+    samples = profile.samples if profile.key.device == key.device else 0  # of another device: a guess here
     if factor == step == 1:
-        return replace(profile, key=key)
+        return replace(profile, key=key, samples=samples)
     return replace(
         profile,
         key=key,
+        samples=samples,
         fixed_p50=profile.fixed_p50 * factor,
         fixed_p95=profile.fixed_p95 * factor,
         rows=tuple(replace(row, p50=row.p50 * step, p95=row.p95 * step) for row in profile.rows),

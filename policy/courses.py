@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from policy.ladder import Candidate, Climb, Ground, Need, candidate_at, speaks_against
+from policy.ladder import Candidate, Climb, Ground, Need, candidate_at, judged_on, speaks_against
 from policy.manifest import Shot
 from policy.step_counts import FAITHFUL, step_options
 from policy.tiers import ServiceTier
@@ -127,6 +127,11 @@ def _bands(priorities: Sequence[int]) -> dict[int, int]:
 def may_shed(ground: Ground) -> bool:
     """Whether a night may take steps away: where the order allows it, and nobody waits for a picture."""
     return ground.service.may_degrade and ground.rule.tier is ServiceTier.BATCH
+
+
+def judged_as(course: Course, ground: Ground) -> Ground:
+    """The facts as judged on the device that a course was judged on."""
+    return judged_on(ground, course.run.profile.key.device)
 
 
 def cheaper_ways(course: Course, ground: Ground) -> tuple[Candidate, ...]:
