@@ -1,6 +1,5 @@
 """Decisions: how one course runs, in numbers for the worker and in sentences for the reader."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from policy.canonical import digest
@@ -40,13 +39,14 @@ def decide(course: Course, part: Laid, ground: Ground, offer_digests: dict[Offer
         quality=run.quality,
         reasons=_reasons(course, ground, size, (p50, p95)),
         rejected=_rejected(course),
+        devices=part.devices,
     )
     return replace(decision, decision_id=decision_digest(decision, offer_digests[run.offer]))
 
 
 def decision_digest(decision: Decision, offer: str) -> str:
     """Digest of a decision; its offer, the same for many decisions, is digested once."""
-    facts: Mapping[str, object] = {
+    facts: dict[str, object] = {
         "offer": offer,
         "size": [decision.width, decision.height, decision.frames],
         "steps": decision.steps,
@@ -58,6 +58,10 @@ def decision_digest(decision: Decision, offer: str) -> str:
         "reasons": decision.reasons,
         "rejected": decision.rejected,
     }
+    if decision.devices:  # as it was before fleets had several
+        facts["devices"] = [
+            [cost.device, float(cost.seconds_p50), float(cost.seconds_p95)] for cost in decision.devices
+        ]
     return digest("decision", facts)
 
 

@@ -57,7 +57,16 @@ class Ground:
     service: ServiceLevel
     rule: TierRule
     costs: tuple[CostProfile, ...]
-    device: str
+    device: str  # that costs and targets are judged on
+    others: tuple[str, ...] = ()  # further devices of the fleet, which may take batches too
+
+
+def judged_on(ground: Ground, device: str) -> Ground:
+    """The same facts, with costs and targets judged on another device of the fleet."""
+    if device == ground.device:
+        return ground
+    devices = {ground.device, *ground.others}
+    return replace(ground, device=device, others=tuple(sorted(devices - {device})))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +80,8 @@ class Candidate:
     forward_passes: int  # of one picture or whole clip
     timed_steps: int  # steps over the whole picture that take as long as all its forward passes
     quality: float
-    profile: CostProfile
+    profile: CostProfile  # of the device that it was judged on
+    elsewhere: tuple[CostProfile, ...] = ()  # of the fleet's other devices
 
     def seconds(self, pictures: int = 1) -> tuple[float, float]:
         """(p50, p95) seconds of a batch of so many pictures."""
@@ -303,6 +313,7 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
     guidance = settle_guidance(offer.preset, need.guidance, steps)
     if isinstance(guidance, Objection):
         return guidance
+    cache = offer.preset.cache
     key = CostKey(
         stack_id=offer.stack.stack_id,
         pipeline=offer.stack.pipeline,
@@ -310,8 +321,14 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
         height=need.height,
         frames=need.frames,
         device=ground.device,
+        cached_by=offer.preset.name if cache else "",
     )
     preset, knobs = offer.preset, dict(guidance)
+    share = cache.step_share if cache else 1.0
+    profiles = tuple(
+        profile_for(ground.costs, replace(key, device=device), share)
+        for device in (ground.device, *ground.others)
+    )
     return Candidate(
         offer=offer,
         steps=steps,
@@ -320,7 +337,8 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
         forward_passes=preset.forward_passes(steps, knobs, need.frames),
         timed_steps=preset.timed_steps(steps, knobs),
         quality=preset.quality_at(steps),
-        profile=profile_for(ground.costs, key),
+        profile=profiles[0],
+        elsewhere=profiles[1:],
     )
 
 

@@ -38,6 +38,8 @@ class CacheSpec:
     class_name: str  # of its configuration, such as "FirstBlockCacheConfig"
     config: tuple[tuple[str, Plain], ...]  # sorted by key
     component: str  # of the pipeline it hooks: "unet", "transformer"
+    ranges: tuple[tuple[str, tuple[int, ...]], ...] = ()  # settings that are a pair, such as timesteps
+    step_share: float = 1.0  # of an uncached step's seconds that a step takes on the average, until measured
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,10 +80,15 @@ class StepSchedule:
 
     steps: int
     timesteps: tuple[float, ...]  # what the live scheduler must report, in order
+    size: tuple[int, int] | None = None  # width and height they hold for; None where they hold at any
     explicit_timesteps: bool = False  # True: handed to the pipeline, not left to num_inference_steps
     sigmas: tuple[float, ...] = ()  # handed to the pipeline where the recipe gives sigmas
     second_sigmas: tuple[float, ...] = ()  # of the second stage, where the method has one
     call: tuple[tuple[str, Plain], ...] = ()  # pipeline arguments at this count only, such as eta
+
+    def holds_at(self, size: tuple[int, int] | None) -> bool:
+        """Whether the timesteps are those of a picture of this width and height."""
+        return self.size is None or self.size == size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,6 +21,15 @@ class Rejection:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceCost:
+    """What a picture of a decision costs on one device class that may take its batches."""
+
+    device: str
+    seconds_p50: float  # per picture, at the decision's batch size
+    seconds_p95: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
     """How one kind of shot runs: shared by every shot with the same needs."""
 
@@ -38,6 +47,7 @@ class Decision:
     quality: float
     reasons: tuple[str, ...]  # sentences, in the order they were decided
     rejected: tuple[Rejection, ...]
+    devices: tuple[DeviceCost, ...] = ()  # in a fleet of several device classes: those that may take it
 
     @property
     def forward_passes(self) -> int:
@@ -63,6 +73,18 @@ class PlannedBatch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceShare:
+    """What one device class is predicted to do of a plan."""
+
+    device: str
+    workers: int
+    batches: int
+    seconds_p50: float  # device-seconds
+    seconds_p95: float
+    price: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PlanTotals:
     """What the whole job is predicted to take."""
 
@@ -75,6 +97,7 @@ class PlanTotals:
     bytes_on_disk: int
     price: float | None
     currency: str
+    devices: tuple[DeviceShare, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
 """Method files to presets: one TOML a family, every preset complete, so that it runs the same next year."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from policy.clips import ClipRule, Rollout
@@ -72,42 +72,52 @@ def _preset(read: StrictTable, family: str) -> MethodPreset:
 
 def _check(read: StrictTable, preset: MethodPreset) -> None:
     """What the types cannot say."""
-    steps = preset.steps
-    if not steps or list(steps) != sorted(set(steps)) or steps[0] < 1:
-        raise read.fault('"steps" must be a sorted list of different counts from 1 on.')
-    if preset.recommended_steps not in steps:
-        raise read.fault(f'"recommended_steps" {preset.recommended_steps} is not among "steps".')
-    if not preset.base or not preset.dtypes:
-        raise read.fault('"base" and "dtypes" need at least one entry.')
-    if preset.modality not in MODALITIES:
-        raise read.fault(f'"modality" is one of {", ".join(MODALITIES)}.')
-    if (preset.cache is None) == (preset.rung is Rung.CACHED):
-        raise read.fault('a preset on the cached rung has a "cache", and no other has.')
-    _check_clip(read, preset)
+    for is_wrong, why in _WRONG:
+        if is_wrong(preset):
+            raise read.fault(why)
     for part in preset.parts:
         if (part.scale is None) == (part.role is Role.DISTILL_LORA):
             raise read.fault(f'a LoRA has a "scale", and nothing else has: {part.file}.')
     for schedule in preset.schedules:
-        if schedule.steps not in steps:
+        if schedule.steps not in preset.steps:
             raise read.fault(f"a schedule is given for {schedule.steps} steps, which is not allowed.")
-    _check_guidance(read, preset)
-
-
-def _check_clip(read: StrictTable, preset: MethodPreset) -> None:
-    if (preset.rollout is None) == (preset.rung is Rung.CAUSAL):
-        raise read.fault('a preset on the causal rung has a "rollout", and no other has.')
-    if (preset.clip is None) != (preset.modality == "image"):
-        raise read.fault('a preset for clips has a "clip", and one for pictures has none.')
-    if preset.clip is not None and not preset.clip.takes_frames(preset.frames):
-        raise read.fault(f'"frames" {preset.frames} is not a length that its own "clip" allows.')
-
-
-def _check_guidance(read: StrictTable, preset: MethodPreset) -> None:
     for knob in preset.guidance:
         if not knob.minimum <= knob.default <= knob.maximum:
             raise read.fault(f'the default of "{knob.name}" is outside its own range.')
         if (knob.adds_pass_above is None) == bool(knob.adds_pass):
             raise read.fault(f'"{knob.name}" names the pass it adds and the value above which it does.')
+
+
+def _steps_are_no_set(preset: MethodPreset) -> bool:
+    return not preset.steps or list(preset.steps) != sorted(set(preset.steps)) or preset.steps[0] < 1
+
+
+_WRONG: tuple[tuple[Callable[[MethodPreset], bool], str], ...] = (
+    (_steps_are_no_set, '"steps" must be a sorted list of different counts from 1 on.'),
+    (lambda one: one.recommended_steps not in one.steps, '"recommended_steps" is not among "steps".'),
+    (lambda one: not one.base or not one.dtypes, '"base" and "dtypes" need at least one entry.'),
+    (lambda one: one.modality not in MODALITIES, f'"modality" is one of {", ".join(MODALITIES)}.'),
+    (
+        lambda one: (one.cache is None) == (one.rung is Rung.CACHED),
+        'a preset on the cached rung has a "cache", and no other has.',
+    ),
+    (
+        lambda one: one.cache is not None and not 0 < one.cache.step_share <= 1,
+        'the "step_share" of a cache is above 0 and at most 1.',
+    ),
+    (
+        lambda one: (one.rollout is None) == (one.rung is Rung.CAUSAL),
+        'a preset on the causal rung has a "rollout", and no other has.',
+    ),
+    (
+        lambda one: (one.clip is None) != (one.modality == "image"),
+        'a preset for clips has a "clip", and one for pictures has none.',
+    ),
+    (
+        lambda one: one.clip is not None and not one.clip.takes_frames(one.frames),
+        '"frames" is not a length that its own "clip" allows.',
+    ),
+)
 
 
 def _part(read: StrictTable) -> PresetPart:
@@ -190,14 +200,31 @@ def _cache(read: StrictTable) -> CacheSpec:
     return CacheSpec(
         class_name=read.text("class"),
         config=_plain_values(read, "config"),
+        ranges=_ranges(read),
         component=read.text("component"),
+        step_share=read.number("step_share"),
     )
+
+
+def _ranges(read: StrictTable) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Pairs of numbers, sorted by name; none where the key is absent."""
+    if not read.has("ranges"):
+        return ()
+    return tuple(sorted((name, _pair(read, name, value)) for name, value in read.mapping("ranges").items()))
+
+
+def _pair(read: StrictTable, name: str, value: Any) -> tuple[int, ...]:
+    ends: tuple[object, ...] = tuple(value) if isinstance(value, list) else ()
+    if len(ends) != 2 or any(type(end) is not int for end in ends):
+        raise read.fault(f'"{name}" is [lower, upper], two whole numbers.')
+    return tuple(value)
 
 
 def _schedule(read: StrictTable) -> StepSchedule:
     return StepSchedule(
         steps=read.take("steps", int),
         timesteps=read.numbers("timesteps"),
+        size=_size(read),
         explicit_timesteps=read.flag("explicit"),
         sigmas=read.numbers("sigmas"),
         second_sigmas=read.numbers("second_sigmas"),

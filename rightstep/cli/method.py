@@ -1,9 +1,11 @@
 """``rightstep method``: the ways to sample that are known, and how each would really run."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.errors import WrongUse
 from policy.methods import CacheSpec, MethodPreset, PresetPart
 from policy.wording import counts, number, plural, thing
 from rightstep.cli.door import enter_house, read_settings
@@ -119,12 +121,20 @@ def show(
             "--steps", min=1, help="A step count that the method allows; its own default otherwise."
         ),
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="WxH",
+            help="A size such as 1024x768, for schedules that follow it; the published one otherwise.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a method as it will really run: timesteps read from the live scheduler, guidance, passes."""
     from flows.steps import method_as_run
 
-    run = method_as_run(enter_house(), name, steps)
+    run = method_as_run(enter_house(), name, steps, size_of(size))
     preset = run.preset
     if as_json:
         print_json(shown(run))
@@ -138,13 +148,10 @@ def show(
             ("for", ", ".join(preset.base)),
             ("steps", f"{run.steps} of {counts(preset.steps)}"),
             ("scheduler", preset.scheduler.class_name),
-            ("timesteps", ", ".join(number(value) for value in run.timesteps)),
-            ("sigmas", ", ".join(number(value) for value in run.sigmas) or "none"),
-            *(
-                [("second stage", ", ".join(number(value) for value in run.second_sigmas))]
-                if run.second_sigmas
-                else []
-            ),
+            *([] if run.at_size is None else [("at size", "{} x {}".format(*run.at_size))]),
+            ("timesteps", figures(run.timesteps)),
+            ("sigmas", figures(run.sigmas) or "none"),
+            *([("second stage", figures(run.second_sigmas))] if run.second_sigmas else []),
             *(("argument", f"{name} = {value}") for name, value in (*preset.settings, *run.call)),
             *([] if preset.cache is None else [("cache", cached(preset.cache))]),
             ("guidance", ", ".join(f"{knob} {number(value)}" for knob, value in run.guidance) or "none"),
@@ -158,6 +165,21 @@ def show(
             ),
         ]
     )
+
+
+def figures(values: Iterable[float]) -> str:
+    """Timesteps or noise levels, to the fourth decimal."""
+    return ", ".join(number(round(value, 4)) for value in values)
+
+
+def size_of(told: str | None) -> tuple[int, int] | None:
+    """Width and height of "1024x768"; WrongUse for anything else."""
+    if told is None:
+        return None
+    width, cross, height = told.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise WrongUse(f"{told} is not a size.", "Give width and height in pixels, such as 1024x768.")
+    return int(width), int(height)
 
 
 def shown(run: "MethodRun") -> MethodShown:
@@ -183,6 +205,7 @@ def shown(run: "MethodRun") -> MethodShown:
         licence=preset.licence,
         allowed_steps=preset.steps,
         steps=run.steps,
+        at_size=run.at_size,
         scheduler=preset.scheduler.class_name,
         scheduler_config=dict(preset.scheduler.config),
         timesteps=run.timesteps,

@@ -7,6 +7,7 @@ and from those of ``policy``, ``registry`` and ``flows``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flows.reports.predictions import Prediction
 from policy.clips import ClipRule, Rollout
 from policy.methods import CacheSpec, Fact, PresetPart, QualityPrior
 from policy.verdicts import Reason
@@ -70,6 +71,7 @@ class ReportAnswer:
     """A job that was written out."""
 
     files: Files
+    prediction: Prediction  # what was predicted beside what it took
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +113,9 @@ class MethodShown:
     steps: int  # the count that this answer is for
     scheduler: str  # diffusers class
     scheduler_config: Mapping[str, str | int | float | bool | None]  # complete
+    at_size: (
+        tuple[int, int] | None
+    )  # width and height that the schedule holds for; null where it holds at any
     timesteps: tuple[float, ...]  # as the live scheduler reports them
     sigmas: tuple[float, ...]  # the same; empty where the scheduler knows none
     second_sigmas: tuple[float, ...]  # of the second stage, where the method has one

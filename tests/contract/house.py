@@ -18,6 +18,7 @@ RENDERER_MODULES = (
     "workers.flow_grids",
     "workers.pipelines",
     "workers.schedules",
+    "workers.shifts",
     "workers.stack_loading",
 )
 RAY_MODULES = ("workers.actor", "workers.cluster", "workers.pool", "workers.serving")

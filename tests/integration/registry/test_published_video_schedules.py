@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from policy.errors import RenderFault
-from policy.methods import MethodPreset, SchedulerSpec
+from policy.methods import MethodPreset, SchedulerSpec, StepSchedule
 from registry.catalogue import load_catalogue
 
 PRESETS = {preset.name: preset for preset in load_catalogue().presets}
@@ -21,14 +21,7 @@ def live(name: str, steps: int):
     from workers.schedules import live_schedule
 
     preset = PRESETS[name]
-    schedule = preset.schedule_for(steps)
-    explicit = schedule is not None and schedule.explicit_timesteps
-    return live_schedule(
-        preset.scheduler,
-        steps,
-        timesteps=schedule.timesteps if explicit else (),
-        sigmas=schedule.sigmas if schedule else (),
-    )
+    return live_schedule(preset.scheduler, steps, preset.schedule_for(steps))
 
 
 def with_config(preset: MethodPreset, **changes: object) -> SchedulerSpec:
@@ -155,7 +148,8 @@ def test_a_list_that_is_warped_already_is_not_warped_again():
     from workers.schedules import live_schedule
 
     listed = (999.0, 934.0, 862.0, 756.0, 603.0, 410.0, 250.0, 140.0, 74.0)
-    found = live_schedule(PRESETS["causvid-3step"].scheduler, 9, timesteps=listed)
+    published = StepSchedule(steps=9, timesteps=listed, explicit_timesteps=True)
+    found = live_schedule(PRESETS["causvid-3step"].scheduler, 9, published)
     assert found.timesteps == pytest.approx(listed, rel=1e-6)
     assert found.sigmas == pytest.approx((*(t / 1000 for t in listed), 0), rel=1e-6)
 
@@ -205,7 +199,7 @@ def test_both_stages_of_ltx_run_the_distilled_noise_levels(name):
     assert list(schedule.sigmas) == DISTILLED_SIGMA_VALUES
     assert list(schedule.second_sigmas) == STAGE_2_DISTILLED_SIGMA_VALUES
     assert live(name, 8).sigmas == pytest.approx((*FIRST, 0), rel=1e-6)
-    second = live_schedule(preset.scheduler, 3, sigmas=schedule.second_sigmas)
+    second = live_schedule(preset.scheduler, 3, replace(schedule, sigmas=schedule.second_sigmas))
     assert second.sigmas == pytest.approx((*SECOND, 0), rel=1e-6)
 
 
