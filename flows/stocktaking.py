@@ -161,7 +161,8 @@ def method_as_run(
     ``size`` is width and height, for schedules that follow it; without it they are those of the
     size that the figures were published for.
     """
-    from workers.schedules import Caller, live_schedule
+    from workers.schedules import live_schedule
+    from workers.shifts import Caller
 
     preset = house.catalogue.preset(name)
     chosen = preset.recommended_steps if steps is None else steps

@@ -79,11 +79,14 @@ def streamed(preset: MethodPreset) -> list[tuple[str, str]]:
         "all before it" if rollout.window is None else f"{plural(rollout.window, 'latent frame')} at most"
     )
     sink = f", the first {rollout.sink} always" if rollout.sink else ""
+    filled = f"; {plural(rollout.cache_passes, 'pass')} a chunk to fill the cache" * (
+        rollout.cache_passes > 0
+    )
     latents = plural(rollout.latent_frames, "latent frame")
     first = f"the first {rollout.first_chunk_frames}, trained at {rollout.frame_rate} a second"
     found = [
         ("chunk", f"{plural(rollout.chunk_frames, 'frame')} ({latents}), {first}"),
-        ("looks back", f"{window}{sink}; {plural(rollout.cache_passes, 'pass')} a chunk to fill the cache"),
+        ("looks back", f"{window}{sink}{filled}"),
     ]
     if rollout.cache_bytes is not None:
         found.append(("cache", f"{rollout.cache_bytes / 1e9:.1f} GB of keys and values when full"))
