@@ -40,6 +40,12 @@ class ClipRule:
         most = "" if self.longest is None else f", up to {self.longest}"
         return f"clips of {rule} frames{most}"
 
+    def sizes(self) -> str:
+        """The sizes in words: "sides in multiples of 16 pixels"."""
+        if self.only_size is not None:
+            return f"{self.only_size[0]} x {self.only_size[1]} alone"
+        return f"sides in multiples of {self.sides} pixels"
+
     def nearest_size(self, width: int, height: int) -> tuple[int, int]:
         """The valid size nearest to one that was asked for."""
         if self.only_size is not None:

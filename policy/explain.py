@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from policy.decisions import CUT
 from policy.menu import Offer
 from policy.plan import Decision, ExecutionPlan, PlanRefusal
-from policy.stacks import AdapterPin, ModelPin
+from policy.stacks import AdapterPin, ModelPin, Role
 from policy.verdicts import Reason, Verdict
 from policy.wording import counts, duration, number, plural, rounded, thing
 
@@ -100,7 +100,8 @@ def _decision(decision: Decision) -> Iterator[str]:
     yield from _listed("why not", [f"{_which(no.preset, no.steps)}: {no.detail}" for no in decision.rejected])
     yield _line(
         "cost",
-        f"{duration(decision.seconds_p50)} a {thing(decision.frames)} (p95 {duration(decision.seconds_p95)}), "
+        f"{duration(decision.seconds_p50)} a {thing(decision.frames)} "
+        f"(p95 {duration(decision.seconds_p95)}), "
         f"{plural(decision.forward_passes, 'forward pass')}, batches of {decision.batch_size}",
     )
     yield _line("quality", f"{rounded(decision.quality)} of the base at full steps")
@@ -125,7 +126,9 @@ def _files(offer: Offer) -> Iterator[str]:
 
 
 def _scale(pin: ModelPin) -> str:
-    return f" at scale {number(pin.scale)}" if isinstance(pin, AdapterPin) else ""
+    if isinstance(pin, AdapterPin) and pin.role in {Role.LORA, Role.DISTILL_LORA}:
+        return f" at scale {number(pin.scale)}"
+    return ""
 
 
 def _verdict(verdict: Verdict) -> Iterator[str]:

@@ -199,12 +199,10 @@ def the_size_is_one_it_makes(offer: Offer, need: Need, ground: Ground) -> Object
     width, height = preset.clip.nearest_size(need.width, need.height)
     if (width, height) == (need.width, need.height):
         return None
-    only = preset.clip.only_size is not None
-    rule = f"{width} x {height} alone" if only else f"sides in multiples of {preset.clip.sides} pixels"
     return Objection(
         preset=preset.name,
         code="size_not_published",
-        detail=f"{preset.name} takes {rule}, not {need.width} x {need.height}.",
+        detail=f"{preset.name} takes {preset.clip.sizes()}, not {need.width} x {need.height}.",
         remedy=f"Ask for {width} x {height} with {preset.name}.",
     )
 

@@ -170,7 +170,7 @@ class MethodPreset:
         return chosen.quality if chosen else 0.0
 
     def passes_a_step(self, knobs: dict[str, float]) -> int:
-        """Forward passes of one step, rows counted as passes: guidance by another branch is a pass of its own."""
+        """Forward passes of one step: rows counted as passes, and those that other guidance adds."""
         extra = {
             knob.adds_pass
             for knob in self.guidance
@@ -182,6 +182,11 @@ class MethodPreset:
         """Forward passes of one picture or whole clip: both stages, every chunk, and what fills its cache."""
         passes = self.steps_run(steps) * self.passes_a_step(knobs)
         return passes if self.rollout is None else self.rollout.passes(frames, passes)
+
+    def chunk_passes(self, steps: int, knobs: dict[str, float]) -> int:
+        """Forward passes of one chunk of a stream; of the whole picture or clip where it does not stream."""
+        cached = 0 if self.rollout is None else self.rollout.cache_passes
+        return self.steps_run(steps) * self.passes_a_step(knobs) + cached
 
     def steps_run(self, steps: int) -> int:
         """Steps with those of the second stage, where there is one."""

@@ -7,7 +7,7 @@ import typer
 
 from policy.errors import WrongUse
 from policy.methods import CacheSpec, MethodPreset, PresetPart
-from policy.wording import counts, number
+from policy.wording import counts, number, plural, thing
 from rightstep.cli.door import enter_house, read_settings
 from rightstep.cli.options import AsJson
 from rightstep.cli.output import print_json, print_pairs, print_table
@@ -60,6 +60,44 @@ def cached(cache: CacheSpec) -> str:
     """The hook that a method runs under, and its settings."""
     settings = ", ".join(f"{name} = {value}" for name, value in cache.config)
     return f"{cache.class_name} on {cache.component}" + (f" ({settings})" if settings else "")
+
+
+def passes(run: "MethodRun") -> str:
+    """What one picture, clip or chunk takes."""
+    preset = run.preset
+    if preset.rollout is None:
+        return f"{run.forward_passes} a {thing(preset.frames)}"
+    return f"{run.forward_passes} a chunk, {run.clip_passes} for a clip of {preset.frames} frames"
+
+
+def streamed(preset: MethodPreset) -> list[tuple[str, str]]:
+    """How a causal method streams, and whether another keeps up without."""
+    rollout = preset.rollout
+    if rollout is None:
+        return [("live", "real-time native: keeps up without streaming")] * preset.is_real_time_native
+    window = (
+        "all before it" if rollout.window is None else f"{plural(rollout.window, 'latent frame')} at most"
+    )
+    sink = f", the first {rollout.sink} always" if rollout.sink else ""
+    filled = f"; {plural(rollout.cache_passes, 'pass')} a chunk to fill the cache" * (
+        rollout.cache_passes > 0
+    )
+    latents = plural(rollout.latent_frames, "latent frame")
+    first = f"the first {rollout.first_chunk_frames}, trained at {rollout.frame_rate} a second"
+    found = [
+        ("chunk", f"{plural(rollout.chunk_frames, 'frame')} ({latents}), {first}"),
+        ("looks back", f"{window}{sink}{filled}"),
+    ]
+    if rollout.cache_bytes is not None:
+        found.append(("cache", f"{rollout.cache_bytes / 1e9:.1f} GB of keys and values when full"))
+    return found
+
+
+def clips(preset: MethodPreset) -> list[tuple[str, str]]:
+    """Which lengths and sizes it makes; nothing for pictures."""
+    if preset.clip is None:
+        return []
+    return [("makes", f"{preset.clip.lengths()}, {preset.clip.sizes()}")]
 
 
 def summary_of(preset: MethodPreset) -> MethodSummary:
@@ -120,7 +158,9 @@ def show(
             *(("argument", f"{name} = {value}") for name, value in (*preset.settings, *run.call)),
             *([] if preset.cache is None else [("cache", cached(preset.cache))]),
             ("guidance", ", ".join(f"{knob} {number(value)}" for knob, value in run.guidance) or "none"),
-            ("passes", f"{run.forward_passes} a picture"),
+            ("passes", passes(run)),
+            *streamed(preset),
+            *clips(preset),
             ("licence", preset.licence),
             *(
                 ("source", f"{fact.claim} ({fact.source}{'' if fact.verified else '; unverified'})")
@@ -177,6 +217,10 @@ def shown(run: "MethodRun") -> MethodShown:
         guidance=dict(run.guidance),
         rows_per_picture=run.rows_per_picture,
         forward_passes=run.forward_passes,
+        clip_passes=run.clip_passes,
+        clip=preset.clip,
+        rollout=preset.rollout,
+        real_time_native=preset.is_real_time_native,
         fuse=preset.fuse,
         cache=preset.cache,
         negative_prompt_is_inert=preset.negative_prompt_is_inert,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flows.reports.predictions import Prediction
+from policy.clips import ClipRule, Rollout
 from policy.methods import CacheSpec, Fact, PresetPart, QualityPrior
 from policy.verdicts import Reason
 from registry.records import JobRecord, ReplanningRecord, ShotRecord
@@ -120,7 +121,11 @@ class MethodShown:
     second_sigmas: tuple[float, ...]  # of the second stage, where the method has one
     guidance: Mapping[str, float]  # every guidance argument of the pipeline, as it will be passed
     rows_per_picture: int  # 2 where classifier-free guidance runs
-    forward_passes: int  # for one picture
+    forward_passes: int  # for one picture or clip; of a stream for one chunk, its cache filled
+    clip_passes: int  # for a whole clip of ``frames`` frames; of a picture the same
+    clip: ClipRule | None  # lengths and sizes of clips; null for pictures
+    rollout: Rollout | None  # how a causal method streams; null for every other
+    real_time_native: bool  # is it fast enough for live work without streaming
     fuse: bool  # are the LoRAs fused once, at load
     cache: CacheSpec | None  # the training-free cache it runs under, on the cached rung
     negative_prompt_is_inert: bool

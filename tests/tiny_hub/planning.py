@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from policy.manifest import RenderManifest
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.planner import make_plan
 from policy.stacks import Role
@@ -49,6 +50,28 @@ def plan_on(
     root: Path, known: Catalogue, base: str, steps: int, method: str
 ) -> tuple[ExecutionPlan | PlanRefusal, Mapping[str, PinnedModel]]:
     """Pin everything on the shelf and plan two shots on one of its models."""
+    models = pinned_on(root, known)
+    shots = tuple(
+        make_shot(f"shot-{number}", prompt=prompt, seed=seed, model=base, steps=steps, method=method,
+                  width=SIZE, height=SIZE)
+        for number, (prompt, seed) in enumerate(zip(PROMPTS, SEEDS, strict=True))
+    )  # fmt: skip
+    order = make_manifest(shots=shots)
+    return outcome_of(order, known, models), models
+
+
+def outcome_of(
+    order: RenderManifest, known: Catalogue, models: Mapping[str, PinnedModel]
+) -> ExecutionPlan | PlanRefusal:
+    """What the planner says to an order on these models."""
+    menu = build_menu(manifest=order, catalogue=known, pinned=models, use=order.use)
+    return make_plan(
+        manifest=order, menu=menu, costs=(make_cost_profile(),), fleet=make_fleet(), runtime=RUNTIME, now=NOW
+    )
+
+
+def pinned_on(root: Path, known: Catalogue) -> Mapping[str, PinnedModel]:
+    """Everything on the shelf, pinned."""
     source = DirectorySource(root)
     added = [repo for preset in known.presets for repo in preset.repos]
     listings = [source.listing(repo) for repo in source.repositories()]
@@ -57,23 +80,12 @@ def plan_on(
         for listing in listings
     ]
     components = licensed_components(pinned, known.text_ids)
-    models = {
+    return {
         record.pin.repo: PinnedModel(
             pin=record.pin, component=components[record.pin.repo], root=str(source.locate(record.pin.repo))
         )
         for record in pinned
     }
-    shots = tuple(
-        make_shot(f"shot-{number}", prompt=prompt, seed=seed, model=base, steps=steps, method=method,
-                  width=SIZE, height=SIZE)
-        for number, (prompt, seed) in enumerate(zip(PROMPTS, SEEDS, strict=True))
-    )  # fmt: skip
-    order = make_manifest(shots=shots)
-    menu = build_menu(manifest=order, catalogue=known, pinned=models, use=order.use)
-    outcome = make_plan(
-        manifest=order, menu=menu, costs=(make_cost_profile(),), fleet=make_fleet(), runtime=RUNTIME, now=NOW
-    )
-    return outcome, models
 
 
 def task_on(root: Path, known: Catalogue, base: str, steps: int, method: str = "tried") -> RenderTask:

@@ -21,6 +21,8 @@ from registry.preset_parsing import parse_method
 from tests.unit.registry.licensing import catalogue
 
 PRESETS = catalogue().presets
+CLIP = {"every": 4, "first": 1, "shortest": 1, "sides": 16}
+STREAM = {"latent_frames": 3, "cache_passes": 1, "frame_rate": 16}
 
 
 LEFT_ATTACHED = {"qwen-image-lightning"}  # as its published script has it; every other LoRA is fused
@@ -220,6 +222,13 @@ def test_a_file_that_is_no_toml_is_named(own):
         ({"parts": [{"repo": "a/b", "file": "c", "role": "unet", "scale": 1.0}]}, 'a LoRA has a "scale"'),
         ({"modality": "smell"}, '"modality" is one of'),
         ({"size": [64]}, "[width, height]"),
+        ({"rung": "causal"}, 'a preset on the causal rung has a "rollout"'),
+        ({"rollout": STREAM}, 'a preset on the causal rung has a "rollout"'),
+        ({"rollout": STREAM | {"latent_frames": 0}}, '"latent_frames" is at least 1'),
+        ({"modality": "video"}, 'a preset for clips has a "clip"'),
+        ({"modality": "video", "frames": 80, "clip": CLIP}, '"frames" is not a length'),
+        ({"clip": CLIP | {"sides": 0}}, '"sides" are at least 1'),
+        ({"clip": CLIP | {"only_size": [64]}}, '"only_size" is [width, height]'),
         ({"call": {"eta": [1]}}, "plain value"),
         ({"rung": "warp"}, '"rung" cannot be "warp"'),
         ({"version": True}, '"version" must be int'),
@@ -229,6 +238,22 @@ def test_a_file_that_is_no_toml_is_named(own):
         (
             {"guidance": [{"name": "g", "default": 9, "minimum": 1, "maximum": 2, "off": 1, "why": "x"}]},
             "outside its own range",
+        ),
+        (
+            {
+                "guidance": [
+                    {
+                        "name": "g",
+                        "default": 0,
+                        "minimum": 0,
+                        "maximum": 0,
+                        "off": 0,
+                        "why": "x",
+                        "adds_pass": "y",
+                    }
+                ]
+            },
+            "the value above which it does",
         ),
     ],
 )
