@@ -15,6 +15,7 @@ BENCHMARKS = (
     "flow_efficiency",
     "resume",
     "few_steps",
+    "cached",
     "identical_bytes",
     "driver_memory",
 )

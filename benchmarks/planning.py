@@ -32,7 +32,7 @@ def measure() -> Measurement:
     manifest = night_manifest(SHOTS, deadline=now + timedelta(days=30))
     menu = sample_menu(manifest)
     costs = load_catalogue().costs
-    fleet = Fleet(workers=8, device="cpu-2")
+    fleet = Fleet.of(8, "cpu-2")
 
     def plan() -> None:
         outcome = make_plan(manifest=manifest, menu=menu, costs=costs, fleet=fleet, runtime=RUNTIME, now=now)
@@ -66,7 +66,7 @@ def _shedding(menu: Menu) -> float:
     facts: dict[str, Any] = {
         "menu": menu,
         "costs": load_catalogue().costs,
-        "fleet": Fleet(workers=8, device="cpu-2"),
+        "fleet": Fleet.of(8, "cpu-2"),
         "runtime": RUNTIME,
         "now": now,
     }

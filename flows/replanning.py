@@ -35,8 +35,13 @@ def replan_job(
         looked = replan(
             header.decisions,
             _standings(work.ledger.standings(job_id)),
-            _ground(header, costs, fleet.device),
-            Crew(workers=fleet.workers, load_seconds=fleet.load_seconds, deadline=job.deadline, now=now),
+            _ground(header, costs, fleet.devices[0]),
+            Crew(
+                workers=fleet.workers,
+                load_seconds=fleet.groups[0].load_seconds,
+                deadline=job.deadline,
+                now=now,
+            ),
         )
         if looked is None:
             return None

@@ -14,6 +14,7 @@ from functools import partial
 
 from flows.bootstrap import House
 from flows.chunk_sizes import ChunkSizes
+from flows.fleet_settings import GroupSetting
 from flows.planning import known_costs, pinned_models
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
@@ -25,7 +26,7 @@ from registry.records import JobState, LeasedBatch, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
-from workers.pool import PoolOptions, RenderPool
+from workers.pool import PoolOptions, RenderPool, SeatGroup
 from workers.processes import own_process
 from workers.renderer import RendererKind, RenderOptions, runtime_versions
 from workers.workbench import BenchOptions, make_workbench
@@ -49,7 +50,8 @@ class Workshop:
         self.decisions = header.decisions
         self.plan_hash = header.plan_hash
         self._templates: dict[int, RenderTask] = {}  # by decision: what all of its batches have in common
-        self.crew = CHUNKS_IN_FLIGHT * house.settings.workers  # chunks that are worth having in flight
+        self._devices = house.settings.fleet.devices
+        self.crew = CHUNKS_IN_FLIGHT * house.settings.fleet.workers  # chunks that are worth having in flight
         self._sizes = ChunkSizes(self.decisions, self.crew)
         self._held: dict[str, LeasedChunk] = {}
         self._ready: deque[LeasedChunk] = deque()  # leased and held, not yet asked for
@@ -60,6 +62,7 @@ class Workshop:
         self._costs = known_costs(house) if header.manifest.service.deadline is not None else ()
         self._runtime = runtime_versions(RendererKind(house.settings.renderer))
         self._settled_since = 0  # chunks since the last look at the night
+        self._queued = 0  # batches that were still to come when the last chunk was leased
 
     def lease(self) -> LeasedChunk | None:
         """Take the next chunk of the job; None when nothing is to be had.
@@ -84,7 +87,8 @@ class Workshop:
         with self._lock:
             chunk, results = self._held[lease], self._unsettled.get(lease)
         if results is None:
-            results = self.pool.run_chunk(self._tasks(chunk))
+            forecast = self._sizes.forecast(chunk, self._queued, self._devices)
+            results = self.pool.run_chunk(self._tasks(chunk), forecast)
             self._sizes.note_rendered(chunk, results)
             with self._lock:
                 self._unsettled[lease] = results
@@ -178,6 +182,7 @@ class Workshop:
             self.decisions = work.ledger.decisions(self.job_id)  # a round appended some, ours or another's
             self._sizes.learn(self.decisions)
         self._sizes.note_leased(chunk)
+        self._queued = max(0, queued - len(chunk.batches))
         if len(chunk.batches) > self._sizes.fitting(queued):
             work.ledger.release(chunk)
             return self._lease_up_to(work, self._sizes.fitting(queued))
@@ -302,27 +307,36 @@ def _start_ray(house: House, tell: Tell) -> RayHouse:
         tell("connecting to Ray")
         return connect_ray(folder)
     tell("starting Ray")
-    return start_local_ray(folder, house.settings.workers)
+    return start_local_ray(folder, house.settings.fleet.workers)
 
 
 def _pool_options(house: House, tell: Tell) -> PoolOptions:
-    settings = house.settings
+    first, *others = (_seat_group(house, group) for group in house.settings.groups)
+    return PoolOptions(
+        workers=first.workers,
+        make_bench=first.make_bench,
+        device=first.device,
+        gpus_per_worker=first.gpus_per_worker,
+        others=tuple(others),
+        on_stage=tell,
+    )
+
+
+def _seat_group(house: House, group: GroupSetting) -> SeatGroup:
+    kind = RendererKind(house.settings.renderer)
     options = BenchOptions(
-        store=settings.artefacts,
+        store=house.settings.artefacts,
         verify=verify_files,
         digests=hashed_files,
         render=RenderOptions(
-            kind=RendererKind(settings.renderer),
-            device=settings.device,
-            threads=settings.threads,
-            seconds_per_step=settings.synthetic_seconds_per_step,
+            kind=kind, device=group.device, threads=group.threads, seconds_per_step=group.step
         ),
     )
-    return PoolOptions(
-        workers=settings.workers,
+    return SeatGroup(
+        workers=group.workers,
         make_bench=partial(make_workbench, options),
-        gpus_per_worker=1.0 if settings.device.startswith("cuda") else 0.0,
-        on_stage=tell,
+        device=group.device_class(kind),
+        gpus_per_worker=1.0 if group.device.startswith("cuda") else 0.0,
     )
 
 

@@ -9,7 +9,7 @@ from policy.menu import Offer
 from policy.plan import Decision, ExecutionPlan, PlanRefusal
 from policy.stacks import AdapterPin, ModelPin
 from policy.verdicts import Reason, Verdict
-from policy.wording import counts, duration, number, plural, rounded
+from policy.wording import counts, duration, number, plural, rounded, thing
 
 LABEL = 11  # width of the column of labels
 SHORT = 12  # hex digits of a digest that people compare
@@ -100,7 +100,7 @@ def _decision(decision: Decision) -> Iterator[str]:
     yield from _listed("why not", [f"{_which(no.preset, no.steps)}: {no.detail}" for no in decision.rejected])
     yield _line(
         "cost",
-        f"{duration(decision.seconds_p50)} a picture (p95 {duration(decision.seconds_p95)}), "
+        f"{duration(decision.seconds_p50)} a {thing(decision.frames)} (p95 {duration(decision.seconds_p95)}), "
         f"{plural(decision.forward_passes, 'forward pass')}, batches of {decision.batch_size}",
     )
     yield _line("quality", f"{rounded(decision.quality)} of the base at full steps")
@@ -112,7 +112,7 @@ def _decision(decision: Decision) -> Iterator[str]:
 
 def _guidance(decision: Decision) -> str:
     knobs = ", ".join(f"{name} {number(value)}" for name, value in decision.guidance) or "none"
-    return f"{knobs}; {plural(decision.rows_per_picture, 'row')} a picture"
+    return f"{knobs}; {plural(decision.rows_per_picture, 'row')} a {thing(decision.frames)}"
 
 
 def _files(offer: Offer) -> Iterator[str]:

@@ -12,7 +12,7 @@ from policy.plan import PlanRefusal
 from policy.step_counts import choose_steps
 from policy.tiers import TIER_TABLE, ServiceTier
 from policy.verdicts import Reason, Ruling
-from policy.wording import duration, names, plural, rounded
+from policy.wording import duration, names, plural, rounded, thing
 
 NEAREST = 3  # alternatives a need
 ADVISED = 20  # needs that get advice of their own; the reasons are never cut
@@ -170,7 +170,7 @@ def _offered(candidate: Candidate, elsewhere: str, asked: Candidate | None) -> s
     return (
         f"Use {_ordered(offer.model, offer.loras)} with method {offer.preset.name}{elsewhere}: permitted, "
         f"{plural(candidate.steps, 'step')}, quality {rounded(candidate.quality)}, "
-        f"about {duration(candidate.seconds()[0])} a picture{_against(candidate, asked)}."
+        f"about {duration(candidate.seconds()[0])} a {thing(candidate.profile.key.frames)}{_against(candidate, asked)}."
     )
 
 

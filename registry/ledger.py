@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from policy.costs import CostSample
+from policy.forecast import SettledBatch
 from policy.plan import Decision, ExecutionPlan
 from policy.tasks import BatchResult
 from registry import (
@@ -213,6 +214,10 @@ class Ledger:
     def cost_samples(self, *, limit: int = 5000) -> tuple[CostSample, ...]:
         """What batches really cost, newest first; late and failed ones are no measure."""
         return ledger_measures.cost_samples(self._connection, limit)
+
+    def settled_batches(self, job_id: str) -> tuple[SettledBatch, ...]:
+        """Every batch that counted, in the order in which they were settled."""
+        return ledger_measures.settled_batches(self._connection, job_id)
 
     def load_seconds(self, job_id: str) -> float:
         """Seconds that workers spent making stacks resident for a job."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from policy.costs import CostKey, CostSample
 from policy.errors import UnknownName
+from policy.forecast import SettledBatch
 from policy.tasks import TakeState
 from registry import tables
 from registry.bulk import insert_unknown
@@ -68,6 +69,7 @@ def cost_samples(connection: Connection, limit: int) -> tuple[CostSample, ...]:
             batches_table.c.height,
             batches_table.c.frames,
             batches_table.c.pictures,
+            batches_table.c.cached_by,
             runs.c.device,
             runs.c.rows,
             runs.c.steps,
@@ -94,12 +96,46 @@ def cost_samples(connection: Connection, limit: int) -> tuple[CostSample, ...]:
                 height=row["height"],
                 frames=row["frames"],
                 device=row["device"],
+                cached_by=row["cached_by"],
             ),
             pictures=row["pictures"],
             rows=row["rows"],
             steps=row["steps"],
             denoise_seconds=row["denoise_seconds"],
             total_seconds=max(row["denoise_seconds"], row["total_seconds"] - row["load_seconds"]),
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def settled_batches(connection: Connection, job_id: str) -> tuple[SettledBatch, ...]:
+    """Every batch of a job that counted, in the order in which they were settled."""
+    runs, batches_table, jobs_table = tables.batch_runs, tables.batches, tables.jobs
+    query = (
+        select(
+            batches_table.c.decision,
+            batches_table.c.pictures,
+            runs.c.load_seconds,
+            runs.c.total_seconds,
+            runs.c.settled_at,
+            jobs_table.c.started_at,
+        )
+        .select_from(runs)
+        .join(
+            batches_table,
+            and_(batches_table.c.job_id == runs.c.job_id, batches_table.c.number == runs.c.number),
+        )
+        .join(jobs_table, jobs_table.c.job_id == runs.c.job_id)
+        .where(runs.c.job_id == job_id, runs.c.is_late.is_(False), runs.c.denoise_seconds > 0)
+        .order_by(runs.c.settled_at, runs.c.number)
+    )
+    return tuple(
+        SettledBatch(
+            decision=row["decision"],
+            pictures=row["pictures"],
+            seconds=max(0.0, row["total_seconds"] - row["load_seconds"]),
+            load_seconds=row["load_seconds"],
+            at=(row["settled_at"] - row["started_at"]).total_seconds(),
         )
         for row in connection.execute(query).mappings()
     )

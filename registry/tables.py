@@ -165,6 +165,7 @@ class BatchColumns(TypedColumns):
     height: Named[int]
     frames: Named[int]
     pictures: Named[int]
+    cached_by: Named[str] = Column(server_default="")  # preset whose cache it runs under; "" for none
     state: Named[str]
     runs: Named[int]  # how often it was leased
     holder: Named[str | None]

@@ -13,6 +13,7 @@ from policy.errors import RenderFault
 from policy.stacks import Stack
 from policy.tasks import RenderTask, StackLoad
 from workers.caches import cached
+from workers.cards import device_class_of
 from workers.pipelines import call_arguments, denoisers
 from workers.renderer import OnStep, Rendered, RenderOptions
 from workers.schedules import LiveSchedule, build_scheduler, refuse_other, require_published, schedule_of
@@ -34,7 +35,7 @@ class DiffusersRenderer:
     @property
     def device(self) -> str:
         if self._options.device.startswith("cuda"):
-            return str(torch.cuda.get_device_name(self._options.device)).lower().replace(" ", "-")
+            return device_class_of(str(torch.cuda.get_device_name(self._options.device)))
         return f"{self._options.device}-{self._options.threads}"
 
     @property

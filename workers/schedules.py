@@ -8,6 +8,7 @@ import diffusers
 
 from policy.errors import RenderFault
 from policy.methods import SchedulerSpec, StepSchedule
+from workers.flow_grids import OWN
 from workers.shifts import BARE, Caller, told_by_pipeline
 
 ALLOWED = (
@@ -16,7 +17,10 @@ ALLOWED = (
     "DPMSolverMultistepScheduler",
     "EulerAncestralDiscreteScheduler",
     "EulerDiscreteScheduler",
+    *OWN,
+    "FlowMapEulerDiscreteScheduler",
     "FlowMatchEulerDiscreteScheduler",
+    "HeliosDMDScheduler",
     "LCMScheduler",
     "PNDMScheduler",
     "SCMScheduler",
@@ -41,7 +45,7 @@ def build_scheduler(spec: SchedulerSpec) -> Any:
             f"The scheduler {spec.class_name} is not on the list of allowed ones.",
             f"Use one of {', '.join(ALLOWED)}.",
         )
-    made = getattr(diffusers, spec.class_name)
+    made = scheduler_class(spec.class_name)
     known = inspect.signature(made.__init__).parameters
     strange = [key for key, _ in spec.config if key not in known]
     if strange:
@@ -52,11 +56,18 @@ def build_scheduler(spec: SchedulerSpec) -> Any:
     return made(**dict(spec.config))
 
 
+def scheduler_class(name: str) -> Any:
+    """A scheduler's class: one of this house's own, or that of the library."""
+    return OWN.get(name) or getattr(diffusers, name)
+
+
 def live_schedule(
     spec: SchedulerSpec, steps: int, published: StepSchedule | None = None, caller: Caller = BARE
 ) -> LiveSchedule:
     """The schedule that a scheduler really takes when a pipeline sets it, at its size."""
     scheduler = build_scheduler(spec)
+    if isinstance(scheduler, diffusers.HeliosDMDScheduler):
+        return pyramid_schedule(scheduler, steps)
     told = told_by_pipeline(caller, scheduler, steps)
     if published is not None and published.explicit_timesteps:
         told = told | {"timesteps": _whole(published.timesteps)}
@@ -73,6 +84,24 @@ def live_schedule(
             "Choose a step count that the preset allows.",
         ) from fault
     return schedule_of(scheduler)
+
+
+def pyramid_schedule(scheduler: Any, steps: int, *, amplified: bool = False) -> LiveSchedule:
+    """The steps of all stages of a pyramid in a row; ``amplified`` as the first chunk runs: twice as many."""
+    stages = scheduler.config.stages
+    if steps % stages:
+        raise RenderFault(
+            f"{steps} steps do not divide into the {stages} stages of {type(scheduler).__name__}.",
+            "Choose a step count that the preset allows.",
+        )
+    found: list[LiveSchedule] = []
+    for stage in range(stages):
+        scheduler.set_timesteps(steps // stages, stage_index=stage, is_amplify_first_chunk=amplified)
+        found.append(schedule_of(scheduler))
+    return LiveSchedule(
+        timesteps=tuple(value for stage in found for value in stage.timesteps),
+        sigmas=tuple(value for stage in found for value in stage.sigmas),
+    )
 
 
 def schedule_of(scheduler: Any) -> LiveSchedule:

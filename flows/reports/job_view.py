@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from policy.forecast import SettledBatch
 from policy.verdicts import Verdict
 from registry.records import (
     Attestation,
@@ -77,6 +78,7 @@ class JobView:
     holds: tuple[HeldShot, ...] = ()
     shipments: tuple[ShipmentView, ...] = ()
     rounds: tuple[ReplanningRecord, ...] = ()  # how the night was planned anew
+    batches: tuple[SettledBatch, ...] = ()  # as they were rendered, in the order in which they were settled
     files: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
     )  # shot -> file beside the page

@@ -7,6 +7,7 @@ and from those of ``policy``, ``registry`` and ``flows``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flows.reports.predictions import Prediction
 from policy.methods import CacheSpec, Fact, PresetPart, QualityPrior
 from policy.verdicts import Reason
 from registry.records import JobRecord, ReplanningRecord, ShotRecord
@@ -69,6 +70,7 @@ class ReportAnswer:
     """A job that was written out."""
 
     files: Files
+    prediction: Prediction  # what was predicted beside what it took
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,7 @@ RENDERER_MODULES = (
     "workers.adapters",
     "workers.caches",
     "workers.diffusers_renderer",
+    "workers.flow_grids",
     "workers.pipelines",
     "workers.schedules",
     "workers.shifts",

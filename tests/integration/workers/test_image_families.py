@@ -254,9 +254,9 @@ FIRST_BLOCK = CacheSpec(
 )
 BROADCAST = CacheSpec(
     class_name="PyramidAttentionBroadcastConfig",
-    config=(
-        ("cross_attention_block_skip_range", 2), ("cross_attention_timestep_skip_range", (0, 1000)),
-        ("spatial_attention_block_skip_range", 2), ("spatial_attention_timestep_skip_range", (0, 1000)),
+    config=(("cross_attention_block_skip_range", 2), ("spatial_attention_block_skip_range", 2)),
+    ranges=(
+        ("cross_attention_timestep_skip_range", (0, 1000)), ("spatial_attention_timestep_skip_range", (0, 1000)),
     ),
     component="unet",
 )  # fmt: skip

@@ -5,6 +5,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from policy.ladder import Ground, Need, candidate_at, climb
+from policy.methods import CacheSpec
 from policy.night import Allotment, Group, Night, allot_night
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.quality_curves import curve_of
@@ -168,6 +169,40 @@ def test_a_lower_rung_that_is_not_cheaper_is_no_help():
         offers=(make_offer(), make_offer(preset=replace(make_offer().preset, name="z", rung="distilled")))
     )
     assert isinstance(night(0.3, menu=slow_student), PlanRefusal)
+
+
+def cached_offer(quality, step_share):
+    preset = make_offer().preset
+    cache = CacheSpec(
+        class_name="FirstBlockCacheConfig",
+        config=(("threshold", 0.05),),
+        component="unet",
+        step_share=step_share,
+    )
+    points = tuple(replace(point, quality=point.quality * quality) for point in preset.quality)
+    return make_offer(
+        preset=replace(preset, name="emoji-64-cached", rung="cached", cache=cache, quality=points)
+    )
+
+
+@pytest.mark.parametrize(
+    ("quality", "step_share", "rungs"),
+    [(0.9999, 0.5, {"full", "cached"}), (0.5, 0.5, {"full"}), (0.9999, 1.0, {"full"})],
+)
+def test_a_cache_is_taken_beside_fewer_steps_where_it_keeps_more(quality, step_share, rungs):
+    menu = make_menu(offers=(make_offer(), cached_offer(quality, step_share)))
+    service = make_service(
+        deadline=NOW + timedelta(seconds=AS_ASKED * 0.8), may_degrade=True, may_approximate=True
+    )
+    plan = try_plan(manifest=make_manifest(shots=SHOTS, service=service), menu=menu)
+    assert {decision.offer.preset.rung for decision in plan.decisions} == rungs
+    assert plan.totals.wall_seconds_p95 <= AS_ASKED * 0.8
+
+
+def test_no_night_is_approximated_unasked():
+    menu = make_menu(offers=(make_offer(), cached_offer(0.9999, 0.5)))
+    plan = night(0.8, menu=menu)
+    assert {decision.offer.preset.rung for decision in plan.decisions} == {"full"}
 
 
 def test_many_priorities_still_share_batches():

@@ -35,7 +35,7 @@ def test_the_methods_are_there_by_family():
     families = Counter(preset.family for preset in PRESETS)
     assert families == {
         "full": 9,
-        "cached": 4,
+        "cached": 5,
         "lcm-lora": 4,
         "lcm-unet": 3,
         "sdxl-turbo": 2,
@@ -49,6 +49,17 @@ def test_the_methods_are_there_by_family():
         "qwen-image-lightning": 9,
         "sana-sprint": 2,
         "z-image-turbo": 1,
+        "wan": 4,
+        "wan2.2-lightning": 5,
+        "self-forcing": 2,
+        "causvid": 5,
+        "krea-realtime": 1,
+        "longlive": 2,
+        "anyflow": 4,
+        "helios": 1,
+        "rcm": 2,
+        "fastwan": 2,
+        "ltx-2": 3,
     }
     assert len({preset.name for preset in PRESETS}) == len(PRESETS)
 
