@@ -1,6 +1,6 @@
 """``rightstep method``: the ways to sample that are known, and how each would really run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,28 +20,67 @@ app = typer.Typer(no_args_is_help=True, help="The ways to sample that are known,
 
 
 @app.command("list")
-def list_methods(*, as_json: AsJson = False) -> None:
-    """List every method preset: what it adds, the steps it allows, its licence."""
+def list_methods(
+    *,
+    family: Annotated[
+        str | None, typer.Option("--family", help="Only one family, such as hyper-sd.", show_default=False)
+    ] = None,
+    modality: Annotated[
+        str | None, typer.Option("--modality", help="Only image, video or live.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--base", help="Only methods for bases whose name holds this, such as FLUX.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the method presets by family: the steps each allows, what it adds, its licence."""
     from registry.catalogue import load_catalogue
 
-    presets = load_catalogue(read_settings().catalogue).presets
+    every = load_catalogue(read_settings().catalogue).presets
+    _require_known("family", family, {preset.family for preset in every})
+    _require_known("modality", modality, {preset.modality for preset in every})
+    presets = [
+        preset
+        for preset in every
+        if family in {None, preset.family}
+        and modality in {None, preset.modality}
+        and (model is None or any(model.lower() in base.lower() for base in preset.base))
+    ]
     if as_json:
         print_json([summary_of(preset) for preset in presets])
         return
     print_table(
-        ("name", "family", "modality", "steps", "adds", "licence"),
-        [
-            (
-                preset.name,
-                preset.family,
-                preset.modality,
+        ("method", "steps", "adds", "licence", "unverified"),
+        by_family(presets),
+        right=(4,),
+        empty="No method is like that. All of them: rightstep method list",
+    )
+
+
+def by_family(presets: Iterable[MethodPreset]) -> Iterator[tuple[str, ...]]:
+    """Rows of a table: a line for each family and modality, then its presets, fewest steps first."""
+    shelves: dict[tuple[str, str], list[MethodPreset]] = {}
+    for preset in presets:
+        shelves.setdefault((preset.family, preset.modality), []).append(preset)
+    for (family, modality), found in sorted(shelves.items()):
+        yield f"{family} ({modality})", "", "", "", ""
+        for preset in sorted(found, key=lambda one: (one.steps, one.name)):
+            open_facts = sum(not fact.verified for fact in preset.facts)
+            yield (
+                f"  {preset.name}",
                 counts(preset.steps),
                 adds(preset),
                 preset.licence,
+                f"{open_facts} of {len(preset.facts)} facts" if open_facts else "",
             )
-            for preset in presets
-        ],
-    )
+
+
+def _require_known(what: str, told: str | None, known: set[str]) -> None:
+    if told is not None and told not in known:
+        raise WrongUse(f"There is no {what} {told}.", f"There are: {', '.join(sorted(known))}.")
 
 
 def adds(preset: MethodPreset) -> str:
@@ -163,8 +202,8 @@ def show(
             *clips(preset),
             ("licence", preset.licence),
             *(
-                ("source", f"{fact.claim} ({fact.source}{'' if fact.verified else '; unverified'})")
-                for fact in preset.facts
+                ("fact" if fact.verified else "UNVERIFIED", f"{fact.claim} ({fact.source})")
+                for fact in sorted(preset.facts, key=lambda fact: not fact.verified)
             ),
         ]
     )
