@@ -71,9 +71,11 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
         shipments = work.shipments.shipments_of(job.job_id)
         notices = work.shipments.notices(shipments[-1].notices_sha256) if shipments else ""
         loads = work.ledger.load_seconds(job.job_id)
+        devices = work.ledger.device_work(job.job_id)
         rounds = work.ledger.rounds(job.job_id)
         batches = work.ledger.settled_batches(job.job_id)
     done = [take for take in takes if take.state is TakeState.DONE]
+    fleet = house.settings.fleet
     view = JobView(
         job=job,
         plan=goods.header,
@@ -102,7 +104,11 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
         batches=batches,
         device_seconds=sum(take.seconds or 0.0 for take in done),
         load_seconds=loads,
-        workers=house.settings.workers,
+        workers=fleet.workers,
+        devices=devices,
+        prices={group.device: group.price_per_device_hour for group in fleet.groups}
+        if len(fleet.groups) > 1
+        else {},
         price_per_device_hour=house.settings.price_per_device_hour,
         currency=house.settings.currency,
         version=version("rightstep"),

@@ -108,8 +108,14 @@ class Fleet:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The device classes; the order in which a fleet names its groups is nobody's business."""
-        return tuple(sorted({group.device for group in self.groups if group.workers}))
+        """The device classes that somebody works on, in their own order."""
+        return tuple(group.device for group in self.in_order.groups)
+
+    @property
+    def in_order(self) -> "Fleet":
+        """The same by device and without groups of nobody: how a fleet was named changes no plan."""
+        manned = [group for group in self.groups if group.workers]
+        return replace(self, groups=tuple(sorted(manned, key=lambda group: group.device)))
 
 
 # What a key costs of which nothing at all is known: slow on purpose, and flagged by

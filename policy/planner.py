@@ -75,7 +75,7 @@ def make_plan(
     refusal = malformed(manifest) or _too_late(manifest, fleet, now)
     if refusal is not None:
         return refusal
-    fleet = in_device_order(fleet)
+    fleet = fleet.in_order
     needs = by_need(manifest.shots)
     asked: list[Asked] = []
     denied: list[PlanRefusal] = []
@@ -115,12 +115,6 @@ class Asked:
 
     ground: Ground
     courses: tuple[Course, ...]
-
-
-def in_device_order(fleet: Fleet) -> Fleet:
-    """The fleet without groups of nobody, in the order of its devices: how it was named changes no plan."""
-    manned = [group for group in fleet.groups if group.workers]
-    return replace(fleet, groups=tuple(sorted(manned, key=lambda group: group.device)))
 
 
 def _grounds(manifest: RenderManifest, costs: Sequence[CostProfile], fleet: Fleet) -> tuple[Ground, ...]:

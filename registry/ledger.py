@@ -27,6 +27,7 @@ from registry.records import (
     Attestation,
     ChangedBatches,
     DecisionFigures,
+    DeviceWork,
     HeldShot,
     JobRecord,
     JobState,
@@ -222,6 +223,10 @@ class Ledger:
     def load_seconds(self, job_id: str) -> float:
         """Seconds that workers spent making stacks resident for a job."""
         return ledger_measures.load_seconds(self._connection, job_id)
+
+    def device_work(self, job_id: str) -> tuple[DeviceWork, ...]:
+        """What each device class really did for a job."""
+        return ledger_measures.device_work(self._connection, job_id)
 
     def attestations(self, job_id: str) -> tuple[Attestation, ...]:
         """What workers really loaded for the pictures of a job, reused ones included."""

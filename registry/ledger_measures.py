@@ -14,7 +14,7 @@ from registry import tables
 from registry.bulk import insert_unknown
 from registry.ledger_blame import BLAMED
 from registry.ledger_reading import BATCH_OF_A_TAKE, figures_of
-from registry.records import Attestation, DecisionFigures, HeldShot, ShotFigures, WorkerFaults
+from registry.records import Attestation, DecisionFigures, DeviceWork, HeldShot, ShotFigures, WorkerFaults
 
 MADE = (TakeState.DONE.value, TakeState.REUSED.value)
 SHOT_OF_A_TAKE = and_(
@@ -145,6 +145,26 @@ def load_seconds(connection: Connection, job_id: str) -> float:
     """Seconds that workers spent making stacks resident for a job."""
     query = select(func.sum(tables.batch_runs.c.load_seconds)).where(tables.batch_runs.c.job_id == job_id)
     return float(connection.scalar(query) or 0.0)
+
+
+def device_work(connection: Connection, job_id: str) -> tuple[DeviceWork, ...]:
+    """What each device class really did for a job, by name; batches that came too late are counted too."""
+    runs = tables.batch_runs
+    query = (
+        select(
+            runs.c.device,
+            func.count(),
+            func.sum(runs.c.total_seconds - runs.c.load_seconds),
+            func.sum(runs.c.load_seconds),
+        )
+        .where(runs.c.job_id == job_id, runs.c.device != "")
+        .group_by(runs.c.device)
+        .order_by(runs.c.device)
+    )
+    return tuple(
+        DeviceWork(device=device, batches=count, seconds=float(seconds), load_seconds=float(loads))
+        for device, count, seconds, loads in connection.execute(query)
+    )
 
 
 def attestations(connection: Connection, job_id: str) -> tuple[Attestation, ...]:

@@ -229,6 +229,16 @@ class WorkerFaults:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceWork:
+    """What one device class did for a job."""
+
+    device: str
+    batches: int
+    seconds: float  # loads apart
+    load_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attestation:
     """What a worker really loaded and ran, and in how many batches."""
 
