@@ -23,11 +23,12 @@ Written down before anything was measured on them, and the same for every schedu
 - **Batch orders**: 4 to 24 pictures at 40 steps of ``full`` (65 %) or ``full-2``, due 20 to 60 minutes after
   they came, from 2 owners alike.
 - **Degrading**: half of all orders allow fewer steps than they ask for.
-- **Load** is everything as it was asked for, one picture at a time and without loads, over what 4 workers have
-  in the window: 40 % of it interactive, 60 % batch.
-- **poisson**: both kinds arrive at random at an even rate. **bursty**: the same, but four fifths of the orders
-  come in bursts of 90 s, every 15 minutes. **mixed**: the batch part is two nights, one on each full stack, by
-  two owners, there from the start and due at the end of the window; the interactive part arrives at random.
+- **Load** is everything as it was asked for, one picture at a time and without loads, over what 4 workers
+  have in the window: 40 % of it interactive, 60 % batch.
+- **poisson**: both kinds arrive at random at an even rate. **bursty**: the same, but four fifths of the
+  orders come in bursts of 90 s, every 15 minutes. **mixed**: the batch part is two nights, one on each full
+  stack, by two owners, there from the start and due at the end of the window; the interactive part arrives
+  at random.
 - There are no live sessions: each reserves a worker of its own.
 """
 

@@ -46,6 +46,7 @@ class Rules:
     preferences: tuple[Preference, ...] = PREFERENCES
     batch_cap: int = BATCH_CAP
     fits_steps: bool = True  # False: always as asked
+    loads_worth: float = 1.0  # how many times its cost a load has to be worth
 
 
 def choose_next(
@@ -57,7 +58,7 @@ def choose_next(
     free = free_seats(seats, now)
     if not waiting or not free:
         return None
-    ground = Ground(waiting, seats, served, now)
+    ground = Ground(waiting, seats, served, now, rules.loads_worth)
     pairs = [ground.pair(need, seat) for need in ground.needs for seat in free]
     pairs = [pair for pair in pairs if not any(guard.forbids(pair, ground) for guard in rules.guards)]
     if not pairs:

@@ -27,7 +27,7 @@ class Pair:
     load: float  # seconds until the stack is there
     wait: float | None  # until a worker that holds the stack comes to the order; None where none does
     end: float  # p95 of its next picture, as quickly as it may be made
-    is_late: bool  # it would miss its deadline here
+    is_late: bool  # it would miss its deadline here; without one it misses nothing
     is_pressing: bool  # waiting a load longer would lose the deadline
 
 
@@ -47,13 +47,20 @@ class Ground:
     """What the rules know beside the pair; built once a choice."""
 
     def __init__(
-        self, orders: Sequence[OpenOrder], seats: Sequence[Seat], served: Served, now: float
+        self,
+        orders: Sequence[OpenOrder],
+        seats: Sequence[Seat],
+        served: Served,
+        now: float,
+        loads_worth: float = 1.0,
     ) -> None:
         self.now = now
         self.served = dict(served.tiers)
         self.owners = dict(served.owners)
         self.late = served.late
         self.window = served.window
+        self.capacity = served.window * len(seats)
+        self.loads_worth = loads_worth
         self.total = served.seconds
         self.best_served = max((self.owners.get(order.owner, 0.0) for order in orders), default=0.0)
         self.holders: dict[str, list[Seat]] = defaultdict(list)
@@ -64,9 +71,23 @@ class Ground:
             queued[order.stack_id][rank_of(order.tier)] += left_seconds(order)
         self.needs = [self._need(order, queued[order.stack_id]) for order in orders]
 
-    def debt(self, tier: ServiceTier) -> float:
-        """Worker seconds that a tier is owed of its reserved share."""
-        return RESERVED.get(tier, 0.0) * self.total - self.served.get(tier, 0.0)
+    def is_owed(self, pair: Pair) -> bool:
+        """Whether the tier of a pair is behind its reserved share by more than the load would cost.
+
+        However dear the load is: half of what the share of the whole window comes to will do.
+        """
+        share = RESERVED.get(pair.order.tier, 0.0)
+        debt = share * self.total - self.served.get(pair.order.tier, 0.0)
+        return debt > self._price(pair, share)
+
+    def is_owed_overdue(self, pair: Pair) -> bool:
+        """The same for what has been late for the whole window, whatever its tier."""
+        is_overdue = pair.is_late and self.now - pair.order.due > self.window
+        debt = RESERVED_OVERDUE * self.total - self.late
+        return is_overdue and debt > self._price(pair, RESERVED_OVERDUE)
+
+    def _price(self, pair: Pair, share: float) -> float:
+        return min(pair.load * self.loads_worth, share * self.capacity / 2)
 
     def pair(self, need: Need, seat: Seat) -> Pair:
         order = need.order
@@ -78,7 +99,7 @@ class Ground:
             load=load,
             wait=need.wait,
             end=end,
-            is_late=end > need.due,
+            is_late=order.deadline is not None and end > order.deadline,
             is_pressing=end + need.left + order.load_seconds > need.due,
         )
 
@@ -142,21 +163,20 @@ def would_cool_a_warm_worker(pair: Pair, ground: Ground) -> bool:
     seat = pair.seat
     if not pair.load or seat.tier is None or rank_of(seat.tier) >= rank_of(pair.order.tier):
         return False
-    if ground.debt(pair.order.tier) > pair.load:
+    if ground.is_owed(pair):
         return False
     kept = pair.load + seat.load_seconds
     return ground.now - seat.used_at < kept and not pair.is_late and pair.end + kept <= pair.order.due
 
 
 def _owed(pair: Pair, ground: Ground) -> float:
-    return 0.0 if ground.debt(pair.order.tier) > pair.load else 1.0
+    return 0.0 if ground.is_owed(pair) else 1.0
 
 
 def _late(pair: Pair, ground: Ground) -> float:
     if not pair.is_late:
         return 1.0
-    is_overdue = ground.now - pair.order.due > ground.window
-    return 0.0 if is_overdue and RESERVED_OVERDUE * ground.total - ground.late > pair.load else 2.0
+    return 0.0 if ground.is_owed_overdue(pair) else 2.0
 
 
 def _tier(pair: Pair, _ground: Ground) -> float:
@@ -169,7 +189,7 @@ def _pressing(pair: Pair, _ground: Ground) -> float:
 
 def _load(pair: Pair, ground: Ground) -> float:
     behind = ground.best_served - ground.owners.get(pair.order.owner, 0.0)
-    return 0.0 if not pair.load or behind > OWNER_LOADS * pair.load else 1.0
+    return 0.0 if not pair.load or behind > OWNER_LOADS * ground.loads_worth * pair.load else 1.0
 
 
 def _pressing_due(pair: Pair, _ground: Ground) -> float:

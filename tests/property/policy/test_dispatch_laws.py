@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.dispatch import Rules, choose_next
-from policy.dispatch_rules import GUARDS, RESERVED
+from policy.dispatch_rules import RESERVED
 from policy.queue_views import OpenOrder, Served
 from policy.tiers import ServiceTier
 from tests.unit.policy.queues import make_order, make_quick, make_seat
@@ -103,7 +103,7 @@ def test_no_guard_holds_a_worker_longer_than_two_loads(queue):
     assert choose_next(waiting, idle, served, now) is not None
 
 
-def served_by(rounds: int, waiting: list[OpenOrder], guards=GUARDS) -> Counter[str]:
+def served_by(rounds: int, waiting: list[OpenOrder]) -> Counter[str]:
     """Worker seconds by order after so many batches of one worker; the orders never run out."""
     seat, now = make_seat(stack_id=waiting[0].stack_id), 0.0
     tiers: Counter[ServiceTier] = Counter()
@@ -112,7 +112,7 @@ def served_by(rounds: int, waiting: list[OpenOrder], guards=GUARDS) -> Counter[s
     for _ in range(rounds):
         served = Served(tiers=tuple(tiers.items()), owners=tuple(owners.items()))
         fresh = [replace(order, arrived=now, deadline=now + 50_000) for order in waiting]
-        choice = choose_next(fresh, [seat], served, now, Rules(guards=guards, batch_cap=1))
+        choice = choose_next(fresh, [seat], served, now, Rules(batch_cap=1))
         assert choice is not None
         order = next(one for one in fresh if one.order_id == choice.members[0][0])
         pace = next(pace for pace in order.paces if pace.steps == choice.steps)
@@ -125,16 +125,18 @@ def served_by(rounds: int, waiting: list[OpenOrder], guards=GUARDS) -> Counter[s
     return by_order
 
 
-@given(same_stack=st.booleans())
-@settings(max_examples=4, deadline=None)
-def test_a_night_with_a_reserved_share_always_makes_progress(same_stack):
-    night = make_order("night", pictures=10_000, stack_id="full" if same_stack else "full-2")
+@given(same_stack=st.booleans(), load=st.floats(0.0, 400.0))
+@settings(max_examples=6, deadline=None)
+def test_a_night_with_a_reserved_share_always_makes_progress(same_stack, load):
+    """However long a load takes."""
+    stack = "full" if same_stack else "full-2"
+    night = make_order("night", pictures=10_000, stack_id=stack, load_seconds=load)
     rush = make_quick("rush", owner="ben", pictures=10_000, stack_id="full")
     by_order = served_by(400, [rush, night])
     share = RESERVED[ServiceTier.BATCH]
     owed = share * by_order.total() - by_order["night"]
-    assert owed <= night.load_seconds + max(pace.p95 for pace in night.paces)
-    assert by_order["rush"] > by_order["night"]
+    assert owed <= load + max(pace.p95 for pace in night.paces)
+    assert by_order["night"] > 0
 
 
 @given(rounds=st.integers(2, 60))
