@@ -10,6 +10,7 @@ from benchmarks.table import write_table
 
 BENCHMARKS = (
     "planning",
+    "dispatch_simulation",
     "batch_efficiency",
     "scheduling",
     "flow_efficiency",

@@ -287,6 +287,40 @@ class HeldShot:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TurnKey:
+    """A driver at a job, on a fleet."""
+
+    fleet: str
+    job_id: str
+    holder: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnRecord:
+    """A driver that waits for a fleet or has it, with what matters of its job."""
+
+    key: TurnKey
+    tier: str
+    owner: str
+    deadline: datetime | None
+    submitted_at: datetime
+    queued: int  # shots that nobody has taken
+    picture_p50: float  # seconds on the whole fleet
+    picture_p95: float
+    has_fleet: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServedSeconds:
+    """Worker seconds that went into settled batches of one tier and owner."""
+
+    tier: str
+    owner: str
+    seconds: float
+    late: float  # of these: after the deadline of their job
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ChangedBatches:
     """Queued batches of one decision that another one runs since a round."""
 
