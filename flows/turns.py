@@ -119,7 +119,7 @@ class FleetTurn:
             [_contender(one) for one in found],
             served_on(served, self._house.settings.workers),
             now.timestamp(),
-            START_SECONDS + self._house.settings.fleet.load_seconds,
+            START_SECONDS + max(group.load_seconds for group in self._house.settings.fleet.groups),
         )
 
     def _expiry(self) -> datetime:

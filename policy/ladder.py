@@ -365,15 +365,21 @@ def _second_best(chosen: Candidate, other: Candidate) -> Rejection:
     )
 
 
-def _rank(candidate: Candidate, need: Need, rule: TierRule) -> tuple[int, float, float, float, str, str]:
-    """The tier's preferred family, first rung, quality; where the order fixes the steps, quality first."""
+def _rank(candidate: Candidate, need: Need, rule: TierRule) -> tuple[int, float, int, float, float, str, str]:
+    """The preferred family, the rung, default steps, quality; quality first where steps were asked for.
+
+    A family may publish a file for each step count: somebody who waits is given the tier's
+    default of them and not the longest.
+    """
     preset = candidate.offer.preset
     place = rule.place(preset.rung, is_real_time_native=preset.is_real_time_native)
     rung, quality = float(len(rule.rungs) if place is None else place), -candidate.quality
     first, second = (quality, rung) if need.steps is not None else (rung, quality)
+    is_open = rule.default_steps is not None and need.steps is None
     return (
         preference(preset.family, candidate.steps, rule),
         first,
+        abs(candidate.steps - (rule.default_steps or 0)) if is_open else 0,
         second,
         candidate.seconds()[0],
         preset.name,

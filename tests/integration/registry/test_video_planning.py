@@ -59,8 +59,8 @@ def menu_of(root: Path, model: str) -> Menu:
 def test_an_interactive_clip_on_stable_diffusion_runs_animatediff_lightning(tmp_path):
     root = hub.put_videos(tmp_path, hub.SD15, hub.ANIMATED)
     decision = chosen(planned(root, hub.SD15, INTERACTIVE, frames=16, width=512, height=512))
-    assert decision.offer.preset.name == "animatediff-lightning-8step"  # the best within the tier's band
-    assert (decision.steps, decision.forward_passes) == (8, 8)
+    assert decision.offer.preset.name == "animatediff-lightning-4step"  # the tier's default
+    assert (decision.steps, decision.forward_passes) == (4, 4)
     assert any("of the family that tier interactive prefers" in reason for reason in decision.reasons)
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,8 @@ def test_every_example_is_planned_or_refused_as_it_says(rightstep, order: Path):
 
 
 def test_an_infeasible_night_says_when_it_would_end_and_what_would_fit(rightstep):
-    answer = rightstep("plan", EXAMPLES / "infeasible.toml")
+    in_half_a_day = (datetime.now(UTC) + timedelta(hours=12)).isoformat(timespec="seconds")
+    answer = rightstep("plan", EXAMPLES / "infeasible.toml", "--deadline", in_half_a_day)
     assert "after the deadline of" in answer.err
     for remedy in ("Set may_degrade = true", "Move the deadline", "workers instead of", "Leave out the"):
         assert remedy in answer.err
