@@ -44,6 +44,12 @@ class Team:
     def can_take_all(self) -> bool:
         return all(math.isfinite(run.p50) for work in self.works for run in work.runs)
 
+    @property
+    def least(self) -> float:
+        """Seconds before which this team alone never ends: its work, evenly shared."""
+        whole = sum(run.batches * run.p50 for work in self.works for run in work.runs)
+        return whole / self.workers * (1 - CLOSE) if self.workers else math.inf
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ending:
@@ -63,7 +69,7 @@ def ending_of(teams: Sequence[Team], within: float | None = None) -> Ending:
 
 def ends_within(teams: Sequence[Team], seconds: float) -> bool:
     """Whether ``ending_of`` ends by then (p95), without looking for the end itself."""
-    if any(_alone_finish(team).p95 <= seconds for team in teams):
+    if any(team.least <= seconds and _alone_finish(team).p95 <= seconds for team in teams):
         return True
     return len(teams) > 1 and any(
         _Night(arranged, sure=True).placed(seconds) is not None for arranged in _arrangements(teams)
