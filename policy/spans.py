@@ -55,21 +55,24 @@ class Ending:
 
 def ending_of(teams: Sequence[Team], within: float | None = None) -> Ending:
     """The earliest end (p95): by one team alone, or by all. ``within`` is kept where it can be."""
-    found = [_alone(teams, number) for number in range(len(teams))]
-    if len(teams) > 1:
-        found.append(_together(teams, within))
-    return min(found, key=lambda ending: ending.finish.p95)
+    if len(teams) == 1:
+        return _alone(teams, 0)
+    best = _together(teams, within)
+    for number, team in enumerate(teams):
+        if team.can_take_all and least_end((team,)) < best.finish.p95:
+            best = min(best, _alone(teams, number), key=lambda ending: ending.finish.p95)
+    return best
 
 
 def ends_within(teams: Sequence[Team], seconds: float) -> bool:
     """Whether ``ending_of`` ends by then (p95), without looking for the end itself."""
     if least_end(teams) > seconds:
         return False
-    if any(_alone_finish(team).p95 <= seconds for team in teams):
-        return True
-    return len(teams) > 1 and any(
+    if len(teams) > 1 and any(
         _Night(arranged, sure=True).placed(seconds) is not None for arranged in _arrangements(teams)
-    )
+    ):
+        return True
+    return any(least_end((team,)) <= seconds and _alone_finish(team).p95 <= seconds for team in teams)
 
 
 def least_end(teams: Sequence[Team]) -> float:
