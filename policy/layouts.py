@@ -146,8 +146,10 @@ def _lay_out_unlike(parts: Sequence[Part], fleet: Fleet, within: float | None) -
 
 
 def _unlike_cuts(parts: Sequence[Part], fleet: Fleet) -> list[tuple[int, ...]]:
-    """Every cut where devices differ, the fewest batches first."""
-    cuts = {_counts(parts, workers) for workers in _cuts(parts, FINER * fleet.workers)}
+    """Every cut where devices differ, the fewest batches first; a few are finer than for all workers."""
+    powers = {2**power for power in range((FINER * fleet.workers).bit_length())}
+    finer = [workers for workers in powers if workers > fleet.workers and _is_worth_it(parts, workers)]
+    cuts = {_counts(parts, workers) for workers in [*_cuts(parts, fleet.workers), *finer]}
     return sorted(cuts, key=lambda counts: (sum(counts), counts))
 
 
@@ -202,9 +204,19 @@ def teams_of(parts: Sequence[Part], batches: Sequence[int], fleet: Fleet) -> tup
 def _cuts(parts: Sequence[Part], workers: int) -> list[int]:
     """For how many workers these parts may be cut: the most first; more workers only add to the list."""
     pictures = sum(part.pictures for part in parts)
-    needed = sum(-(-part.pictures // part.priced.cap) for part in parts)
+    needed = _needed(parts)
     most = max(1, min(workers, pictures))
     return [count for count in _round_numbers(most) if count == 1 or needed < MANY * count]
+
+
+def _is_worth_it(parts: Sequence[Part], workers: int) -> bool:
+    """Whether so many workers could be busy, and would not be with the fewest batches anyway."""
+    return workers <= sum(part.pictures for part in parts) and _needed(parts) < MANY * workers
+
+
+def _needed(parts: Sequence[Part]) -> int:
+    """The fewest batches that caps allow."""
+    return sum(-(-part.pictures // part.priced.cap) for part in parts)
 
 
 def _round_numbers(most: int) -> list[int]:

@@ -24,7 +24,7 @@ from policy.courses import (
 from policy.decisions import decide
 from policy.finish import device_seconds
 from policy.ladder import Candidate, Climb, Ground, Need, climb, judged_on
-from policy.layouts import Laid, Layout, Part, lay_out, price, sized
+from policy.layouts import Laid, Layout, Part, keeps, lay_out, price, sized
 from policy.manifest import RenderManifest, Shot
 from policy.menu import Menu, Offer
 from policy.night import (
@@ -178,14 +178,16 @@ def _fit_the_night(
     Of what fits as judged on the several devices, the best: quality first, then the end.
     """
     within = _time_left(manifest, now)
-    whole = [(one, _laid(one, fleet, within)[1].finish.p95) for one in asked]
-    fitting = [(one, p95) for one, p95 in whole if within is None or p95 <= within]
+    fitting = [one for one in asked if within is None or keeps(_parts(one), fleet, within)]
+    if len(fitting) == 1:
+        return fitting[0]
     if fitting or within is None:
-        return min(fitting, key=lambda pair: (-_worth_asked(pair[0]), pair[1]))[0]
+        return min(fitting, key=lambda one: (-_worth_asked(one), _laid(one, fleet, within)[1].finish.p95))
     nights: list[tuple[float, Asked]] = []
     shortfalls: list[Shortfall] = []
+    by_band = by_urgency(manifest.shots, asked[0].courses)
     for one in asked:
-        split = by_urgency(manifest.shots, one.courses)
+        split = _judged_alike(by_band, one.courses)
         outcome = _allotted(menu, one, split, fleet, within)
         if isinstance(outcome, Shortfall):
             shortfalls.append(outcome)
@@ -217,6 +219,12 @@ def _allotted(
         fleet=fleet,
     )
     return allot_night(groups, night, _without_a_floor(menu, asked.courses, split, ground))
+
+
+def _judged_alike(split: Sequence[Course], courses: Sequence[Course]) -> list[Course]:
+    """A split of the night, with how its needs run as judged on another device."""
+    runs = {course.need: course for course in courses}
+    return [replace(part, climbed=runs[part.need].climbed, run=runs[part.need].run) for part in split]
 
 
 def _as_allotted(split: Sequence[Course], allotment: Allotment) -> tuple[Course, ...]:
@@ -333,11 +341,15 @@ def _batches(
 
 def _laid(asked: Asked, fleet: Fleet, within: float | None) -> tuple[list[Part], Layout]:
     """Courses as batches, the most urgent first; cut so that they end in time where that can be."""
-    parts = [
+    parts = _parts(asked)
+    return parts, lay_out(parts, fleet, None if within is None else within * ALIKE)
+
+
+def _parts(asked: Asked) -> list[Part]:
+    return [
         Part(priced=price(course.run, asked.ground.service.latency_target_s), pictures=len(course.shots))
         for course in asked.courses
     ]
-    return parts, lay_out(parts, fleet, None if within is None else within * ALIKE)
 
 
 def _totals(courses: Sequence[Course], ending: Ending, fleet: Fleet) -> PlanTotals:

@@ -55,19 +55,57 @@ class Ending:
 
 def ending_of(teams: Sequence[Team], within: float | None = None) -> Ending:
     """The earliest end (p95): by one team alone, or by all. ``within`` is kept where it can be."""
-    found = [_alone(teams, number) for number in range(len(teams))]
-    if len(teams) > 1:
-        found.append(_together(teams, within))
-    return min(found, key=lambda ending: ending.finish.p95)
+    if len(teams) == 1:
+        return _alone(teams, 0)
+    best = _together(teams, within)
+    for number, team in enumerate(teams):
+        if team.can_take_all and least_end((team,)) < best.finish.p95:
+            best = min(best, _alone(teams, number), key=lambda ending: ending.finish.p95)
+    return best
 
 
 def ends_within(teams: Sequence[Team], seconds: float) -> bool:
     """Whether ``ending_of`` ends by then (p95), without looking for the end itself."""
-    if any(_alone_finish(team).p95 <= seconds for team in teams):
-        return True
-    return len(teams) > 1 and any(
+    if least_end(teams) > seconds:
+        return False
+    if len(teams) > 1 and any(
         _Night(arranged, sure=True).placed(seconds) is not None for arranged in _arrangements(teams)
+    ):
+        return True
+    return any(least_end((team,)) <= seconds and _alone_finish(team).p95 <= seconds for team in teams)
+
+
+def least_end(teams: Sequence[Team]) -> float:
+    """Seconds before which no assignment of the batches ends (p95): spares looking for one.
+
+    Weigh an hour of each device so that an hour of the fleet is 1: then no batch weighs
+    less than where it is lightest. Devices are weighed by how long all of it takes there.
+    """
+    costs = [_certain_seconds(team) for team in teams]
+    batches = [run.batches for work in teams[0].works for run in work.runs]
+    whole = [
+        math.fsum(count * each for count, each in zip(batches, cost, strict=True) if math.isfinite(each))
+        for cost in costs
+    ]
+    weights = [1 / seconds if seconds > 0 else 0.0 for seconds in whole]
+    fleet = math.fsum(team.workers * weight for team, weight in zip(teams, weights, strict=True))
+    if fleet <= 0:
+        return 0.0
+    lightest = (
+        count
+        * min(
+            (weight * each for weight, each in zip(weights, run, strict=True) if math.isfinite(each)),
+            default=0.0,
+        )
+        for count, run in zip(batches, zip(*costs, strict=True), strict=True)
     )
+    return math.fsum(lightest) / fleet * (1 - CLOSE)
+
+
+def _certain_seconds(team: Team) -> list[float]:
+    """What a batch of each run adds at the least to whoever takes it, its part of a shared error included."""
+    families = math.sqrt(max(len({work.family for work in team.works}), 1))
+    return [run.p50 * (1 + Z95 * work.error / families) for work in team.works for run in work.runs]
 
 
 def whole_seconds(ending: Ending) -> Finish:
