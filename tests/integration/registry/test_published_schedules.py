@@ -33,7 +33,7 @@ def test_a_schedule_says_at_which_size_it_holds_where_it_follows_the_size(preset
 
 def caller_of(preset, steps, size=None):
     """The preset's pipeline at a size; without one, at that of the published figures."""
-    from workers.schedules import Caller
+    from workers.shifts import Caller
 
     published = preset.schedule_for(steps)
     return Caller(

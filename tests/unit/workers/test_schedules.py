@@ -4,12 +4,12 @@ from policy.errors import RenderFault
 from policy.methods import SchedulerSpec, StepSchedule
 from workers.schedules import (
     ALLOWED,
-    Caller,
     build_scheduler,
     live_schedule,
     pipeline_schedule,
     require_published,
 )
+from workers.shifts import Caller
 
 BETAS = (("beta_end", 0.012), ("beta_schedule", "scaled_linear"), ("beta_start", 0.00085))
 TRAILING = ("timestep_spacing", "trailing")
