@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from benchmarks.dispatch_workloads import SPREAD, WORKERS
-from policy.dispatch import BATCH_CAP, Choice, asked_pace, fill_batch
+from policy.dispatch import BATCH_CAP, Choice, fill_batch
 from policy.queue_views import OpenOrder, Seat, Served, free_seats, rank_of
 from policy.tiers import ServiceTier
 
-LOOK_AGAIN = 5.0  # seconds after which a scheduler that left a worker idle is asked again
+LOOK_AGAIN = 10.0  # seconds after which a scheduler that left a worker idle is asked again
 
 Scheduler = Callable[[Sequence[OpenOrder], Sequence[Seat], Served, float], Choice | None]
 
@@ -37,7 +37,7 @@ def first_by(key: Callable[[OpenOrder], object]) -> Scheduler:
             steps=first.asked,
             members=tuple((order.order_id, pictures) for order, pictures in members),
             loads=loads,
-            is_late=begins + asked_pace(first).p95 > first.due,
+            is_late=begins + first.asked_pace.p95 > first.due,
             reasons=(),
         )
 
@@ -100,7 +100,7 @@ class Fleet:
         heapq.heapify(times)
         coming = deque(sorted(orders, key=lambda order: order.arrived))
         for order in orders:
-            self.outcome.quality_asked += asked_pace(order).quality * order.pictures
+            self.outcome.quality_asked += order.asked_pace.quality * order.pictures
         while times:
             now = heapq.heappop(times)
             while times and times[0] <= now:

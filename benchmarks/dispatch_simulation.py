@@ -5,7 +5,6 @@ schedulers share workers, orders, luck and the way in which batches are filled; 
 in what comes next, and ours may choose fewer steps where an order allows it.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -20,7 +19,8 @@ from policy.dispatch import Rules, choose_next
 from policy.tiers import ServiceTier
 
 SEEDS = 20
-ABLATION_SEEDS = 5
+ABLATION_SEEDS = 3
+PROCESSES = 4
 LOAD = 0.9  # at which the target stands
 OURS, FIRST, FIXED = "rightstep", "first come", "fixed priority"
 SCHEDULERS = (FIRST, FIXED, "earliest deadline", OURS)
@@ -45,9 +45,9 @@ def measure() -> Measurement:
         for workload in WORKLOADS
         for seed in range(ABLATION_SEEDS)
     ]
-    with ProcessPoolExecutor(os.cpu_count()) as processes:
+    with ProcessPoolExecutor(PROCESSES) as processes:
         found = dict(
-            zip(runs + left_out, processes.map(simulated, runs + left_out, chunksize=4), strict=True)
+            zip(runs + left_out, processes.map(simulated, runs + left_out, chunksize=2), strict=True)
         )
     draw(
         [

@@ -110,7 +110,7 @@ def _many(orders: Iterator[OpenOrder], seconds: float) -> list[OpenOrder]:
 
 def work_of(order: OpenOrder) -> float:
     """Seconds of an order as it was asked for, one picture at a time."""
-    return next(pace.p50 for pace in order.paces if pace.steps == order.asked) * order.pictures
+    return order.asked_pace.p50 * order.pictures
 
 
 def _interactive(dice: random.Random, workload: str) -> Iterator[OpenOrder]:
@@ -172,6 +172,7 @@ def _arrival(dice: random.Random, workload: str) -> float:
 
 
 def _order(order_id: str, stack: StackFacts, *, asked: int, **facts: Any) -> OpenOrder:
+    usual: dict[str, Any] = {"tier": ServiceTier.BATCH, "owner": "studio-0"}
     return OpenOrder(
         order_id=order_id,
         stack_id=stack.name,
@@ -179,5 +180,5 @@ def _order(order_id: str, stack: StackFacts, *, asked: int, **facts: Any) -> Ope
         paces=stack.paces,
         asked=asked,
         share=stack.share,
-        **({"tier": ServiceTier.BATCH, "owner": "studio-0"} | facts),
+        **(usual | facts),
     )

@@ -9,7 +9,7 @@ brings its own Ray, and nothing is shared.
 import platform
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -152,11 +152,11 @@ def fleet_turn(house: House, job_id: str, tell: Tell) -> Generator[FleetTurn | N
 
 def served_on(found: tuple[ServedSeconds, ...], workers: int) -> Served:
     """Seconds of the whole fleet, from those of its workers."""
-    tiers: Counter[ServiceTier] = Counter()
-    owners: Counter[str] = Counter()
+    tiers: dict[ServiceTier, float] = defaultdict(float)
+    owners: dict[str, float] = defaultdict(float)
     for one in found:
-        tiers[ServiceTier(one.tier)] += one.seconds / workers  # type: ignore[assignment]  # seconds, not counts
-        owners[one.owner] += one.seconds / workers  # type: ignore[assignment]
+        tiers[ServiceTier(one.tier)] += one.seconds / workers
+        owners[one.owner] += one.seconds / workers
     late = sum(one.late for one in found) / workers
     return Served(tiers=tuple(tiers.items()), owners=tuple(owners.items()), late=late)
 

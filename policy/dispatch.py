@@ -59,13 +59,14 @@ def choose_next(
     if not waiting or not free:
         return None
     ground = Ground(waiting, seats, served, now, rules.loads_worth)
-    pairs = [ground.pair(need, seat) for need in ground.needs for seat in free]
-    pairs = [pair for pair in pairs if not any(guard.forbids(pair, ground) for guard in rules.guards)]
+    pairs = [
+        pair for pair in ground.pairs(free) if not any(guard.forbids(pair, ground) for guard in rules.guards)
+    ]
     if not pairs:
         return None
     best, reasons = _narrowed(pairs, ground, rules)
     members = fill_batch(best.order, waiting, now + best.load, rules.batch_cap)
-    pace = _pace(best, members, waiting, ground) if rules.fits_steps else asked_pace(best.order)
+    pace = _pace(best, members, waiting, ground) if rules.fits_steps else best.order.asked_pace
     return Choice(
         seat=best.seat.number,
         stack_id=best.order.stack_id,
@@ -78,7 +79,7 @@ def choose_next(
 
 
 def _narrowed(pairs: list[Pair], ground: Ground, rules: Rules) -> tuple[Pair, tuple[Because, ...]]:
-    """Ask the preferences until one pair is left; ids and numbers settle what they leave open."""
+    """Ask the preferences until one pair is left; what they leave open: no load, first come, first number."""
     reasons: list[Because] = []
     for preference in rules.preferences:
         if len(pairs) == 1:
@@ -89,7 +90,10 @@ def _narrowed(pairs: list[Pair], ground: Ground, rules: Rules) -> tuple[Pair, tu
         if len(kept) < len(pairs):
             reasons.append(Because(rule=preference.name, says=preference.says, left=len(kept)))
         pairs = kept
-    return min(pairs, key=lambda pair: (pair.order.order_id, pair.seat.number)), tuple(reasons)
+    first = min(
+        pairs, key=lambda pair: (pair.load, pair.order.arrived, pair.order.order_id, pair.seat.number)
+    )
+    return first, tuple(reasons)
 
 
 def fill_batch(
@@ -100,7 +104,7 @@ def fill_batch(
     Nobody joins whose steps differ from what the first one asked for, and nobody joins so that
     a member which would be in time alone becomes late.
     """
-    asked = asked_pace(first)
+    asked = first.asked_pace
     members: list[tuple[OpenOrder, int]] = []
     filled, due = 0, first.due
     for order in (first, *(other for other in waiting if other is not first)):
@@ -124,13 +128,8 @@ def fill_batch(
 
 def _fits(first: OpenOrder, pictures: int, begins: float, due: float) -> bool:
     """Whether a batch so large still ends in time; where even one picture would not, size is no matter."""
-    alone = asked_pace(first).p95
+    alone = first.asked_pace.p95
     return begins + alone > due or begins + first.batch_seconds(alone, pictures) <= due
-
-
-def asked_pace(order: OpenOrder) -> Pace:
-    """The steps that were asked for."""
-    return next(pace for pace in order.paces if pace.steps == order.asked)
 
 
 def _pace(
@@ -155,14 +154,13 @@ def _budget(
     budget = min((order.due - begins for order, _ in members if order.due > best.end - 1e-9), default=0.0)
     behind = 0.0
     rank = rank_of(best.order.tier)
-    for order in sorted(waiting, key=lambda one: one.due):
+    rivals = [one for one in waiting if one.stack_id == best.order.stack_id and rank_of(one.tier) <= rank]
+    for order in sorted(rivals, key=lambda one: one.due):
         left = order.pictures - taken.get(order.order_id, 0)
-        if order.stack_id != best.order.stack_id or rank_of(order.tier) > rank or not left:
-            continue
-        quickest = order.open_paces[0]
-        alone = quickest.p95 if left == 1 else quickest.p50 * left * order.share
-        if begins + quickest.p95 > order.due:
+        quickest = order.quickest
+        if not left or begins + quickest.p95 > order.due:
             continue  # late whatever is done: it takes nobody's steps
+        alone = quickest.p95 if left == 1 else quickest.p50 * left * order.share
         behind += alone / crew
         budget = min(budget, order.due - begins - behind)
     return budget

@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from policy.queue_views import TIER_ORDER, OpenOrder, Seat, Served, rank_of
 from policy.tiers import ServiceTier
@@ -29,18 +30,6 @@ class Pair:
     end: float  # p95 of its next picture, as quickly as it may be made
     is_late: bool  # it would miss its deadline here; without one it misses nothing
     is_pressing: bool  # waiting a load longer would lose the deadline
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
-    """What an order comes to, whoever takes it; reckoned once a choice."""
-
-    order: OpenOrder
-    rank: int
-    due: float
-    quickest: float  # p95 of its next picture, as quickly as it may be made
-    left: float  # p50 of all that is left, as it was asked
-    wait: float | None  # until a worker that holds the stack comes to it; None where none holds it
 
 
 class Ground:
@@ -66,10 +55,8 @@ class Ground:
         self.holders: dict[str, list[Seat]] = defaultdict(list)
         for seat in seats:
             self.holders[seat.stack_id].append(seat)
-        queued: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(TIER_ORDER))
-        for order in orders:
-            queued[order.stack_id][rank_of(order.tier)] += left_seconds(order)
-        self.needs = [self._need(order, queued[order.stack_id]) for order in orders]
+        self._orders = [(order, order.left_seconds) for order in orders]
+        self._waits = self._queues()
 
     def is_owed(self, pair: Pair) -> bool:
         """Whether the tier of a pair is behind its reserved share by more than the load would cost.
@@ -89,41 +76,67 @@ class Ground:
     def _price(self, pair: Pair, share: float) -> float:
         return min(pair.load * self.loads_worth, share * self.capacity / 2)
 
-    def pair(self, need: Need, seat: Seat) -> Pair:
-        order = need.order
-        load = 0.0 if seat.stack_id == order.stack_id else order.load_seconds
-        end = self.now + load + need.quickest
-        return Pair(
-            order=order,
-            seat=seat,
-            load=load,
-            wait=need.wait,
-            end=end,
-            is_late=order.deadline is not None and end > order.deadline,
-            is_pressing=end + need.left + order.load_seconds > need.due,
-        )
+    def pairs(self, free: Sequence[Seat]) -> list[Pair]:
+        """Every order on every free worker; of late ones that are alike only the earliest due.
 
-    def _need(self, order: OpenOrder, queued: list[float]) -> Need:
-        rank, left = rank_of(order.tier), left_seconds(order)
-        wait = None
-        if holders := self.holders.get(order.stack_id):
-            first = min(max(seat.free_at - self.now, 0.0) for seat in holders)
-            ahead = sum(queued[: rank + 1])
-            wait = first + (ahead - left if order.pictures == 1 else ahead) / len(holders)
-        return Need(
-            order=order,
-            rank=rank,
-            due=order.due,
-            quickest=order.open_paces[0].p95,
-            left=left,
-            wait=wait,
-        )
+        The others of a kind could not be chosen before it, and after a burst there are many.
+        """
+        found: list[Pair] = []
+        for order, left in self._contending():
+            quickest, due = order.quickest.p95, order.due
+            wait = self._wait(order, left)
+            for seat in free:
+                load = 0.0 if seat.stack_id == order.stack_id else order.load_seconds
+                end = self.now + load + quickest
+                found.append(
+                    Pair(
+                        order=order,
+                        seat=seat,
+                        load=load,
+                        wait=wait,
+                        end=end,
+                        is_late=order.deadline is not None and end > due,
+                        is_pressing=end + left + order.load_seconds > due,
+                    )
+                )
+        return found
+
+    def _contending(self) -> list[tuple[OpenOrder, float]]:
+        found: list[tuple[OpenOrder, float]] = []
+        late: dict[tuple[object, ...], tuple[OpenOrder, float]] = {}
+        for one in self._orders:
+            order, left = one
+            quickest = order.quickest.p95
+            if order.deadline is None or self.now + quickest <= order.deadline:
+                found.append(one)
+                continue
+            kind = (order.stack_id, rank_of(order.tier), order.owner, quickest, left, order.pictures)
+            if kind not in late or _sooner(order) < _sooner(late[kind][0]):
+                late[kind] = one
+        return [*found, *late.values()]
+
+    def _queues(self) -> dict[str, list[float]]:
+        """Seconds until the workers that hold a stack are through with a tier and those above it."""
+        waits = {
+            stack_id: [min(max(seat.free_at - self.now, 0.0) for seat in holders)] + [0.0] * len(TIER_ORDER)
+            for stack_id, holders in self.holders.items()
+        }
+        for order, left in self._orders:
+            if order.stack_id in waits:
+                waits[order.stack_id][1 + rank_of(order.tier)] += left / len(self.holders[order.stack_id])
+        return {stack_id: list(accumulate(parts))[1:] for stack_id, parts in waits.items()}
+
+    def _wait(self, order: OpenOrder, left: float) -> float | None:
+        """Until a worker that holds the stack comes to the order; a pile waits for itself too."""
+        waits = self._waits.get(order.stack_id)
+        if waits is None:
+            return None
+        own = left / len(self.holders[order.stack_id]) if order.pictures == 1 else 0.0
+        return waits[rank_of(order.tier)] - own
 
 
-def left_seconds(order: OpenOrder) -> float:
-    """Worker seconds of what is left as it was asked, in batches (p50)."""
-    asked = next(pace for pace in order.paces if pace.steps == order.asked)
-    return asked.p50 * (1.0 + (order.pictures - 1) * order.share)
+def _sooner(order: OpenOrder) -> tuple[float, float, str]:
+    return order.due, order.arrived, order.order_id
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,9 +159,7 @@ class Preference:
 
 def is_not_worth_a_load(pair: Pair, _ground: Ground) -> bool:
     """A worker that holds the stack comes to it sooner than this one could load it, and in time."""
-    if not pair.load:
-        return False
-    if pair.wait is None or pair.wait > pair.load:
+    if not pair.load or pair.wait is None or pair.wait > pair.load:
         return False
     warm_end = pair.end - pair.load + pair.wait
     return warm_end <= pair.order.due or pair.is_late
@@ -160,13 +171,13 @@ def would_cool_a_warm_worker(pair: Pair, ground: Ground) -> bool:
     It stays so for as long as loading both ways would take: the most that waiting in vain
     costs is then what a swap in vain would have cost. A reserved share is paid all the same.
     """
-    seat = pair.seat
-    if not pair.load or seat.tier is None or rank_of(seat.tier) >= rank_of(pair.order.tier):
+    order, seat = pair.order, pair.seat
+    if not pair.load or seat.tier is None or rank_of(seat.tier) >= rank_of(order.tier):
         return False
     if ground.is_owed(pair):
         return False
     kept = pair.load + seat.load_seconds
-    return ground.now - seat.used_at < kept and not pair.is_late and pair.end + kept <= pair.order.due
+    return ground.now - seat.used_at < kept and not pair.is_late and pair.end + kept <= order.due
 
 
 def _owed(pair: Pair, ground: Ground) -> float:
@@ -222,6 +233,4 @@ PREFERENCES: tuple[Preference, ...] = (
     Preference(name="deadline", says="of what cannot wait it is due first", key=_pressing_due),
     Preference(name="owner", says="its owner was served least", key=_owner),
     Preference(name="due", says="it is due first", key=lambda pair, _ground: pair.order.due),
-    Preference(name="loaded", says="nothing has to be loaded", key=lambda pair, _ground: pair.load),
-    Preference(name="arrival", says="it came first", key=lambda pair, _ground: pair.order.arrived),
 )

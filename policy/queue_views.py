@@ -53,13 +53,28 @@ class OpenOrder:
         return self.arrived + PATIENCE[self.tier] if self.deadline is None else self.deadline
 
     @property
+    def asked_pace(self) -> Pace:
+        """The pace that was asked for."""
+        for pace in self.paces:
+            if pace.steps == self.asked:
+                return pace
+        raise ValueError(f"{self.asked} steps are not in the set of {self.order_id}.")
+
+    @property
+    def quickest(self) -> Pace:
+        """The fewest steps that it may run at."""
+        return self.paces[0] if self.may_degrade else self.asked_pace
+
+    @property
+    def left_seconds(self) -> float:
+        """Worker seconds of what is left as it was asked, batched (p50)."""
+        return self.batch_seconds(self.asked_pace.p50, self.pictures)
+
+    @property
     def open_paces(self) -> tuple[Pace, ...]:
         """What it may run at: as asked, and below it where it may degrade; never outside its set."""
-        return tuple(
-            pace
-            for pace in self.paces
-            if pace.steps == self.asked or (self.may_degrade and pace.steps < self.asked)
-        )
+        least = 0 if self.may_degrade else self.asked
+        return tuple([pace for pace in self.paces if least <= pace.steps <= self.asked])
 
     def batch_seconds(self, seconds: float, pictures: int) -> float:
         """Seconds of a batch where one picture alone takes ``seconds``."""
@@ -92,9 +107,12 @@ class Served:
         return sum(seconds for _, seconds in self.tiers)
 
 
+_RANKS = {tier: rank for rank, tier in enumerate(TIER_ORDER)}
+
+
 def rank_of(tier: ServiceTier) -> int:
     """The place of a tier, most urgent first."""
-    return TIER_ORDER.index(tier)
+    return _RANKS[tier]
 
 
 def free_seats(seats: Sequence[Seat], now: float) -> tuple[Seat, ...]:

@@ -36,4 +36,5 @@ def make_quick(order_id: str = "q", **changed: Any) -> OpenOrder:
 
 
 def make_seat(number: int = 0, stack_id: str = "full", **changed: Any) -> Seat:
-    return Seat(number=number, stack_id=stack_id, **({"load_seconds": 30.0} | changed))
+    facts: dict[str, Any] = {"load_seconds": 30.0}
+    return Seat(number=number, stack_id=stack_id, **(facts | changed))
