@@ -21,6 +21,7 @@ from policy.errors import IntegrityFault, LedgerFault, RightstepError
 from policy.plan import Decision
 from policy.stacks import ModelPin
 from policy.tasks import BatchResult, LocatedPart, RenderTask, ShotTask, StackLoad
+from registry.known_digests import KnownDigests
 from registry.records import JobState, LeasedBatch, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
@@ -307,10 +308,11 @@ def _start_ray(house: House, tell: Tell) -> RayHouse:
 
 def _pool_options(house: House, tell: Tell) -> PoolOptions:
     settings = house.settings
+    known = KnownDigests(settings.run_folder / "verified")
     options = BenchOptions(
         store=settings.artefacts,
-        verify=verify_files,
-        digests=hashed_files,
+        verify=partial(verify_files, known=known),
+        digests=partial(hashed_files, known=known),
         render=RenderOptions(
             kind=RendererKind(settings.renderer),
             device=settings.device,

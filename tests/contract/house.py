@@ -15,6 +15,7 @@ RENDERER_MODULES = (
     "workers.adapters",
     "workers.caches",
     "workers.diffusers_renderer",
+    "workers.pickle_conversion",
     "workers.pipelines",
     "workers.schedules",
     "workers.stack_loading",
