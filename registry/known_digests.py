@@ -7,6 +7,7 @@ so that any number of workers may write. Shipping never asks here: it hashes aga
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,8 @@ class KnownDigests:
             draft.write_text(" ".join([*_facts(before), sha256]), encoding="ascii")
             draft.replace(entry)
         except OSError:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink()
 
     def _entry(self, status: os.stat_result) -> Path:
         return self.folder / f"{status.st_dev:x}-{status.st_ino:x}"

@@ -50,6 +50,15 @@ class LocalHub:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def start_anew(self) -> None:
+        """Forget every repository and request."""
+        self.repositories.clear()
+        self.requests.clear()
+        self.stall_at.clear()
+        self.is_down = False
+        self.stalled.clear()
+        self.go_on.clear()
+
     def put(self, name: str, files: dict[str, bytes], **facts: Any) -> Repository:
         """A repository with one commit on main."""
         repository = Repository(name, **facts)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache, cached_property
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def go_online() -> None:
 
 @dataclass(frozen=True)
 class Studio:
-    """A house by its settings, opened in the other process for each call."""
+    """A house by its settings, opened in the other process."""
 
     pool: ProcessPoolExecutor
     home: Path
@@ -35,9 +36,10 @@ class Studio:
         """Call ``step(house, ...)`` there; its answer or its error comes back."""
         return self.pool.submit(_in_a_house, dict(self.settings), step, arguments, options).result(120)
 
-    def here(self, **changes: Any) -> House:
+    @cached_property
+    def here(self) -> House:
         """The same house in this process: it is offline."""
-        return open_house(Settings(**{**dict(self.settings), "hub_offline": True, **changes}))
+        return open_house(Settings(**{**dict(self.settings), "hub_offline": True}))
 
     def with_settings(self, **changes: Any) -> "Studio":
         return Studio(self.pool, self.home, tuple({**dict(self.settings), **changes}.items()))
@@ -50,8 +52,10 @@ def make_pool() -> ProcessPoolExecutor:
 def _in_a_house(
     settings: dict[str, Any], step: Callable[..., Any], arguments: Sequence[Any], options: dict[str, Any]
 ) -> Any:
-    house = open_house(Settings(**settings))
-    try:
-        return step(house, *arguments, **options)
-    finally:
-        house.engine.dispose()
+    return step(_house(tuple(settings.items())), *arguments, **options)
+
+
+@cache
+def _house(settings: tuple[tuple[str, Any], ...]) -> House:
+    """Opened once: what a house costs is its catalogue and its ledger."""
+    return open_house(Settings(**dict(settings)))

@@ -5,12 +5,15 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.local_hub.server import LocalHub
 from tests.local_hub.studio import Studio, make_pool
+
+NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -19,22 +22,41 @@ def client_process() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-@pytest.fixture
-def hub() -> Iterator[LocalHub]:
+@pytest.fixture(scope="session")
+def served() -> Iterator[LocalHub]:
     with LocalHub().running() as running:
         yield running
 
 
 @pytest.fixture
-def studio(client_process: ProcessPoolExecutor, hub: LocalHub, tmp_path: Path) -> Studio:
+def hub(served: LocalHub) -> LocalHub:
+    """The hub of the session, as new."""
+    served.start_anew()
+    return served
+
+
+@pytest.fixture(scope="session")
+def studio(
+    client_process: ProcessPoolExecutor, served: LocalHub, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Studio]:
+    """One house for the session: what a test pins, it pins under a name of its own."""
+    home = tmp_path_factory.mktemp("studio") / "home"
     settings = {
-        "home": tmp_path / "home",
-        "hub_endpoint": hub.endpoint,
+        "home": home,
+        "hub_endpoint": served.endpoint,
         "hub_offline": False,
         "renderer": "synthetic",
         "actor": "tester",
     }
-    return Studio(client_process, tmp_path / "home", tuple(settings.items()))
+    made = Studio(client_process, home, tuple(settings.items()))
+    yield made
+    made.here.engine.dispose()
+
+
+@pytest.fixture
+def repo() -> str:
+    """A repository's name that no other test uses."""
+    return f"acme/model-{next(NUMBERS)}"
 
 
 @pytest.fixture
