@@ -122,12 +122,11 @@ def _upstream_state(house: House, snapshot: PinSnapshot) -> UpstreamState:
         main = house.hub.describe(asked)
     except UnknownName as error:
         return UpstreamState(main=None, why_gone=error.message)
-    try:
-        house.hub.describe(asked, snapshot.facts.revision)
-        has_commit = True
-    except UnknownName:
-        has_commit = False
-    return UpstreamState(main=main, has_commit=has_commit, same_words=_same_words(house, snapshot, main))
+    return UpstreamState(
+        main=main,
+        has_commit=house.hub.client.has_commit(asked, snapshot.facts.revision),
+        same_words=_same_words(house, snapshot, main),
+    )
 
 
 def _same_words(house: House, snapshot: PinSnapshot, main: UpstreamFacts) -> dict[str, bool]:

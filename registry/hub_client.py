@@ -28,6 +28,7 @@ from registry.upstream import PUBLIC_HUB, Alarm, FileAlarm, LicenceTriple, Upstr
 ALARMS = {alarm.value: alarm for alarm in Alarm}
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 BRANCHES_NAMED = 5
+ANSWER_SECONDS = 60.0  # of one answer; the client itself would wait for ever
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Tell = Callable[[int], None]  # called with the bytes that just came
@@ -42,17 +43,18 @@ class HubClient:
         self._token: str | bool | None = token or (None if self.endpoint == PUBLIC_HUB else False)
 
     def describe(self, repo: str, revision: str | None = None) -> UpstreamFacts:
-        """A repository at the commit that a branch, tag or commit names now."""
+        """A repository at the commit that a branch, tag or commit names now, with every file of it.
+
+        One answer says both, so the files are those of the commit even while a branch moves.
+        """
         with self._explained(repo, revision):
-            api = self._api()
-            info = api.model_info(repo, revision=revision, files_metadata=True, securityStatus=True)
+            info = self._info(repo, revision, files_metadata=True)
             commit = str(info.sha)
             if not _COMMIT.fullmatch(commit) or (_is_commit(revision) and commit != revision):
                 raise IntegrityFault(
                     f"Asked for {repo} at {revision or 'main'}, the hub answered with commit {commit!r}.",
                     "Do not use this hub; nothing was fetched.",
                 )
-            entries = list(api.list_repo_tree(repo, recursive=True, revision=commit))
         security: dict[str, Any] = info.security_repo_status or {}
         return UpstreamFacts(
             asked=repo,
@@ -64,8 +66,16 @@ class HubClient:
             licence=_triple(info.card_data),
             scans_done=bool(security.get("scansDone")),
             alarms=tuple(_alarms(security.get("filesWithIssues") or ())),
-            files=tuple(_files(entries, repo)),
+            files=tuple(_files(info.siblings or (), repo)),
         )
+
+    def has_commit(self, repo: str, commit: str) -> bool:
+        """Whether a commit of a repository that is there can still be reached."""
+        with self._explained(repo, commit):
+            try:
+                return str(self._info(repo, commit).sha) == commit
+            except _library().errors.RevisionNotFoundError:
+                return False
 
     def download(self, cache: Path, repo: str, commit: str, path: str, tell: Tell) -> Path:
         """Bring one file into a cache of the Hub's own layout; returns the link in its snapshot."""
@@ -80,6 +90,15 @@ class HubClient:
                 tqdm_class=_telling(tell),
             )
         return Path(found)
+
+    def _info(self, repo: str, revision: str | None, *, files_metadata: bool = False) -> Any:
+        return self._api().model_info(
+            repo,
+            revision=revision,
+            files_metadata=files_metadata,
+            securityStatus=True,
+            timeout=ANSWER_SECONDS,
+        )
 
     def _api(self) -> Any:
         return _library().HfApi(endpoint=self.endpoint, token=self._token)
@@ -197,17 +216,15 @@ def _is_commit(revision: str | None) -> bool:
     return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
-def _files(entries: Iterable[Any], repo: str) -> Generator[UpstreamFile]:
-    for entry in entries:
-        if not hasattr(entry, "blob_id"):
-            continue  # a folder
-        if not isinstance(entry.size, int) or entry.size < 0:
-            raise FormatFault(f"{repo} lists {entry.path} without its size.", "Nothing was fetched.")
+def _files(siblings: Iterable[Any], repo: str) -> Generator[UpstreamFile]:
+    for file in siblings:
+        if not isinstance(file.size, int) or file.size < 0 or not file.blob_id:
+            raise FormatFault(f"{repo} lists {file.rfilename} without size or id.", "Nothing was fetched.")
         yield UpstreamFile(
-            path=entry.path,
-            size=entry.size,
-            blob_id=entry.blob_id,
-            lfs_sha256=entry.lfs.sha256 if entry.lfs else "",
+            path=file.rfilename,
+            size=file.size,
+            blob_id=file.blob_id,
+            lfs_sha256=file.lfs.sha256 if file.lfs else "",
         )
 
 

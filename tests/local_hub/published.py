@@ -9,7 +9,11 @@ from tests.unit.registry.licensing import catalogue
 def weights(seed: int = 0, size: int = 4096) -> bytes:
     """A whole safetensors file with one tensor; another seed is another file."""
     header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
-    return len(header).to_bytes(8, "little") + header + bytes((seed + place) % 251 for place in range(size))
+    return (
+        len(header).to_bytes(8, "little")
+        + header
+        + (bytes((seed + place) % 251 for place in range(251)) * (size // 251 + 1))[:size]
+    )
 
 
 def card(**front: Any) -> bytes:

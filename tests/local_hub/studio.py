@@ -34,7 +34,7 @@ class Studio:
 
     def do(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Call ``step(house, ...)`` there; its answer or its error comes back."""
-        return self.pool.submit(_in_a_house, dict(self.settings), step, arguments, options).result(120)
+        return self.pool.submit(_in_a_house, dict(self.settings), step, arguments, options).result(600)
 
     @cached_property
     def here(self) -> House:

@@ -61,11 +61,14 @@ def repo() -> str:
 
 @pytest.fixture
 def small_disk(tmp_path: Path, in_ci: bool) -> Iterator[Path]:
-    """A tmpfs with room for a ledger and little more."""
+    """A home whose folder for models lies on a disk of its own, with six megabytes."""
     mount = tmp_path / "small-disk"
     mount.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(mount)]
     if os.geteuid() != 0 or not shutil.which("mount") or subprocess.run(command, check=False).returncode != 0:
         (pytest.fail if in_ci else pytest.skip)("a small disk can only be mounted by root")
-    yield mount
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "hub").symlink_to(mount)
+    yield home
     subprocess.run(["umount", str(mount)], check=True)

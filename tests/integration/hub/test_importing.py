@@ -16,6 +16,8 @@ from registry.verification import sha256_file, verify_files
 from tests.local_hub.published import card, text
 from workers.conversions import convert_pickle
 
+pytestmark = pytest.mark.timeout(900)
+
 
 class Touch:
     """A pickle of this runs a command when it is loaded by anything that trusts it."""

@@ -10,8 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from registry.unit_of_work import unit_of_work
 from tests.local_hub.published import card, text, weights
+
+pytestmark = pytest.mark.timeout(900)
 
 WEIGHTS = "model.safetensors"
 FILES = {"README.md": card(license="mit"), "LICENSE": text("mit"), WEIGHTS: weights(7, size=1 << 20)}

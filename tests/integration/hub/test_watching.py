@@ -10,6 +10,8 @@ from policy.errors import UnknownName
 from registry.unit_of_work import unit_of_work
 from tests.local_hub.published import card, pipeline, text, weights
 
+pytestmark = pytest.mark.timeout(900)
+
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 BINDING = "nvidia-open-model-2025-04-28"
 
