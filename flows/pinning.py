@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +109,7 @@ def import_model(
             "versions": dict(converted.versions),
         }
         _copy_texts(listing, folder)
-        (folder / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        _replace(folder / RECORD, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
     except OSError as error:
         raise StorageFault(
             f"{repo} cannot be kept in {folder}: {error.strerror or error}.",
@@ -205,9 +204,14 @@ def _copy_texts(listing: SourceListing, folder: Path) -> None:
         if is_always_brought(path) and path != RECORD:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            draft = target.with_name(f"{target.name}.{os.getpid()}.part")
-            shutil.copyfile(resolve_inside(Path(listing.root), path), draft)
-            draft.replace(target)
+            _replace(target, resolve_inside(Path(listing.root), path).read_bytes())
+
+
+def _replace(path: Path, body: bytes) -> None:
+    """Whole or not at all."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    draft.write_bytes(body)
+    draft.replace(path)
 
 
 def _tell_import(house: House, pin: ModelPin, listing: SourceListing, entry: dict[str, object]) -> None:

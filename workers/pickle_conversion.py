@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from workers.conversions import BROKEN, CODE, FULL
@@ -28,7 +29,10 @@ def main(arguments: list[str]) -> int:
         tensors, dropped = tensors_of(loaded)
         save_file(tensors, target, metadata={"format": "pt"})
     except pickle.UnpicklingError as error:
-        return _say(CODE, _reason(error))
+        asked = _what_was_asked(error)
+        return _say(CODE, asked) if asked else _say(BROKEN, "it is no pickle that torch can read")
+    except SafetensorError as error:
+        return _say(FULL if f"os error {errno.ENOSPC}" in str(error) else BROKEN, str(error))
     except OSError as error:
         return _say(FULL if error.errno == errno.ENOSPC else BROKEN, str(error))
     except (RuntimeError, ValueError, TypeError, KeyError, EOFError, MemoryError, RecursionError) as error:
@@ -60,12 +64,10 @@ def tensors_of(loaded: Any) -> tuple[dict[str, torch.Tensor], list[str]]:
     return tensors, sorted(dropped)
 
 
-def _reason(error: Exception) -> str:
-    """The sentence of torch's long explanation that names what was asked for."""
+def _what_was_asked(error: Exception) -> str:
+    """The sentence of torch's long explanation that names what is not allowed; "" where there is none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next(
-        (line for line in lines if "GLOBAL" in line or "nsupported" in line), lines[0] if lines else ""
-    )
+    return next((line for line in lines if "GLOBAL" in line or "nsupported" in line), "")
 
 
 def _say(code: int, reason: str) -> int:
