@@ -19,6 +19,7 @@ BENCHMARKS = (
     "cached",
     "identical_bytes",
     "driver_memory",
+    "verification",
 )
 
 

@@ -9,10 +9,14 @@ from policy.errors import StorageFault, UnknownName
 from registry.catalogue import Catalogue, load_catalogue
 from registry.components import claims_of
 from registry.database import Engine, newest_version, open_database, schema_version, upgrade_database
+from registry.hub_client import HubClient
+from registry.hub_source import HubSource
 from registry.pin_builtin import load_builtin_pins
 from registry.sources import DirectorySource, ModelSource, SourceListing, builtin_source
 from registry.unit_of_work import unit_of_work
 from workers.artefacts import ArtefactStore
+
+IMPORTED = "imported"  # the source of what was converted here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,7 @@ class House:
     catalogue: Catalogue
     engine: Engine
     sources: tuple[ModelSource, ...]
+    hub: HubSource  # one of the sources
     store: ArtefactStore
     clock: Callable[[], datetime]
 
@@ -55,11 +60,23 @@ def open_house(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -
     engine = open_database(settings.app_url)
     if schema_version(engine) != newest_version():
         upgrade_database(settings.owner_url, settings.app_url)
+    token = settings.hub_token
+    hub = HubSource(
+        settings.hub_cache,
+        HubClient(endpoint=settings.hub_endpoint, token=None if token is None else token.get_secret_value()),
+        is_offline=settings.hub_offline,
+    )
     house = House(
         settings=settings,
         catalogue=load_catalogue(settings.catalogue),
         engine=engine,
-        sources=(builtin_source(), *(DirectorySource(folder) for folder in settings.model_folders)),
+        sources=(
+            builtin_source(),
+            *(DirectorySource(folder) for folder in settings.model_folders),
+            DirectorySource(settings.imported, name=IMPORTED),
+            hub,
+        ),
+        hub=hub,
         store=ArtefactStore(settings.artefacts),
         clock=clock,
     )

@@ -19,6 +19,7 @@ NOT_FOUND = 404
 BUSY = 503
 OVERNIGHT = "overnight"
 ON_DEMAND = "on-demand"
+DRIFT_WATCH = "drift-watch"
 
 
 def ask(api_url: str, method: str, path: str, body: Any = None) -> Any:

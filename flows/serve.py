@@ -6,7 +6,7 @@ was missed while the house was down is not made up for.
 
 from typing import Any
 
-from flows.prefect_requests import ON_DEMAND, OVERNIGHT, ask, deployment_of
+from flows.prefect_requests import DRIFT_WATCH, ON_DEMAND, OVERNIGHT, ask, deployment_of
 from flows.prefect_server import standing_server, use_server
 from flows.schedules import load_schedules
 from flows.settings import load_settings
@@ -14,11 +14,13 @@ from policy.errors import ServiceFault
 
 POLL_SECONDS = 2  # Prefect's own ten are long for somebody who waits
 JOBS_AT_ONCE = 4  # one of them renders; the others stand in the queue for the workers (flows.turns)
+DRIFT_TIMES = "40 5 * * *"  # once a day, when the nights are over
 
 
 def main() -> None:
     """Serve until ended; ServiceFault where no standing server answers."""
-    home = load_settings().home
+    settings = load_settings()
+    home = settings.home
     server = standing_server(home)
     if server is None:
         raise ServiceFault("No standing Prefect server answers.", "Start the house: rightstep up.")
@@ -31,6 +33,7 @@ def main() -> None:
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
 
+    from flows.drift_watch import drift_watch
     from flows.on_demand import on_demand
     from flows.overnight import overnight
 
@@ -41,9 +44,15 @@ def main() -> None:
         OVERNIGHT, schedules=nights, entrypoint_type=EntrypointType.MODULE_PATH
     )
     demand: Any = on_demand.to_deployment(ON_DEMAND, entrypoint_type=EntrypointType.MODULE_PATH)
+    watch: Any = drift_watch.to_deployment(
+        DRIFT_WATCH,
+        schedules=[] if settings.hub_offline else [Cron(DRIFT_TIMES, timezone="UTC")],
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
     serve(
         night,
         demand,
+        watch,
         pause_on_shutdown=False,
         print_starting_message=False,
         limit=JOBS_AT_ONCE,

@@ -16,6 +16,7 @@ from flows.fleet_settings import GroupSetting, read_fleet
 from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
 from policy.uses import Organisation
+from registry.upstream import PUBLIC_HUB
 from workers.renderer import RendererKind
 
 
@@ -31,6 +32,11 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def _is_hub_offline() -> bool:
+    """The switch that other tools of the Hub know."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 Territory = Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")]
@@ -57,6 +63,19 @@ class Settings(BaseSettings):
     model_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
         description="Folders of model repositories in Hub layout, beside the built-in one; parted by colons.",
+    )
+    hub_endpoint: str = Field(
+        default=PUBLIC_HUB,
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="The model hub that `rightstep model pin` asks; a mirror of your own, for instance.",
+    )
+    hub_token: SecretStr | None = Field(
+        default=None,
+        description="Token for gated and private repositories; that of `hf auth login` for the public hub.",
+    )
+    hub_offline: bool = Field(
+        default_factory=_is_hub_offline,
+        description="Never ask a hub, only use what is here; on where HF_HUB_OFFLINE is set.",
     )
     catalogue: Path | None = Field(
         default=None, description="A folder with your own presets and licence terms."
@@ -149,6 +168,16 @@ class Settings(BaseSettings):
         return self.home / "artefacts"
 
     @property
+    def hub_cache(self) -> Path:
+        """What was brought from a hub, in the Hub's own layout."""
+        return self.home / "hub"
+
+    @property
+    def imported(self) -> Path:
+        """Repositories whose pickles were converted here."""
+        return self.home / "imported"
+
+    @property
     def run_folder(self) -> Path:
         return self.home / "run"
 
@@ -159,7 +188,7 @@ class Settings(BaseSettings):
     @property
     def for_children(self) -> dict[str, str]:
         """What a process that this one starts must be told, so that it opens the same house."""
-        return {"RIGHTSTEP_HOME": str(self.home)}
+        return {"RIGHTSTEP_HOME": str(self.home), "RIGHTSTEP_HUB_OFFLINE": str(self.hub_offline)}
 
     @property
     def groups(self) -> tuple[GroupSetting, ...]:

@@ -1,11 +1,13 @@
 """The second gate, on what was REALLY used, and the shipment behind it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.bootstrap import House
+from flows.drift import drift_holds
 from flows.judging import judge_pictures
 from flows.planning import complete_use, pin_records
+from flows.rehashing import rehashed
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence, require, ship_gate
@@ -110,7 +112,11 @@ def gather(house: House, job_id: str) -> Goods:
 
 
 def make_evidence(house: House, goods: Goods) -> ShipEvidence:
-    """What the gate judges: attested digests beside pinned ones, artefacts hashed again just now."""
+    """What the gate judges: attested digests beside pinned ones; weights and artefacts hashed just now."""
+    pins = [pin for stack, _ in goods.stacks.values() for pin in stack.pins]
+    goods = replace(
+        goods, components=rehashed(house, goods.components, goods.pinned, (pin.repo for pin in pins))
+    )
     return ShipEvidence(
         stacks=tuple(
             StackEvidence(
@@ -125,6 +131,7 @@ def make_evidence(house: House, goods: Goods) -> ShipEvidence:
         items=tuple(_items(house, goods)),
         undone=tuple(shot.name for shot in goods.shots if shot.artefact is None),
         holds=quality_holds(house, goods),
+        drift=drift_holds(house, pins),
     )
 
 

@@ -42,6 +42,7 @@ from workers.processes import (
 STANDING_FLOWS = "standing-flows.json"
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 10.0  # a night under way gives its leases back before it ends
+WORKERS_ONLY = "HF_HUB_OFFLINE"  # set here for Ray's workers; whether flows may ask a hub is a setting
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,7 +161,11 @@ def _serve_flows(house: House, server: PrefectServer) -> None:
     """Start the process that fires schedules, and wait until it has asked for work once."""
     home, seconds = house.settings.home, house.settings.prefect_start_seconds
     log = home / "logs" / "flows.log"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PREFECT_") and name != WORKERS_ONLY
+    }
     with log.open("ab") as output:
         started = subprocess.Popen(
             [sys.executable, "-m", "flows.serve"],

@@ -1,7 +1,9 @@
 """The steps, by the name a surface calls them: plain functions; importing them imports no engine."""
 
 from flows.doctor import Finding, FindingState, doctor
+from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.exporting import Exported, export_job
+from flows.pinning import ImportedModel, import_model, pin_model
 from flows.planning import Overrides, Preflight, plan_manifest, preflight
 from flows.progress import Progress
 from flows.rendering import (
@@ -25,7 +27,6 @@ from flows.stocktaking import (
     explain_licences,
     list_models,
     method_as_run,
-    pin_model,
     show_model,
     upgrade_ledger,
     verify_models,
@@ -33,10 +34,12 @@ from flows.stocktaking import (
 from flows.submitting import refuse_order, submit_plan
 
 __all__ = [
+    "DriftLook",
     "Exported",
     "Finding",
     "FindingState",
     "HouseStatus",
+    "ImportedModel",
     "Overrides",
     "Preflight",
     "Progress",
@@ -49,13 +52,16 @@ __all__ = [
     "audit_report",
     "bring_up",
     "cancel_job",
+    "conclude_drift",
     "doctor",
     "explain_licences",
     "export_job",
+    "import_model",
     "job_of",
     "list_jobs",
     "list_models",
     "list_schedules",
+    "look_for_drift",
     "method_as_run",
     "pin_model",
     "plan_manifest",

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flows.bootstrap import House, texts_of
+from flows.bootstrap import House
 from flows.planning import complete_use, pin_records, pinned_models, root_of
 from flows.settings import Settings
 from policy.audit import ChainedEvent
 from policy.codec import encode
-from policy.errors import UnknownName, WrongUse
+from policy.errors import WrongUse
 from policy.methods import MethodPreset, Plain
 from policy.stacks import Role
 from policy.uses import Act, IntendedUse
@@ -17,7 +17,6 @@ from policy.verdicts import Verdict
 from policy.wording import counts
 from registry import audit_log
 from registry.audit_log import AuditCheck
-from registry.components import claims_of, pin_of, role_of
 from registry.database import upgrade_database
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import evaluate
@@ -127,30 +126,6 @@ def verify_models(house: House, repo: str | None = None) -> tuple[ModelCheck, ..
         )
         for name, record in sorted(records.items())
     )
-
-
-def pin_model(house: House, repo: str, revision: str | None = None) -> PinRecord:
-    """Pin a repository from the first source that holds it, with its claims and licence texts."""
-    source = next((source for source in house.sources if repo in source.repositories()), None)
-    if source is None:
-        places = ", ".join(source.name for source in house.sources)
-        raise UnknownName(
-            f"No source holds {repo}; there are: {places}.",
-            "Add the folder that holds it to RIGHTSTEP_MODEL_FOLDERS.",
-        )
-    listing = source.listing(repo, revision)
-    methods = [repo for preset in house.catalogue.presets for repo in preset.repos]
-    with unit_of_work(house.engine) as work:
-        record = work.models.save_pin(
-            pin_of(listing, role_of(listing, methods)),
-            source=source.name,
-            claims=claims_of(listing),
-            texts=texts_of(listing),
-            actor=house.settings.actor,
-            now=house.clock(),
-        )
-        work.commit()
-    return record
 
 
 def method_as_run(

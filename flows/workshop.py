@@ -21,6 +21,7 @@ from policy.errors import IntegrityFault, RightstepError
 from policy.plan import Decision
 from policy.stacks import ModelPin
 from policy.tasks import BatchResult, LocatedPart, RenderTask, ShotTask, StackLoad
+from registry.known_digests import KnownDigests
 from registry.records import JobState, LeasedBatch, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
@@ -333,10 +334,11 @@ def _pool_options(house: House, tell: Tell) -> PoolOptions:
 
 def _seat_group(house: House, group: GroupSetting) -> SeatGroup:
     kind = RendererKind(house.settings.renderer)
+    known = KnownDigests(house.settings.run_folder / "verified")
     options = BenchOptions(
         store=house.settings.artefacts,
-        verify=verify_files,
-        digests=hashed_files,
+        verify=partial(verify_files, known=known),
+        digests=partial(hashed_files, known=known),
         render=RenderOptions(
             kind=kind, device=group.device, threads=group.threads, seconds_per_step=group.step
         ),

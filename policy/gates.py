@@ -7,6 +7,7 @@ with a verdict, and the strictest wins. A gate that has nothing to judge refuses
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 
 from policy.errors import Refused
 from policy.plan import ExecutionPlan
@@ -47,6 +48,15 @@ class QualityHold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DriftHold:
+    """A pinned model whose upstream moved in a way that a person has to look at first."""
+
+    repo: str
+    detail: str  # one sentence
+    found_on: date
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ShipEvidence:
     """Everything that the ship gate judges, gathered after the last render."""
 
@@ -54,6 +64,7 @@ class ShipEvidence:
     items: tuple[ShippedItem, ...]
     undone: tuple[str, ...]  # shots without a finished take
     holds: tuple[QualityHold, ...]
+    drift: tuple[DriftHold, ...] = ()
 
 
 def require(verdict: Verdict) -> None:
@@ -221,6 +232,20 @@ def no_quality_hold_is_open(evidence: ShipEvidence) -> Verdict:
     return from_reasons(reasons) if reasons else _fine("no_quality_hold", "No output check holds anything.")
 
 
+def no_drift_holds_a_model(evidence: ShipEvidence) -> Verdict:
+    """What moved upstream never changes a licence verdict by itself; it waits for a person's conclusion."""
+    reasons = [
+        Reason(
+            code="drift_hold",
+            ruling=Ruling.REVIEW,
+            detail=f"{hold.detail} Found on {hold.found_on}; not concluded yet.",
+            component=hold.repo,
+        )
+        for hold in evidence.drift
+    ]
+    return from_reasons(reasons) if reasons else _fine("no_drift_hold", "No upstream change holds a model.")
+
+
 SHIP_RULES: tuple[ShipRule, ...] = (
     something_is_shipped,
     every_shot_is_finished,
@@ -229,6 +254,7 @@ SHIP_RULES: tuple[ShipRule, ...] = (
     artefacts_are_unchanged,
     every_licence_permits_today,
     no_quality_hold_is_open,
+    no_drift_holds_a_model,
 )
 
 

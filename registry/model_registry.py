@@ -24,6 +24,15 @@ from registry.bulk import insert_unknown
 from registry.licences.claims import Claim, ClaimKind, Conclusion
 from registry.licences.texts import normalised_sha256
 
+_SNAPSHOTS = tables.pin_snapshots
+_PINS = select(
+    tables.pins,
+    _SNAPSHOTS.c.endpoint,
+    _SNAPSHOTS.c.resolved_repo,
+    _SNAPSHOTS.c.gated,
+    _SNAPSHOTS.c.taken_by,
+).outerjoin(_SNAPSHOTS, _SNAPSHOTS.c.pin_id == tables.pins.c.pin_id)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PinRecord:
@@ -35,6 +44,10 @@ class PinRecord:
     pinned_at: datetime
     claims: tuple[Claim, ...]
     conclusions: tuple[Conclusion, ...]  # newest first
+    endpoint: str = ""  # the hub it came from; "" for a folder
+    upstream_repo: str = ""  # how that hub called it: another name where it was renamed
+    gated: str = ""  # "auto", "manual", or "" where it was open to all
+    gate_passed_by: str = ""  # whose account the hub let in
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,17 +189,14 @@ class ModelRegistry:
     def pins(self) -> tuple[PinRecord, ...]:
         """Every pin, by repository, the newest of each first."""
         pins_table = tables.pins
-        query = select(pins_table).order_by(
-            pins_table.c.repo, pins_table.c.pinned_at.desc(), pins_table.c.pin_id
-        )
+        query = _PINS.order_by(pins_table.c.repo, pins_table.c.pinned_at.desc(), pins_table.c.pin_id)
         return tuple(self._record(row) for row in self._connection.execute(query).mappings().all())
 
     def pin_of(self, repo: str, revision: str | None = None) -> PinRecord:
         """The newest pin of a repository, at a commit where one is given; else UnknownName."""
         pins_table = tables.pins
         query = (
-            select(pins_table)
-            .where(pins_table.c.repo == repo)
+            _PINS.where(pins_table.c.repo == repo)
             .order_by(pins_table.c.pinned_at.desc(), pins_table.c.pin_id)
             .limit(1)
         )
@@ -225,6 +235,10 @@ class ModelRegistry:
             pinned_at=row["pinned_at"],
             claims=self._claims(row["pin_id"]),
             conclusions=self._conclusions(row["pin_id"]),
+            endpoint=row["endpoint"] or "",
+            upstream_repo=row["resolved_repo"] or "",
+            gated=row["gated"] or "",
+            gate_passed_by=(row["taken_by"] or "") if row["gated"] else "",
         )
 
     def _claims(self, pin_id: str) -> tuple[Claim, ...]:

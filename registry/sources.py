@@ -10,7 +10,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,17 +19,17 @@ from typing import Protocol
 from policy.errors import FormatFault, IntegrityFault, UnknownName
 from policy.stacks import FilePin
 from registry.cards import CardFacts, parse_card
-from registry.git_tree import file_digests, tree_id
+from registry.git_tree import FileDigests, file_digests, tree_id
 from registry.verification import path_fault, resolve_inside
 
 LARGEST_TEXT = 1 << 20  # bytes; no licence, notice, card or word list is longer
 COMMIT = re.compile(r"[0-9a-f]{40}")
-
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_LICENCE_NAMES = re.compile(
+LICENCE_NAMES = re.compile(
     r"((model[-_])?licen[cs]e|copying|unlicense)([-_.].*)?|.*\.licen[cs]e(\.(txt|md))?", re.IGNORECASE
 )
-_NOTICE_NAMES = re.compile(r"notice(\.(txt|md))?", re.IGNORECASE)
+NOTICE_NAMES = re.compile(r"notice(\.(txt|md))?", re.IGNORECASE)
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _NOT_CONTENT = ((".git",), (".cache", "huggingface"))  # what git and the Hub's client keep beside the files
 
 
@@ -116,19 +116,7 @@ class DirectorySource:
                 f"{self.name} holds {repo} at {actual}, not at {revision}.",
                 "Pin what is there, or bring the other.",
             )
-        return SourceListing(
-            repo=repo,
-            revision=actual,
-            root=str(root),
-            source=self.name,
-            files=tuple(
-                FilePin(path=path, sha256=found.sha256, size=found.size) for path, found in digests.items()
-            ),
-            card=_card(root, repo, digests),
-            licence_files=_texts(root, digests, _LICENCE_NAMES),
-            notice_files=_texts(root, digests, _NOTICE_NAMES),
-            vocabulary=read_vocabulary(root, repo),
-        )
+        return listing_of(root, repo, revision=actual, source=self.name, digests=digests)
 
     def _plain(self) -> Iterator[str]:
         for org in _folders(self.root):
@@ -166,6 +154,26 @@ class DirectorySource:
                 "Name a commit that is there.",
             )
         return held[wanted]
+
+
+def listing_of(
+    root: Path, repo: str, *, revision: str, source: str, digests: Mapping[str, FileDigests]
+) -> SourceListing:
+    """A listing of files that were hashed already: what their texts and the card say is read here."""
+    return SourceListing(
+        repo=repo,
+        revision=revision,
+        root=str(root),
+        source=source,
+        files=tuple(
+            FilePin(path=path, sha256=found.sha256, size=found.size)
+            for path, found in sorted(digests.items())
+        ),
+        card=_card(root, repo, digests),
+        licence_files=_texts(root, digests, LICENCE_NAMES),
+        notice_files=_texts(root, digests, NOTICE_NAMES),
+        vocabulary=read_vocabulary(root, repo),
+    )
 
 
 def builtin_source() -> DirectorySource:

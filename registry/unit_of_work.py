@@ -23,6 +23,7 @@ from registry.database_faults import explain_fault
 from registry.ledger import Ledger
 from registry.model_registry import ModelRegistry
 from registry.shipments import Shipments
+from registry.upstream_records import UpstreamRecords
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +35,7 @@ class UnitOfWork:
     ledger: Ledger
     audit: AuditLog
     shipments: Shipments
+    upstream: UpstreamRecords
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -55,6 +57,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 ledger=Ledger(connection),
                 audit=audit,
                 shipments=Shipments(connection, audit),
+                upstream=UpstreamRecords(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error

@@ -1,7 +1,8 @@
 """Are these bytes the pinned bytes? Standard library only, no network, and importable in a bare worker.
 
 Nobody upstream checks content: a client that finds a file of the right size is content.
-So every pinned file is hashed here before it is loaded, and again before it is shipped.
+So every pinned file is hashed here before it is loaded, and again before it is shipped. Between the
+two, a file that has not changed since it was hashed is known by its place (``registry.known_digests``).
 """
 
 import hashlib
@@ -14,9 +15,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from policy.stacks import FilePin
+from registry.known_digests import KnownDigests
 from registry.safetensors_header import header_fault
 
-CHUNK = 1 << 20
 LONGEST_SEGMENT = 255  # bytes
 PICKLES = frozenset(
     {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill", ".npy", ".npz", ".h5", ".keras"}
@@ -53,23 +54,32 @@ class FileFault:
         return f"{self.path}: {self.kind.replace('_', ' ')}: expected {self.expected}, found {self.found}."
 
 
-def verify_files(root: str, files: tuple[FilePin, ...]) -> tuple[FileFault, ...]:
-    """Every fault of these files under ``root``; an empty answer means that each one is exactly as pinned."""
-    return tuple(fault for pin in files if (fault := _fault(Path(root), pin)) is not None)
+def verify_files(
+    root: str, files: tuple[FilePin, ...], known: KnownDigests | None = None
+) -> tuple[FileFault, ...]:
+    """Every fault of these files under ``root``; an empty answer means that each one is exactly as pinned.
+
+    With ``known``, a file that was found whole before and has not changed since is not read again.
+    """
+    return tuple(fault for pin in files if (fault := _fault(Path(root), pin, known)) is not None)
 
 
-def hashed_files(root: str, files: tuple[FilePin, ...]) -> tuple[tuple[str, str], ...]:
+def hashed_files(
+    root: str, files: tuple[FilePin, ...], known: KnownDigests | None = None
+) -> tuple[tuple[str, str], ...]:
     """(path, sha256) of the files as they are on disk now, in the order given; what a worker attests to."""
-    return tuple((pin.path, sha256_file(resolve_inside(Path(root), pin.path))) for pin in files)
+    return tuple((pin.path, _hashed(resolve_inside(Path(root), pin.path), known)) for pin in files)
+
+
+def _hashed(path: Path, known: KnownDigests | None) -> str:
+    sha256 = known.sha256_of(path.stat()) if known is not None else None
+    return sha256 or sha256_file(path)
 
 
 def sha256_file(path: str | Path) -> str:
     """sha256 hex of a file, read in pieces, so that memory stays flat at any size."""
-    state = hashlib.sha256()
     with Path(path).open("rb") as file:
-        while chunk := file.read(CHUNK):
-            state.update(chunk)
-    return state.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def path_fault(path: str) -> str | None:
@@ -132,7 +142,7 @@ def resolve_inside(root: Path, path: str) -> Path:
     return real
 
 
-def _fault(root: Path, pin: FilePin) -> FileFault | None:
+def _fault(root: Path, pin: FilePin, known: KnownDigests | None) -> FileFault | None:
     if is_unsafe(pin.path):
         return _wrong(pin, FaultKind.UNSAFE_FORMAT, "safetensors or plain data", Path(pin.path).suffix)
     try:
@@ -146,6 +156,8 @@ def _fault(root: Path, pin: FilePin) -> FileFault | None:
         return _wrong(pin, FaultKind.MISSING, f"a file of {pin.size} bytes", "something that is no file")
     if status.st_size != pin.size:
         return _wrong(pin, FaultKind.SIZE, f"{pin.size} bytes", f"{status.st_size} bytes")
+    if known is not None and known.sha256_of(status) == pin.sha256:
+        return None
     found = sha256_file(real)
     if found != pin.sha256:
         return _wrong(pin, FaultKind.DIGEST, f"sha256 {pin.sha256}", f"sha256 {found}")
@@ -153,6 +165,8 @@ def _fault(root: Path, pin: FilePin) -> FileFault | None:
         problem = header_fault(real)
         if problem:
             return _wrong(pin, FaultKind.HEADER, "a truthful safetensors header", problem)
+    if known is not None:
+        known.keep(status, real.stat(), found)
     return None
 
 

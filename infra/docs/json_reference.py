@@ -36,6 +36,8 @@ PLAIN: dict[Any, str] = {
 def answers() -> tuple[tuple[str, Any], ...]:
     """What each command prints with ``--json``; a list in brackets."""
     from flows.doctor import Finding  # noqa: PLC0415 - reading this module loads nothing
+    from flows.drift import DriftLook  # noqa: PLC0415
+    from flows.pinning import ImportedModel  # noqa: PLC0415
     from flows.schedules import ScheduleRecord  # noqa: PLC0415
     from flows.standing_house import HouseStatus  # noqa: PLC0415
     from flows.stocktaking import ModelCheck, ModelSummary  # noqa: PLC0415
@@ -47,6 +49,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
     from registry.model_registry import PinRecord  # noqa: PLC0415
     from registry.records import JobRecord  # noqa: PLC0415
     from registry.shipment_records import Recall, ShipmentRecord  # noqa: PLC0415
+    from registry.upstream_records import FoundDrift  # noqa: PLC0415
     from rightstep.cli import shapes  # noqa: PLC0415
 
     return (
@@ -68,6 +71,9 @@ def answers() -> tuple[tuple[str, Any], ...]:
         ("model show", PinRecord),
         ("model verify", [ModelCheck]),
         ("model pin", PinRecord),
+        ("model import", ImportedModel),
+        ("model drift", DriftLook),
+        ("model conclude-drift", [FoundDrift]),
         ("schedule add", ScheduleRecord),
         ("schedule list", [ScheduleRecord]),
         ("schedule remove", ScheduleRecord),

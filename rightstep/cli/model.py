@@ -1,6 +1,6 @@
 """``rightstep model``: the weights that are known, pinned byte for byte."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,10 +9,20 @@ from rightstep.cli.door import enter_house
 from rightstep.cli.options import AsJson
 from rightstep.cli.output import ExitCode, print_json, print_pairs, print_table, say
 
+if TYPE_CHECKING:
+    from registry.model_registry import PinRecord
+
 app = typer.Typer(no_args_is_help=True, help="The weights that are known, pinned byte for byte.")
 
 Repo = Annotated[
     str, typer.Argument(metavar="REPO", help="A repository, org/name, as `rightstep model list` has it.")
+]
+
+Revision = Annotated[
+    str | None,
+    typer.Option(
+        "--revision", metavar="COMMIT", help="A branch, a tag or 40 hex digits; what is there now otherwise."
+    ),
 ]
 
 
@@ -58,6 +68,8 @@ def show(repo: Repo, *, as_json: AsJson = False) -> None:
             ("role", pin.role.value),
             ("revision", pin.revision),
             ("pin", pin.pin_id),
+            *([("hub", f"{model.endpoint}/{model.upstream_repo}")] if model.endpoint else ()),
+            *([("gate", f"{model.gated}, passed by {model.gate_passed_by}")] if model.gated else ()),
             *(("claim", f"{claim.kind.value}: {claim.value}") for claim in model.claims),
             *(("concluded", f"{', '.join(one.licences)} by {one.concluded_by}") for one in model.conclusions),
         ]
@@ -103,19 +115,122 @@ def verify(
 
 @app.command("pin")
 def pin(
-    repo: Repo,
+    repo: Annotated[
+        str,
+        typer.Argument(
+            metavar="REPO[@REVISION]",
+            help="org/name, at a branch, tag or commit where one is named; of a folder, else of the hub.",
+        ),
+    ],
     *,
-    revision: Annotated[
-        str | None,
-        typer.Option("--revision", metavar="COMMIT", help="40 hex digits; what is there now otherwise."),
+    revision: Revision = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file",
+            metavar="PATTERN",
+            help="Pin only files that match, with card, licences, notices and configurations; repeatable.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Pin a repository: its commit, every file by sha256 and size, and what it claims about its licence."""
     from flows.steps import pin_model
+    from rightstep.cli.progress import Fetched
 
-    pinned = pin_model(enter_house(), repo, revision)
+    house = enter_house()
+    with Fetched() as report:
+        pinned = pin_model(house, repo, revision, patterns=file or (), report=report)
     if as_json:
         print_json(pinned)
         return
-    say(f"Pinned {pinned.pin.repo} at {pinned.pin.revision}: {plural(len(pinned.pin.files), 'file')}.")
+    _say_pinned(pinned)
+
+
+@app.command("import")
+def import_(
+    repo: Repo,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A .bin, .pt, .pth or .ckpt file in it.")],
+    *,
+    revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """Convert a pickle to safetensors and pin the result; one that would run code is refused."""
+    from flows.steps import import_model
+    from rightstep.cli.progress import Fetched
+
+    house = enter_house()
+    with Fetched() as report:
+        made = import_model(house, repo, file, revision, report=report)
+    if as_json:
+        print_json(made)
+        return
+    print_pairs(
+        [
+            ("pickle", f"{made.pickle} sha256 {made.pickle_sha256}"),
+            ("safetensors", f"{made.file} sha256 {made.sha256}"),
+            ("tensors", f"{made.tensors:,}"),
+            *(("left behind", name) for name in made.dropped),
+        ]
+    )
+    _say_pinned(made.pinned)
+
+
+@app.command("drift")
+def drift(
+    repo: Annotated[
+        str | None,
+        typer.Argument(metavar="[REPO]", help="One repository; every one pinned from a hub otherwise."),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the hub whether anything moved since the pins: terms, bytes, gates, scans, the name."""
+    from flows.steps import look_for_drift
+
+    looked = look_for_drift(enter_house(), repo)
+    if as_json:
+        print_json(looked)
+        return
+    print_table(
+        ("repository", "severity", "what moved", "since"),
+        [
+            (
+                one.repo,
+                "concluded" if one.concluded_by else one.finding.severity.value,
+                one.finding.detail,
+                one.found_at.date().isoformat(),
+            )
+            for one in looked.findings
+        ],
+        empty="Nothing moved since the pins.",
+    )
+    for failure in looked.failures:
+        say(f"{failure.repo} could not be looked at: {failure.reason}")
+
+
+@app.command("conclude-drift")
+def conclude_drift(
+    repo: Repo,
+    *,
+    because: Annotated[
+        str, typer.Option("--because", metavar="REASON", help="Why nothing is held back by it any more.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Conclude what moved upstream of a repository, with a reason; it holds no shipment any more."""
+    from flows.steps import conclude_drift as conclude
+
+    concluded = conclude(enter_house(), repo, because)
+    if as_json:
+        print_json(concluded)
+        return
+    say(f"Concluded {plural(len(concluded), 'finding')} on {repo}.")
+
+
+def _say_pinned(pinned: "PinRecord") -> None:
+    found = pinned.pin
+    size = sum(file.size for file in found.files)
+    say(f"Pinned {found.repo} at {found.revision}: {plural(len(found.files), 'file')}, {size / 1e6:,.1f} MB.")
+    if pinned.upstream_repo and pinned.upstream_repo != found.repo:
+        say(f"The hub calls it {pinned.upstream_repo} now.")

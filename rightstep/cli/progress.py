@@ -83,6 +83,66 @@ class Ticker:
             say(line_of(progress))
 
 
+class Fetching(Protocol):
+    """What the hub reports of a repository on its way; ``flows`` hands these over."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def files(self) -> int: ...
+    @property
+    def files_done(self) -> int: ...
+    @property
+    def bytes_done(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+
+
+class Fetched:
+    """A repository as it comes: a live bar on a terminal, a line a file in a log; always on stderr."""
+
+    def __init__(self) -> None:
+        self.bar: Bar | None = None
+        self.task: TaskID | None = None
+        self.said = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def __call__(self, fetching: Fetching) -> None:
+        if sys.stderr.isatty():
+            self._draw(fetching)
+        elif fetching.path != self.said:
+            self.said = fetching.path
+            if fetching.path:
+                place = f"{fetching.files_done + 1} of {fetching.files}"
+                say(f"fetching {place}: {fetching.path}, {fetching.bytes_done / 1e6:,.1f} MB so far")
+
+    def _draw(self, fetching: Fetching) -> None:
+        if self.bar is None:
+            from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+            from rich.progress import Progress as Bar
+
+            self.bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=32),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                console=talk_console(),
+                transient=True,
+            )
+            self.bar.start()
+            self.task = self.bar.add_task("", total=fetching.bytes)
+        if self.task is not None:
+            self.bar.update(self.task, description=fetching.path, completed=fetching.bytes_done)
+
+
 def line_of(progress: Progress) -> str:
     """Where a job stands, in a line; before the first picture there is only the stage to tell."""
     made = progress.done + progress.reused

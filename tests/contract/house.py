@@ -16,6 +16,7 @@ RENDERER_MODULES = (
     "workers.caches",
     "workers.diffusers_renderer",
     "workers.flow_grids",
+    "workers.pickle_conversion",
     "workers.pipelines",
     "workers.schedules",
     "workers.shifts",

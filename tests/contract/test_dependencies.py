@@ -13,7 +13,6 @@ OURS = {*PACKAGES, "training", "benchmarks", "tests", "infra"}
 # Needed without an import of ours, and why.
 SILENT = {
     "fastapi": "pinned for Prefect's server, which breaks with a newer one",
-    "huggingface-hub": "diffusers and transformers load through it; the layout of a folder of models is its",
     "peft": "diffusers loads a LoRA through it",
     "psycopg": "SQLAlchemy loads the driver that a database URL names",
     "tzdata": "zoneinfo reads it where the system has no zone files",

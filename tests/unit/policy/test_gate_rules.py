@@ -1,9 +1,10 @@
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from policy.errors import Refused
-from policy.gates import LICENCE_RULES, SHIP_RULES, QualityHold, licence_gate, require, ship_gate
+from policy.gates import LICENCE_RULES, SHIP_RULES, DriftHold, QualityHold, licence_gate, require, ship_gate
 from policy.verdicts import Ruling, from_reasons
 from tests.factories import (
     make_obligation,
@@ -34,6 +35,7 @@ def test_the_rules_of_each_gate_stand_in_the_order_they_are_asked():
         "artefacts_are_unchanged",
         "every_licence_permits_today",
         "no_quality_hold_is_open",
+        "no_drift_holds_a_model",
     ]
 
 
@@ -96,3 +98,10 @@ def test_a_review_asks_for_a_person():
     review = from_reasons([make_reason(ruling=Ruling.REVIEW, component="", licence="", clause="")])
     with pytest.raises(Refused, match=r"^Held for review: Section 2 grants the use\. A person has to decide"):
         require(review)
+
+
+def test_a_model_whose_upstream_moved_waits_for_a_persons_conclusion():
+    hold = DriftHold(repo="acme/base", detail="LICENSE was changed on main.", found_on=date(2026, 1, 31))
+    verdict = ship_gate(make_ship_evidence(drift=(hold,)))
+    assert (verdict.ruling, against(verdict)) == (Ruling.REVIEW, ["drift_hold"])
+    assert "LICENSE was changed on main. Found on 2026-01-31" in verdict.against()[0].detail

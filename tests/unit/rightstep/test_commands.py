@@ -392,6 +392,7 @@ def test_a_setting_out_of_bounds_is_wrong_use_and_is_named(rightstep, monkeypatc
         ("model", "show", "rightstep/emoji-64"),
         ("model", "verify"),
         ("model", "pin", "rightstep/emoji-64"),
+        ("model", "drift"),
         ("audit", "verify"),
         ("audit", "report"),
         ("audit", "affected", "nothing"),

@@ -1,0 +1,190 @@
+"""What hubs said of pinned repositories, and every finding of drift until it is concluded."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from policy.audit import AuditEvent
+from policy.canonical import canonical_json, digest
+from policy.codec import decode, encode
+from policy.stacks import ModelPin
+from registry import tables
+from registry.audit_log import AuditLog
+from registry.bulk import insert_unknown
+from registry.drift import DriftFinding, DriftKind, DriftSeverity
+from registry.upstream import UpstreamFacts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PinSnapshot:
+    """What a hub said of a repository when it was pinned."""
+
+    pin_id: str
+    facts: UpstreamFacts
+    texts: tuple[tuple[str, str], ...]  # (path, sha256) of the archived licences, notices and card
+    taken_by: str  # whose account the hub let in: a gate that was passed was passed by it
+    taken_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundDrift:
+    """A finding with its state."""
+
+    finding_id: str
+    pin_id: str
+    repo: str
+    revision: str  # 40 hex
+    finding: DriftFinding
+    found_at: datetime
+    concluded_by: str | None
+    concluded_at: datetime | None
+    concluded_because: str | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.concluded_by is None
+
+
+class UpstreamRecords:
+    """Snapshots and findings of one database, inside one transaction."""
+
+    __slots__ = ("_audit", "_connection")
+
+    def __init__(self, connection: Connection, audit: AuditLog) -> None:
+        self._connection = connection
+        self._audit = audit
+
+    def save_snapshot(
+        self,
+        pin: ModelPin,
+        facts: UpstreamFacts,
+        texts: Sequence[tuple[str, str]],
+        *,
+        actor: str,
+        now: datetime,
+    ) -> None:
+        """Keep what was said at the first pin of these bytes; later words are for the drift watch."""
+        row = {
+            "pin_id": pin.pin_id,
+            "endpoint": facts.endpoint,
+            "resolved_repo": facts.repo,
+            "asked_revision": facts.asked_revision,
+            "gated": facts.gated,
+            "facts_json": json.dumps(encode(facts)),
+            "texts_json": json.dumps(tuple(texts)),
+            "taken_by": actor,
+            "taken_at": now,
+        }
+        table = tables.pin_snapshots
+        statement = insert_unknown(self._connection, table).returning(table.c.pin_id)
+        if self._connection.execute(statement, row).first() is None:
+            return
+        told = {
+            "repo": pin.repo,
+            "revision": pin.revision,
+            "endpoint": facts.endpoint,
+            "upstream": facts.repo,
+            "gated": facts.gated,
+            "alarms": [[one.path, one.alarm.value] for one in facts.alarms],
+            "facts": digest("upstream-facts", encode(facts)),
+        }
+        self._tell("registry:upstream:read", pin.pin_id, told, actor, now)
+
+    def snapshots(self) -> dict[str, PinSnapshot]:
+        """Every snapshot, by pin."""
+        rows = self._connection.execute(select(tables.pin_snapshots)).mappings()
+        return {row["pin_id"]: _snapshot(row) for row in rows}
+
+    def save_findings(
+        self, pin: ModelPin, findings: Sequence[DriftFinding], *, actor: str, now: datetime
+    ) -> tuple[FoundDrift, ...]:
+        """Keep what is new with an audit event each; returns the new ones.
+
+        A finding is the same as long as upstream says the same: it is told once, and stays
+        concluded once it was.
+        """
+        table = tables.drift_findings
+        statement = insert_unknown(self._connection, table).returning(table.c.finding_id)
+        new = []
+        for finding in findings:
+            facts = {"pin": pin.pin_id, "kind": finding.kind, "subject": finding.subject}
+            row = {
+                "finding_id": digest("drift-finding", {**facts, "upstream": finding.upstream}),
+                "pin_id": pin.pin_id,
+                "kind": finding.kind.value,
+                "severity": finding.severity.value,
+                "subject": finding.subject,
+                "pinned": finding.pinned,
+                "upstream": finding.upstream,
+                "detail": finding.detail,
+                "found_at": now,
+            }
+            if self._connection.execute(statement, row).first() is None:
+                continue
+            told = {**encode(finding), "repo": pin.repo, "revision": pin.revision, "pin_id": pin.pin_id}
+            self._tell("model:drift:found", pin.pin_id, told, actor, now)
+            new.append(row["finding_id"])
+        return tuple(found for found in self.findings() if found.finding_id in new)
+
+    def findings(self, *, open_only: bool = False) -> tuple[FoundDrift, ...]:
+        """Every finding, the newest first."""
+        table, pins = tables.drift_findings, tables.pins
+        query = (
+            select(table, pins.c.repo, pins.c.revision)
+            .join(pins, pins.c.pin_id == table.c.pin_id)
+            .order_by(table.c.found_at.desc(), pins.c.repo, table.c.finding_id)
+        )
+        if open_only:
+            query = query.where(table.c.concluded_by.is_(None))
+        return tuple(_found(row) for row in self._connection.execute(query).mappings())
+
+    def conclude(self, found: FoundDrift, *, because: str, actor: str, now: datetime) -> None:
+        """Record that a named person looked at a finding and why it no longer holds anything back."""
+        table = tables.drift_findings
+        self._connection.execute(
+            update(table)
+            .where(table.c.finding_id == found.finding_id, table.c.concluded_by.is_(None))
+            .values(concluded_by=actor, concluded_at=now, concluded_because=because)
+        )
+        told = {"finding": found.finding_id, "repo": found.repo, "pin_id": found.pin_id, "because": because}
+        self._tell("model:drift:concluded", found.pin_id, told, actor, now)
+
+    def _tell(self, tag: str, subject: str, facts: dict[str, Any], actor: str, now: datetime) -> None:
+        self._audit.append(
+            AuditEvent(tag=tag, actor=actor, subject=subject, payload=canonical_json(facts)), now
+        )
+
+
+def _snapshot(row: Any) -> PinSnapshot:
+    return PinSnapshot(
+        pin_id=row["pin_id"],
+        facts=decode(UpstreamFacts, json.loads(row["facts_json"])),
+        texts=tuple((path, sha256) for path, sha256 in json.loads(row["texts_json"])),
+        taken_by=row["taken_by"],
+        taken_at=row["taken_at"],
+    )
+
+
+def _found(row: Any) -> FoundDrift:
+    return FoundDrift(
+        finding_id=row["finding_id"],
+        pin_id=row["pin_id"],
+        repo=row["repo"],
+        revision=row["revision"],
+        finding=DriftFinding(
+            kind=DriftKind(row["kind"]),
+            severity=DriftSeverity(row["severity"]),
+            subject=row["subject"],
+            pinned=row["pinned"],
+            upstream=row["upstream"],
+            detail=row["detail"],
+        ),
+        found_at=row["found_at"],
+        concluded_by=row["concluded_by"],
+        concluded_at=row["concluded_at"],
+        concluded_because=row["concluded_because"],
+    )
