@@ -1,0 +1,181 @@
+"""Merkle trees over a log, as RFC 6962 (sections 2.1, 2.1.1, 2.1.2) hashes them; standard library only.
+
+Leaves come as a stream and are never kept: a tree under way is a handful of whole subtrees, and a
+proof is the roots of a few ranges of leaves. Both need memory for the height of the tree only.
+Hashes are 32 raw bytes.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+Range = tuple[int, int]  # leaves from the first (counted from 0) to before the second
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """The hash of a leaf; its prefix keeps a leaf from passing for a node."""
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """The hash of a node over its two halves."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class GrowingTree:
+    """A tree that leaves are added to: the roots of its whole subtrees, the largest first.
+
+    ``size`` and ``peaks`` are all of it: kept, they let another process go on.
+    """
+
+    __slots__ = ("_peaks", "size")
+
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        if size < 0 or len(peaks) != size.bit_count():
+            raise ValueError(f"A tree of {size} leaves has {max(size, 0).bit_count()} whole subtrees.")
+        self.size = size
+        self._peaks = list(peaks)
+
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        return tuple(self._peaks)
+
+    def add(self, leaf: bytes) -> None:
+        """Add one leaf at the end."""
+        found, size = leaf_hash(leaf), self.size
+        while size & 1:
+            found = node_hash(self._peaks.pop(), found)
+            size >>= 1
+        self._peaks.append(found)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root of what was added so far."""
+        if not self._peaks:
+            return EMPTY_ROOT
+        found = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            found = node_hash(peak, found)
+        return found
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """The root of a whole stream."""
+    tree = GrowingTree()
+    for leaf in leaves:
+        tree.add(leaf)
+    return tree.root()
+
+
+# Proofs: first which ranges of leaves, then their roots
+
+
+def inclusion_ranges(index: int, size: int) -> tuple[Range, ...]:
+    """The ranges whose roots prove that a leaf is in a tree of ``size``; ValueError where it cannot be."""
+    if not 0 <= index < size:
+        raise ValueError(f"Leaf {index} is in no tree of {size} leaves.")
+    found: list[Range] = []
+    low, high = 0, size
+    while high - low > 1:
+        middle = low + _largest_power_below(high - low)
+        if index < middle:
+            found.append((middle, high))
+            high = middle
+        else:
+            found.append((low, middle))
+            low = middle
+    return tuple(reversed(found))
+
+
+def consistency_ranges(first: int, second: int) -> tuple[Range, ...]:
+    """The ranges whose roots prove that the tree of ``first`` leaves begins the tree of ``second``."""
+    if not 0 < first <= second:
+        raise ValueError(f"A tree of {first} leaves does not begin one of {second}.")
+    found: list[Range] = []
+    low, high, is_whole = 0, second, True  # is_whole: the verifier knows the subtree, it is the first tree
+    while high != first:
+        middle = low + _largest_power_below(high - low)
+        if first <= middle:
+            found.append((middle, high))
+            high = middle
+        else:
+            found.append((low, middle))
+            low, is_whole = middle, False
+    if not is_whole:
+        found.append((low, high))
+    return tuple(reversed(found))
+
+
+def range_roots(ranges: Sequence[Range], leaves: Iterable[bytes]) -> tuple[bytes, ...]:
+    """The roots of disjoint ranges, in their order, from one pass over all leaves of the tree."""
+    order = sorted(range(len(ranges)), key=lambda place: ranges[place])
+    roots: dict[int, bytes] = {}
+    waiting = iter(order)
+    place = next(waiting, None)
+    tree = GrowingTree()
+    for index, leaf in enumerate(leaves):
+        if place is None:
+            break
+        low, high = ranges[place]
+        if index >= low:
+            tree.add(leaf)
+        if index + 1 == high:
+            roots[place] = tree.root()
+            tree, place = GrowingTree(), next(waiting, None)
+    if len(roots) != len(ranges):
+        raise ValueError("There are fewer leaves than the ranges speak of.")
+    return tuple(roots[place] for place in range(len(ranges)))
+
+
+# Checking, with nothing but the proof
+
+
+def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+    """Whether a path proves that ``leaf`` is number ``index`` of the tree with this root."""
+    if not 0 <= index < size:
+        return False
+    found, place, last = leaf_hash(leaf), index, size - 1
+    for sibling in path:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            found = node_hash(sibling, found)
+            while place & 1 == 0 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            found = node_hash(found, sibling)
+        place, last = place >> 1, last >> 1
+    return last == 0 and found == root
+
+
+def is_consistent(
+    first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]
+) -> bool:
+    """Whether a path proves that the smaller tree is the beginning of the larger one."""
+    if not 0 < first <= second:
+        return False
+    if first == second:
+        return not path and first_root == second_root
+    steps = list(path) if first & (first - 1) else [first_root, *path]
+    if not steps:
+        return False
+    place, last = first - 1, second - 1
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    old = new = steps[0]
+    for sibling in steps[1:]:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while place & 1 == 0 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            new = node_hash(new, sibling)
+        place, last = place >> 1, last >> 1
+    return last == 0 and old == first_root and new == second_root
+
+
+def _largest_power_below(size: int) -> int:
+    """The largest power of two that is less than ``size``, which is at least two."""
+    return 1 << ((size - 1).bit_length() - 1)
