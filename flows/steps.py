@@ -1,7 +1,16 @@
 """The steps, by the name a surface calls them: plain functions; importing them imports no engine."""
 
+from flows.auditing import (
+    audit_check,
+    audit_export,
+    audit_report,
+    make_checkpoint,
+    prove_event,
+    prove_growth,
+)
 from flows.doctor import Finding, FindingState, doctor
 from flows.exporting import Exported, export_job
+from flows.identities import create_identity, list_identities, revoke_identity, show_identity
 from flows.planning import Overrides, Preflight, plan_manifest, preflight
 from flows.progress import Progress
 from flows.rendering import (
@@ -19,9 +28,6 @@ from flows.shipping import ship_job
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
 from flows.stocktaking import (
     affected,
-    audit_check,
-    audit_export,
-    audit_report,
     explain_licences,
     list_models,
     method_as_run,
@@ -49,24 +55,31 @@ __all__ = [
     "audit_report",
     "bring_up",
     "cancel_job",
+    "create_identity",
     "doctor",
     "explain_licences",
     "export_job",
     "job_of",
+    "list_identities",
     "list_jobs",
     "list_models",
     "list_schedules",
+    "make_checkpoint",
     "method_as_run",
     "pin_model",
     "plan_manifest",
     "preflight",
+    "prove_event",
+    "prove_growth",
     "refuse_order",
     "remove_schedule",
     "render_job",
     "resume_job",
+    "revoke_identity",
     "rounds_of",
     "ship_job",
     "shots_of",
+    "show_identity",
     "show_model",
     "status",
     "submit_plan",

@@ -18,8 +18,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from registry.audit_log import AuditLog
+from registry.checkpoints import Checkpoints
 from registry.database import READ_ONLY
 from registry.database_faults import explain_fault
+from registry.identities import Identities
 from registry.ledger import Ledger
 from registry.model_registry import ModelRegistry
 from registry.shipments import Shipments
@@ -34,6 +36,8 @@ class UnitOfWork:
     ledger: Ledger
     audit: AuditLog
     shipments: Shipments
+    checkpoints: Checkpoints
+    identities: Identities
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -55,6 +59,8 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 ledger=Ledger(connection),
                 audit=audit,
                 shipments=Shipments(connection, audit),
+                checkpoints=Checkpoints(connection),
+                identities=Identities(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error

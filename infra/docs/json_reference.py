@@ -42,7 +42,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
     from policy.audit import ChainedEvent  # noqa: PLC0415
     from policy.plan import ExecutionPlan  # noqa: PLC0415
     from policy.verdicts import Verdict  # noqa: PLC0415
-    from registry.audit_log import AuditCheck  # noqa: PLC0415
+    from registry.audit_walk import AuditCheck  # noqa: PLC0415
     from registry.licences.terms import LicenceTerms  # noqa: PLC0415
     from registry.model_registry import PinRecord  # noqa: PLC0415
     from registry.records import JobRecord  # noqa: PLC0415

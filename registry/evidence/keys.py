@@ -50,6 +50,14 @@ def key_id_of(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()
 
 
+def public_pem(public: bytes) -> str:
+    """The public half as other tools read it: SubjectPublicKeyInfo in PEM (RFC 8410)."""
+    key = Ed25519PublicKey.from_public_bytes(public)
+    return key.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).decode()
+
+
 def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
     """Whether a signature of a message holds under a public key of 32 raw bytes."""
     try:

@@ -7,6 +7,7 @@ from rightstep.cli import (
     database,
     doctor,
     house,
+    identity,
     job,
     licence,
     method,
@@ -61,5 +62,6 @@ app.add_typer(method.app, name="method")
 app.add_typer(licence.app, name="licence")
 app.command("ship")(ship.ship)
 app.add_typer(audit.app, name="audit")
+app.add_typer(identity.app, name="identity")
 app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")
