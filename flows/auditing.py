@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.bootstrap import House
 from flows.identities import house_signatory
-from policy.audit import ChainedEvent
-from policy.checkpoints import Checkpoint
+from policy.audit import AuditEvent, ChainedEvent
+from policy.canonical import canonical_json
+from policy.checkpoints import RESEAL_TAG, Checkpoint, Reseal, reseal_facts, reseal_message
 from policy.codec import encode
 from policy.errors import AuditFault, UnknownName, WrongUse
 from registry.audit_walk import AuditCheck, verify
 from registry.checkpoints import keep_copy, load_copies
+from registry.instants import instant_text
 from registry.merkle import consistency_ranges, inclusion_ranges, is_consistent, is_included, range_roots
 from registry.unit_of_work import UnitOfWork, unit_of_work
 
@@ -66,6 +68,52 @@ def make_checkpoint(house: House) -> Checkpoint:
         work.commit()
     keep_copy(house.settings.checkpoints, checkpoint)
     return checkpoint
+
+
+def reseal(house: House, reason: str, folders: Sequence[Path] = ()) -> Reseal:
+    """Say in the log itself that it was restored from a backup: which head was lost, which one goes on.
+
+    Only for a log that is the beginning of what was signed: one that holds in itself and with every
+    checkpoint it still covers. Anything else is no backup of this log, and is AuditFault.
+    """
+    if not reason.strip():
+        raise WrongUse("A reseal gives its reason.", "Say what happened, and which backup was restored.")
+    signatory = house_signatory(house)
+    copies = load_copies((house.settings.checkpoints, *folders))
+    check = verify(house.engine)
+    known = {one for earlier in check.restored for one in earlier.abandoned}
+    lost = [one for one in copies if one.size > check.rows and (one.size, one.root) not in known]
+    covered = verify(house.engine, copies=[one for one in copies if one not in lost])
+    if not covered.ok:
+        raise AuditFault(
+            f"This is no backup of the log that was signed: {covered.detail}", "Run: rightstep audit verify."
+        )
+    if not lost:
+        raise WrongUse(
+            "No checkpoint says that anything was lost.", "Name the folder of the copies: --checkpoints DIR."
+        )
+    now = house.clock()
+    bare = Reseal(
+        seq=check.rows + 1,
+        at=instant_text(now),
+        actor=house.settings.actor,
+        reason=reason,
+        old_head=(lost[-1].size, lost[-1].head),
+        new_head=(covered.rows, covered.head),
+        abandoned=tuple((one.size, one.root) for one in lost),
+        key_id=signatory.key.key_id,
+        signature="",
+    )
+    made = replace(bare, signature=signatory.key.sign(reseal_message(bare)).hex())
+    payload = canonical_json({**reseal_facts(made), "signature": made.signature})
+    event = AuditEvent(tag=RESEAL_TAG, actor=made.actor, subject="audit", payload=payload)
+    with unit_of_work(house.engine) as work:
+        if work.audit.append(event, now).seq != made.seq:
+            raise AuditFault("Somebody wrote to the log meanwhile.", "Stop the house, then reseal again.")
+        checkpoint = work.checkpoints.make(signatory.key, now)
+        work.commit()
+    keep_copy(house.settings.checkpoints, checkpoint)
+    return made
 
 
 def prove_event(house: House, seq: int) -> InclusionProof:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flows.bootstrap import House
 from flows.identities import house_signatory
 from flows.judging import judge_pictures
-from flows.planning import complete_use, pin_records
+from flows.planning import approvals_for, complete_use, pin_records
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence, require, ship_gate
@@ -130,6 +130,9 @@ def make_evidence(house: House, goods: Goods) -> ShipEvidence:
         items=tuple(_items(house, goods)),
         undone=tuple(shot.name for shot in goods.shots if shot.artefact is None),
         holds=quality_holds(house, goods),
+        act=goods.use.act,
+        at=house.clock(),
+        approvals=approvals_for(house, goods.use.act),
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+KEY_TAG = "identity:key:created"  # the event that makes a key known
+
 
 class IdentityRole(StrEnum):
     """What a key may vouch for."""

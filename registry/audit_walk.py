@@ -17,15 +17,14 @@ from sqlalchemy.exc import DBAPIError
 
 from policy.audit import GENESIS_HASH, hash_fields, payload_digest
 from policy.checkpoints import RESEAL_TAG, Checkpoint, Reseal, message_of, reseal_message
-from policy.identities import IdentityRole
+from policy.identities import KEY_TAG, IdentityRole
 from registry.checkpoints import Checkpoints
 from registry.database import READ_ONLY
 from registry.database_faults import explain_fault
-from registry.evidence.keys import is_signed
+from registry.evidence.keys import is_vouched_for
 from registry.guard_inspection import account_powers, missing_guards
 from registry.merkle import GrowingTree
 from registry.tables import audit_events, audit_head
-from registry.trust_tables import identities
 
 PAGE = 5_000  # rows read at a time while walking: memory stays flat
 FIELDS = audit_events.c
@@ -75,9 +74,16 @@ class _Walk:
     previous: str = GENESIS_HASH
     tree: GrowingTree = field(default_factory=GrowingTree)
     fault: str = ""
-    mismatch: str = ""
     compared: int = 0
+    differing: list[tuple[Checkpoint, str]] = field(default_factory=list)  # and what is wrong with each
+    mismatches: list[str] = field(default_factory=list)
     reseals: list[Reseal] = field(default_factory=list)
+    houses: dict[str, str] = field(default_factory=dict)  # public halves of the house's keys by key id
+
+    @property
+    def abandoned(self) -> set[tuple[int, str]]:
+        """Size and root of every checkpoint that a restored backup left behind."""
+        return {one for reseal in self.reseals for one in reseal.abandoned}
 
 
 def verify(engine: Engine, *, page: int = PAGE, copies: Sequence[Checkpoint] = ()) -> AuditCheck:
@@ -100,11 +106,10 @@ def verify(engine: Engine, *, page: int = PAGE, copies: Sequence[Checkpoint] = (
 def _check(connection: Connection, page: int, copies: Sequence[Checkpoint]) -> AuditCheck:
     missing = (*missing_guards(connection), *account_powers(connection))
     head = connection.execute(select(audit_head.c.seq, audit_head.c.hash)).one_or_none()
-    houses = _house_keys(connection)
     checkpoints = sorted(
         {*Checkpoints(connection).known(), *copies}, key=lambda one: (one.size, one.root, one.at, one.key_id)
     )
-    walk = _walk(connection, page, checkpoints, houses)
+    walk = _walk(connection, page, checkpoints)
     reason, broken_at, detail = _judge(walk, head, checkpoints)
     if reason is None and missing:
         reason, detail = CheckReason.GUARD_MISSING, f"Guards are missing or changed: {', '.join(missing)}."
@@ -147,70 +152,62 @@ def _judge(
         )
         reason = CheckReason.TRUNCATED if walk.seq < head[0] else CheckReason.BROKEN
         return reason, min(walk.seq, head[0]) + 1, told
-    abandoned = {one for reseal in walk.reseals for one in reseal.abandoned}
+    abandoned = walk.abandoned
     beyond = [one for one in checkpoints if one.size > walk.seq and (one.size, one.root) not in abandoned]
     if beyond:
         told = f"The chain ends at event {walk.seq}, but {beyond[-1].size} were signed over: the end is gone."
         return CheckReason.TRUNCATED, walk.seq + 1, told
-    if walk.mismatch:
-        return CheckReason.CHECKPOINT_MISMATCH, None, walk.mismatch
+    if walk.mismatches:
+        return CheckReason.CHECKPOINT_MISMATCH, None, walk.mismatches[0]
     return None, None, ""
 
 
-def _walk(
-    connection: Connection, page: int, checkpoints: Sequence[Checkpoint], houses: dict[str, str]
-) -> _Walk:
+def _walk(connection: Connection, page: int, checkpoints: Sequence[Checkpoint]) -> _Walk:
     walk = _Walk()
     signed = {size: tuple(group) for size, group in groupby(checkpoints, key=lambda one: one.size)}
-    unexplained: list[Checkpoint] = []
     for row in _rows(connection, page):
         fault = _fault_of(row, walk.seq, walk.previous)
         if fault is not None:
             walk.fault = fault
             return walk
-        if row[3] == RESEAL_TAG:
-            _note_reseal(walk, row, houses)
+        if row[3] == KEY_TAG:
+            _note_key(walk, row)
+        elif row[3] == RESEAL_TAG:
+            _note_reseal(walk, row)
         walk.seq, walk.previous = row[0], row[8]
         walk.tree.add(bytes.fromhex(walk.previous))
         if walk.seq in signed:
-            unexplained += _compared(walk, signed[walk.seq], houses)
-    abandoned = {one for reseal in walk.reseals for one in reseal.abandoned}
-    lost = [one for one in unexplained if (one.size, one.root) not in abandoned]
-    if lost and not walk.mismatch:
-        walk.mismatch = (
-            f"The first {lost[0].size:,} events are not the ones that the checkpoint of {lost[0].at} signed."
-        )
+            _compare(walk, signed[walk.seq])
+    abandoned = walk.abandoned
+    walk.mismatches += [told for one, told in walk.differing if (one.size, one.root) not in abandoned]
     return walk
 
 
-def _compared(walk: _Walk, signed: Sequence[Checkpoint], houses: dict[str, str]) -> list[Checkpoint]:
-    """Compare the log so far with what was signed at this size; returns what differs."""
-    root, differing = walk.tree.root().hex(), []
+def _compare(walk: _Walk, signed: Sequence[Checkpoint]) -> None:
+    """Compare the log so far with what was signed at this size."""
+    root = walk.tree.root().hex()
     for one in signed:
         walk.compared += 1
-        if not is_by_the_house(one.key_id, message_of(one), one.signature, houses):
-            walk.mismatch = walk.mismatch or (
-                f"The checkpoint of {one.size:,} events is not signed by a key of the house."
-            )
+        if not _is_by_the_house(walk, one.key_id, message_of(one), one.signature):
+            told = f"The checkpoint of {one.size:,} events is not signed by a key of the house."
+            walk.differing.append((one, told))
         elif (one.root, one.head) != (root, walk.previous):
-            differing.append(one)
-    return differing
+            told = f"The first {one.size:,} events are not the ones that the checkpoint of {one.at} signed."
+            walk.differing.append((one, told))
 
 
-def _note_reseal(walk: _Walk, row: Any, houses: dict[str, str]) -> None:
+def _note_reseal(walk: _Walk, row: Any) -> None:
     """Keep a reseal that the house signed over the very event before it; another one is a mismatch."""
     reseal = reseal_of(row[0], row[1], row[2], row[5])
     is_true = (
         reseal is not None
         and reseal.new_head == (walk.seq, walk.previous)
-        and is_by_the_house(reseal.key_id, reseal_message(reseal), reseal.signature, houses)
+        and _is_by_the_house(walk, reseal.key_id, reseal_message(reseal), reseal.signature)
     )
     if reseal is not None and is_true:
         walk.reseals.append(reseal)
     else:
-        walk.mismatch = (
-            walk.mismatch or f"Event {row[0]} claims a restored backup, and no key of the house says so."
-        )
+        walk.mismatches.append(f"Event {row[0]} claims a restored backup, and no key of the house says so.")
 
 
 def reseal_of(seq: int, ts: str, actor: str, payload: str) -> Reseal | None:
@@ -232,20 +229,19 @@ def reseal_of(seq: int, ts: str, actor: str, payload: str) -> Reseal | None:
         return None
 
 
-def is_by_the_house(key_id: str, message: bytes, signature: str, houses: dict[str, str]) -> bool:
-    """Whether a key of the house signed a message; ``houses`` are public halves by key id."""
+def _is_by_the_house(walk: _Walk, key_id: str, message: bytes, signature: str) -> bool:
+    """Whether a key signed that an earlier event of this very chain made a key of the house."""
+    return is_vouched_for(key_id, walk.houses.get(key_id, ""), message, signature)
+
+
+def _note_key(walk: _Walk, row: Any) -> None:
+    """Learn a key of the house from the event that created it, not from a table that anybody could edit."""
     try:
-        return key_id in houses and is_signed(
-            bytes.fromhex(houses[key_id]), message, bytes.fromhex(signature)
-        )
-    except ValueError:
-        return False
-
-
-def _house_keys(connection: Connection) -> dict[str, str]:
-    """The public halves of every key that the house ever had."""
-    query = select(identities.c.key_id, identities.c.public).where(identities.c.role == IdentityRole.HOUSE)
-    return dict(connection.execute(query).all())
+        told = json.loads(row[5])
+        if told["role"] == IdentityRole.HOUSE:
+            walk.houses[row[4]] = str(told["public"])
+    except (ValueError, KeyError, TypeError):
+        walk.mismatches.append(f"Event {row[0]} creates a key and does not say which.")
 
 
 def _rows(connection: Connection, page: int) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.errors import UnknownName, WrongUse
-from policy.identities import Identity, IdentityRole
+from policy.identities import KEY_TAG, Identity, IdentityRole
 from registry.audit_log import AuditLog
 from registry.trust_tables import identities
 
@@ -72,7 +72,7 @@ class Identities:
             "valid_from": identity.valid_from,
             "valid_until": identity.valid_until,
         }
-        self._tell("identity:key:created", identity.made_by, identity.key_id, told, now)
+        self._tell(KEY_TAG, identity.made_by, identity.key_id, told, now)
 
     def revoke(self, given: str, *, actor: str, reason: str, now: datetime) -> Identity:
         """End a key at once: what it signed stays readable, and lifts no review any more."""

@@ -7,6 +7,7 @@ Hashes are 32 raw bytes.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 Range = tuple[int, int]  # leaves from the first (counted from 0) to before the second
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -51,12 +52,7 @@ class GrowingTree:
 
     def root(self) -> bytes:
         """The root of what was added so far."""
-        if not self._peaks:
-            return EMPTY_ROOT
-        found = self._peaks[-1]
-        for peak in reversed(self._peaks[:-1]):
-            found = node_hash(peak, found)
-        return found
+        return _folded(self._peaks) if self._peaks else EMPTY_ROOT
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
@@ -107,24 +103,45 @@ def consistency_ranges(first: int, second: int) -> tuple[Range, ...]:
 
 
 def range_roots(ranges: Sequence[Range], leaves: Iterable[bytes]) -> tuple[bytes, ...]:
-    """The roots of disjoint ranges, in their order, from one pass over all leaves of the tree."""
-    order = sorted(range(len(ranges)), key=lambda place: ranges[place])
-    roots: dict[int, bytes] = {}
-    waiting = iter(order)
-    place = next(waiting, None)
-    tree = GrowingTree()
-    for index, leaf in enumerate(leaves):
-        if place is None:
-            break
-        low, high = ranges[place]
-        if index >= low:
-            tree.add(leaf)
-        if index + 1 == high:
-            roots[place] = tree.root()
-            tree, place = GrowingTree(), next(waiting, None)
-    if len(roots) != len(ranges):
+    """The roots of such ranges as the proofs above are made of, from one pass over the leaves.
+
+    Any number of proofs can share the pass; memory grows with the ranges alone.
+    """
+    wanted = {part for whole in ranges for part in _whole_subtrees(whole)}
+    found: dict[Range, bytes] = {}
+    under_way: list[tuple[int, bytes]] = []  # first leaf and root of whole subtrees, the largest first
+    end = max((high for _, high in ranges), default=0)
+    for index, leaf in enumerate(islice(leaves, end)):
+        low, root = index, leaf_hash(leaf)
+        if (low, index + 1) in wanted:
+            found[low, index + 1] = root
+        count = index
+        while count & 1:
+            low, left = under_way.pop()
+            root, count = node_hash(left, root), count >> 1
+            if (low, index + 1) in wanted:
+                found[low, index + 1] = root
+        under_way.append((low, root))
+    if len(found) != len(wanted):
         raise ValueError("There are fewer leaves than the ranges speak of.")
-    return tuple(roots[place] for place in range(len(ranges)))
+    return tuple(_folded([found[part] for part in _whole_subtrees(whole)]) for whole in ranges)
+
+
+def _whole_subtrees(whole: Range) -> list[Range]:
+    """The whole subtrees that a range is made of, the largest first."""
+    (low, high), parts = whole, []
+    while low < high:
+        size = 1 << ((high - low).bit_length() - 1)
+        parts.append((low, low + size))
+        low += size
+    return parts
+
+
+def _folded(roots: Sequence[bytes]) -> bytes:
+    found = roots[-1]
+    for root in reversed(roots[:-1]):
+        found = node_hash(root, found)
+    return found
 
 
 # Checking, with nothing but the proof

@@ -67,6 +67,15 @@ def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
+def is_vouched_for(key_id: str, public: str, message: bytes, signature: str) -> bool:
+    """Whether the key of this name signed a message; public half and signature as hex, as they are kept."""
+    try:
+        raw, signed = bytes.fromhex(public), bytes.fromhex(signature)
+    except ValueError:
+        return False
+    return key_id_of(raw) == key_id and is_signed(raw, message, signed)
+
+
 def save_key(path: Path, key: SigningKey) -> None:
     """Write a key where none is yet, for its owner's eyes; WrongUse where the file exists."""
     text = key.private.private_bytes(

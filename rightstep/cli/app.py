@@ -3,6 +3,7 @@
 import typer
 
 from rightstep.cli import (
+    approving,
     audit,
     database,
     doctor,
@@ -61,6 +62,9 @@ app.add_typer(model.app, name="model")
 app.add_typer(method.app, name="method")
 app.add_typer(licence.app, name="licence")
 app.command("ship")(ship.ship)
+app.add_typer(approving.approve, name="approve")
+app.add_typer(approving.waive, name="waive")
+app.add_typer(approving.grant, name="grant")
 app.add_typer(audit.app, name="audit")
 app.add_typer(identity.app, name="identity")
 app.command("doctor")(doctor.doctor)

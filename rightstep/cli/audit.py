@@ -7,6 +7,7 @@ import typer
 
 from policy.errors import WrongUse
 from policy.wording import plural
+from rightstep.cli import erasing
 from rightstep.cli.door import enter_house
 from rightstep.cli.options import AsJson
 from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, print_table, say
@@ -14,6 +15,16 @@ from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, 
 app = typer.Typer(no_args_is_help=True, help="What was done, by whom, and whether the log still holds.")
 
 
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="Compare with the checkpoints kept there too; may be given again.",
+    ),
+]
 CODES = {
     "broken": ExitCode.BROKEN,
     "truncated": ExitCode.TRUNCATED,
@@ -25,16 +36,7 @@ CODES = {
 @app.command("verify")
 def verify(
     *,
-    checkpoints: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--checkpoints",
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Compare with the checkpoints kept there too; may be given again.",
-        ),
-    ] = None,
+    checkpoints: Folders = None,
     as_json: AsJson = False,
 ) -> None:
     """Walk the whole audit chain, its guards and its checkpoints.
@@ -74,6 +76,28 @@ def checkpoint(*, as_json: AsJson = False) -> None:
         return
     say(f"Signed {plural(made.size, 'event')}; copy the file to where nobody who runs the database writes.")
     print_pairs([("events", made.size), ("root", made.root), ("at", made.at), ("key id", made.key_id)])
+
+
+@app.command("reseal")
+def reseal(
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="What happened, and which backup was restored.")],
+    from_backup: Annotated[
+        bool, typer.Option("--from-backup", help="Confirm that the database was restored from a backup.")
+    ] = False,
+    checkpoints: Folders = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say in the log that it was restored from a backup, so that it holds again and shows what was lost."""
+    from flows.steps import reseal as seal_again
+
+    if not from_backup:
+        raise WrongUse("Only a restored backup is resealed.", "If it is one, say --from-backup.")
+    made = seal_again(enter_house(), reason, tuple(checkpoints or ()))
+    if as_json:
+        print_json(made)
+        return
+    say(f"Resealed at event {made.seq}: events {made.new_head[0] + 1} to {made.old_head[0]} were lost.")
 
 
 @app.command("prove")
@@ -159,10 +183,27 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of stdout.")
     ] = None,
+    kit: Annotated[
+        Path | None,
+        typer.Option(
+            "--kit",
+            metavar="FILE",
+            help="Write the offline kit instead: a zip with log, proofs, keys, shipments and verifier.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Write the whole audit chain as JSON lines, oldest first, so that it can be verified elsewhere."""
-    from flows.steps import audit_export
+    """Write the whole audit chain as JSON lines, oldest first; or the kit, which is verified offline."""
+    from flows.steps import audit_export, export_kit
 
+    if kit is not None:
+        made = export_kit(enter_house(), kit)
+        if as_json:
+            print_json(made)
+            return
+        say(f"Wrote {plural(made.events, 'event')} and {plural(made.shipments, 'shipment')} to {made.path}.")
+        print_pairs([("sha256", made.sha256), ("signed by", made.checkpoint.key_id)])
+        return
     written = 0
     if out is None:
         for line in audit_export(enter_house()):
@@ -173,3 +214,9 @@ def export(
             stream.write(f"{line}\n")
             written += 1
     say(f"Wrote {plural(written, 'event')} to {out}.")
+
+
+app.command("erase-prompts")(erasing.erase_prompts)
+app.command("hold")(erasing.hold)
+app.command("release")(erasing.release)
+app.command("holds")(erasing.holds)
