@@ -17,6 +17,7 @@ BENCHMARKS = (
     "few_steps",
     "identical_bytes",
     "driver_memory",
+    "audit_walk",
 )
 
 

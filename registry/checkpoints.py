@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from policy.checkpoints import Checkpoint, checkpoint_message
 from policy.codec import decode, encode
 from policy.errors import AuditFault, FormatFault, StorageFault, WrongUse
+from registry.bulk import insert_unknown
 from registry.evidence.keys import SigningKey
 from registry.instants import instant_text
 from registry.merkle import GrowingTree
@@ -51,10 +52,10 @@ class Checkpoints:
         facts = {"root": tree.root().hex(), "head": head, "at": instant_text(now), "key_id": key.key_id}
         signature = key.sign(checkpoint_message(size=tree.size, **facts)).hex()
         peaks = json.dumps([peak.hex() for peak in tree.peaks])
-        self._connection.execute(
-            insert(audit_checkpoints).values(size=tree.size, signature=signature, peaks_json=peaks, **facts)
-        )
-        return Checkpoint(size=tree.size, signature=signature, **facts)
+        row = {"size": tree.size, "signature": signature, "peaks_json": peaks, **facts}
+        self._connection.execute(insert_unknown(self._connection, audit_checkpoints), row)
+        # Somebody else may have signed the same events just now: then theirs is the one.
+        return next(one for one in self.known() if (one.size, one.key_id) == (tree.size, key.key_id))
 
     def _resumed(self) -> tuple[GrowingTree, Checkpoint | None]:
         """The tree of the newest checkpoint, after a look whether the log still begins with it."""
