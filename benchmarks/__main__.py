@@ -20,6 +20,7 @@ BENCHMARKS = (
     "identical_bytes",
     "driver_memory",
     "verification",
+    "audit_walk",
 )
 
 

@@ -10,11 +10,12 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from flows.auditing import audit_check
 from flows.bootstrap import House
 from flows.listeners import listeners_of
 from flows.planning import known_costs
 from flows.standing_house import status
-from flows.stocktaking import audit_check, verify_models
+from flows.stocktaking import verify_models
 from policy.errors import RightstepError
 from policy.wording import plural
 from registry.database import newest_version, schema_version

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from flows.bootstrap import House
 from flows.clock_times import resolve_deadline
+from policy.approvals import Approval, lift
 from policy.costs import CostProfile, CostSample, fit_profile, profile_for
 from policy.errors import UnknownName
 from policy.manifest import RenderManifest, Shot
+from policy.menu import Menu
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.planner import make_plan
 from policy.tiers import ServiceTier
@@ -60,10 +62,9 @@ def plan_manifest(
     """Decide everything about an order, or refuse with every reason; a dry run."""
     now = house.clock()
     order = apply_overrides(house, manifest, overrides or Overrides())
-    menu = build_menu(manifest=order, catalogue=house.catalogue, pinned=pinned_models(house), use=order.use)
     outcome = make_plan(
         manifest=order,
-        menu=menu,
+        menu=menu_for(house, order),
         costs=known_costs(house),
         fleet=house.settings.fleet,
         runtime=runtime_versions(RendererKind(house.settings.renderer)),
@@ -77,6 +78,23 @@ def plan_manifest(
         f"policy chose them anew for {order.service.tier.value}."
     )
     return replace(outcome, warnings=(told, *outcome.warnings))
+
+
+def menu_for(house: House, order: RenderManifest) -> Menu:
+    """What the order may choose from; a review that a standing approval answers is on offer."""
+    menu = build_menu(manifest=order, catalogue=house.catalogue, pinned=pinned_models(house), use=order.use)
+    approvals, act, now = approvals_for(house, order.use.act), order.use.act, house.clock()
+    offers = tuple(
+        replace(offer, verdict=lift(offer.verdict, offer.stack.stack_id, act, now, approvals))
+        for offer in menu.offers
+    )
+    return replace(menu, offers=offers)
+
+
+def approvals_for(house: House, act: Act) -> tuple[Approval, ...]:
+    """Every approval and waiver for an act, standing or not: the gates judge them."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.approvals.lifting(act)
 
 
 def apply_overrides(house: House, manifest: RenderManifest, overrides: Overrides) -> RenderManifest:

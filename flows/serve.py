@@ -12,6 +12,8 @@ from flows.schedules import load_schedules
 from flows.settings import load_settings
 from policy.errors import ServiceFault
 
+CHECKPOINT = "checkpoint"
+CHECKPOINT_CRON = "7 * * * *"  # every hour; while a night renders it waits, and each shipment signs by itself
 POLL_SECONDS = 2  # Prefect's own ten are long for somebody who waits
 JOBS_AT_ONCE = 4  # one of them renders; the others stand in the queue for the workers (flows.turns)
 DRIFT_TIMES = "40 5 * * *"  # once a day, when the nights are over
@@ -33,6 +35,7 @@ def main() -> None:
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
 
+    from flows.checkpointing import checkpoint
     from flows.drift_watch import drift_watch
     from flows.on_demand import on_demand
     from flows.overnight import overnight
@@ -42,6 +45,9 @@ def main() -> None:
     ]
     night: Any = overnight.to_deployment(
         OVERNIGHT, schedules=nights, entrypoint_type=EntrypointType.MODULE_PATH
+    )
+    seal: Any = checkpoint.to_deployment(
+        CHECKPOINT, cron=CHECKPOINT_CRON, entrypoint_type=EntrypointType.MODULE_PATH
     )
     demand: Any = on_demand.to_deployment(ON_DEMAND, entrypoint_type=EntrypointType.MODULE_PATH)
     watch: Any = drift_watch.to_deployment(
@@ -53,6 +59,7 @@ def main() -> None:
         night,
         demand,
         watch,
+        seal,
         pause_on_shutdown=False,
         print_starting_message=False,
         limit=JOBS_AT_ONCE,

@@ -7,7 +7,7 @@ counts as not set. Folders are separated as in ``PATH``, territories by commas.
 import getpass
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -18,6 +18,9 @@ from policy.errors import WrongUse
 from policy.uses import Organisation
 from registry.upstream import PUBLIC_HUB
 from workers.renderer import RendererKind
+
+if TYPE_CHECKING:
+    from registry.evidence.keys import SigningKey
 
 
 def _cores() -> int:
@@ -39,6 +42,7 @@ def _is_hub_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
+KEY_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 Territory = Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")]
 
 
@@ -110,6 +114,11 @@ class Settings(BaseSettings):
         default=60.0, description="How long a driver holds a chunk without renewing it."
     )
     actor: str = Field(default_factory=_user, description="Who acts, for the ledger and the audit log.")
+    house_key: str = Field(
+        default="house",
+        pattern=KEY_NAME,
+        description="Name of the identity that signs for the house; its key lies in keys/ under the home.",
+    )
     organisation: str = Field(default="", description="Who uses the pictures, for the licence verdict.")
     annual_revenue_usd: int | None = Field(default=None, ge=0, description="Not set means not known.")
     group_revenue_usd: int | None = Field(
@@ -184,6 +193,27 @@ class Settings(BaseSettings):
     @property
     def logs(self) -> Path:
         return self.home / "logs"
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.home / "checkpoints"
+
+    def key_file(self, name: str) -> Path:
+        """Where the private half of an identity lies."""
+        return self.keys / f"{name}.pem"
+
+    def read_key(self, name: str) -> "SigningKey":
+        """The key pair of an identity of this home; private halves are read here and nowhere else.
+
+        FormatFault where it is none, or where others may read it.
+        """
+        from registry.evidence.keys import load_key
+
+        return load_key(self.key_file(name))
 
     @property
     def for_children(self) -> dict[str, str]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from flows.bootstrap import House
 from flows.drift import drift_holds
+from flows.identities import house_signatory
 from flows.judging import judge_pictures
-from flows.planning import complete_use, pin_records
+from flows.planning import approvals_for, complete_use, pin_records
 from flows.rehashing import rehashed
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
@@ -15,6 +16,7 @@ from policy.plan import Decision
 from policy.stacks import Stack
 from policy.uses import IntendedUse
 from policy.verdicts import Reason, Ruling, Verdict, from_reasons
+from registry.checkpoints import keep_copy
 from registry.components import PinnedClaims, licensed_components
 from registry.evidence.notices import LicenceCopy, NoticedPart, make_notices
 from registry.licences.claims import LicensedComponent
@@ -53,8 +55,8 @@ class Goods:
 def ship_job(house: House, job_id: str, recipients: Sequence[str] = ()) -> ShipmentRecord:
     """Re-verify digests and licences on what was used, then ship in one transaction.
 
-    Shipment, notices and audit event are written together. A refusal writes one audit event
-    and is raised as Refused with every reason.
+    Shipment, notices, audit event and a checkpoint over it are written together. A refusal
+    writes one audit event and is raised as Refused with every reason.
     """
     goods = gather(house, job_id)
     verdict = ship_gate(make_evidence(house, goods))
@@ -70,9 +72,12 @@ def ship_job(house: House, job_id: str, recipients: Sequence[str] = ()) -> Shipm
         licences=_licences(goods),
         notices=notices_of(house, goods, verdict),
     )
+    signatory = house_signatory(house)
     with unit_of_work(house.engine) as work:
         shipment = work.shipments.ship(draft, house.clock())
+        checkpoint = work.checkpoints.make(signatory.key, house.clock())
         work.commit()
+    keep_copy(house.settings.checkpoints, checkpoint)
     return shipment
 
 
@@ -132,6 +137,9 @@ def make_evidence(house: House, goods: Goods) -> ShipEvidence:
         undone=tuple(shot.name for shot in goods.shots if shot.artefact is None),
         holds=quality_holds(house, goods),
         drift=drift_holds(house, pins),
+        act=goods.use.act,
+        at=house.clock(),
+        approvals=approvals_for(house, goods.use.act),
     )
 
 

@@ -1,8 +1,33 @@
 """The steps, by the name a surface calls them: plain functions; importing them imports no engine."""
 
+from flows.approving import (
+    ApprovalRecords,
+    ApprovalShown,
+    ask_for_approval,
+    ask_for_grant,
+    evidence_file,
+    give_approval,
+    list_approvals,
+    open_questions,
+    show_approval,
+    show_request,
+    withdraw_approval,
+)
+from flows.audit_kit import KitWritten, export_kit
+from flows.auditing import (
+    audit_check,
+    audit_export,
+    audit_report,
+    make_checkpoint,
+    prove_event,
+    prove_growth,
+    reseal,
+)
 from flows.doctor import Finding, FindingState, doctor
 from flows.drift import DriftLook, conclude_drift, look_for_drift
+from flows.erasing import erase_prompts, hold_job, holds_of, release_hold
 from flows.exporting import Exported, export_job
+from flows.identities import create_identity, list_identities, revoke_identity, show_identity
 from flows.pinning import ImportedModel, import_model, pin_model
 from flows.planning import Overrides, Preflight, plan_manifest, preflight
 from flows.progress import Progress
@@ -21,9 +46,6 @@ from flows.shipping import ship_job
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
 from flows.stocktaking import (
     affected,
-    audit_check,
-    audit_export,
-    audit_report,
     explain_licences,
     list_models,
     method_as_run,
@@ -35,11 +57,14 @@ from flows.submitting import refuse_order, submit_plan
 
 __all__ = [
     "DriftLook",
+    "ApprovalRecords",
+    "ApprovalShown",
     "Exported",
     "Finding",
     "FindingState",
     "HouseStatus",
     "ImportedModel",
+    "KitWritten",
     "Overrides",
     "Preflight",
     "Progress",
@@ -47,37 +72,59 @@ __all__ = [
     "ServiceStatus",
     "add_schedule",
     "affected",
+    "ask_for_approval",
+    "ask_for_grant",
     "audit_check",
     "audit_export",
     "audit_report",
     "bring_up",
     "cancel_job",
     "conclude_drift",
+    "create_identity",
     "doctor",
+    "erase_prompts",
+    "evidence_file",
     "explain_licences",
     "export_job",
     "import_model",
+    "export_kit",
+    "give_approval",
+    "hold_job",
+    "holds_of",
     "job_of",
+    "list_approvals",
+    "list_identities",
     "list_jobs",
     "list_models",
     "list_schedules",
     "look_for_drift",
+    "make_checkpoint",
     "method_as_run",
+    "open_questions",
     "pin_model",
     "plan_manifest",
     "preflight",
+    "prove_event",
+    "prove_growth",
     "refuse_order",
+    "release_hold",
     "remove_schedule",
     "render_job",
+    "reseal",
     "resume_job",
+    "revoke_identity",
     "rounds_of",
     "ship_job",
     "shots_of",
+    "show_approval",
+    "show_identity",
     "show_model",
+    "show_request",
     "status",
     "submit_plan",
     "take_down",
     "upgrade_ledger",
     "verify_models",
     "watch_job",
+    "withdraw_approval",
 ]

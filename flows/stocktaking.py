@@ -1,22 +1,16 @@
-"""What is in the house: models and pins, methods as they really run, licences together, the audit log."""
+"""What is in the house: models and pins, methods as they really run, licences together, what was shipped."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flows.bootstrap import House
 from flows.planning import complete_use, pin_records, pinned_models, root_of
 from flows.settings import Settings
-from policy.audit import ChainedEvent
-from policy.codec import encode
 from policy.errors import WrongUse
 from policy.methods import MethodPreset, Plain
 from policy.stacks import Role
 from policy.uses import Act, IntendedUse
 from policy.verdicts import Verdict
 from policy.wording import counts
-from registry import audit_log
-from registry.audit_log import AuditCheck
 from registry.database import upgrade_database
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import evaluate
@@ -192,31 +186,6 @@ def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None)
         for number, licence in enumerate(ids, 1)
     ]
     return evaluate(parts, use, house.catalogue.terms)
-
-
-def audit_check(house: House) -> AuditCheck:
-    """Walk the whole audit chain."""
-    return audit_log.verify(house.engine)
-
-
-def audit_report(house: House, limit: int = 50) -> tuple[ChainedEvent, ...]:
-    """The latest events, newest first."""
-    last = audit_check(house).rows
-    with unit_of_work(house.engine, read_only=True) as work:
-        events = work.audit.events(after=max(0, last - limit), limit=limit)
-    return tuple(reversed(events))
-
-
-def audit_export(house: House) -> Iterator[str]:
-    """The chain as JSON lines, oldest first."""
-    after = 0
-    while True:
-        with unit_of_work(house.engine, read_only=True) as work:
-            page = work.audit.events(after=after)
-        if not page:
-            return
-        yield from (json.dumps(encode(event), ensure_ascii=False) for event in page)
-        after = page[-1].seq
 
 
 def affected(house: House, needle: str) -> Recall:

@@ -19,6 +19,7 @@ from flows.replanning import replan_job
 from flows.signals import keep_sigterm
 from policy.errors import IntegrityFault, RightstepError
 from policy.plan import Decision
+from policy.salting import salted_digest
 from policy.stacks import ModelPin
 from policy.tasks import BatchResult, LocatedPart, RenderTask, ShotTask, StackLoad
 from registry.known_digests import KnownDigests
@@ -52,6 +53,9 @@ class Workshop:
         self._roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
         with unit_of_work(house.engine, read_only=True) as work:
             header = work.ledger.header(job_id)
+        with unit_of_work(house.engine) as work:
+            self._salt = work.prompts.salt_of(job_id)
+            work.commit()
         self.decisions = header.decisions
         self.plan_hash = header.plan_hash
         self._templates: dict[int, RenderTask] = {}  # by decision: what all of its batches have in common
@@ -216,7 +220,7 @@ class Workshop:
         for number in {batch.decision for batch in chunk.batches} - set(self._templates):
             facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
             self._templates[number] = make_template(self.decisions[number], self._roots, facts)
-        return [make_task(batch, self._templates[batch.decision]) for batch in chunk.batches]
+        return [make_task(batch, self._templates[batch.decision], self._salt) for batch in chunk.batches]
 
 
 def _full(house: House) -> str:
@@ -255,8 +259,8 @@ def make_template(
     )
 
 
-def make_task(batch: LeasedBatch, template: RenderTask) -> RenderTask:
-    """The template of a batch's decision, with the batch."""
+def make_task(batch: LeasedBatch, template: RenderTask, salt: str) -> RenderTask:
+    """The template of a batch's decision, with the batch; the salt itself never reaches a worker."""
     return replace(
         template,
         task_id=batch.task_id,
@@ -270,6 +274,8 @@ def make_task(batch: LeasedBatch, template: RenderTask) -> RenderTask:
                 prompt=shot.prompt,
                 negative=shot.negative,
                 seed=shot.seed,
+                prompt_digest=salted_digest("prompt", salt, [shot.prompt, shot.negative]),
+                seed_digest=salted_digest("seed", salt, shot.seed),
             )
             for shot in batch.shots
         ),

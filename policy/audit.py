@@ -37,7 +37,7 @@ def chain(previous: ChainedEvent | None, event: AuditEvent, ts: str) -> ChainedE
     """Put an event after ``previous`` (None: the first of all)."""
     seq = 1 if previous is None else previous.seq + 1
     prev_hash = GENESIS_HASH if previous is None else previous.hash
-    payload_hash = hashlib.sha256(event.payload.encode()).hexdigest()
+    payload_hash = payload_digest(event.payload)
     return ChainedEvent(
         seq=seq,
         ts=ts,
@@ -50,9 +50,21 @@ def chain(previous: ChainedEvent | None, event: AuditEvent, ts: str) -> ChainedE
 
 def row_hash(*, seq: int, ts: str, event: AuditEvent, payload_hash: str, prev_hash: str) -> str:
     """sha256 over the length-prefixed fields of a row."""
-    state = hashlib.sha256()
-    for field in (AUDIT_DOMAIN, str(seq), ts, event.actor, event.tag, event.subject, payload_hash, prev_hash):
+    return hash_fields(str(seq), ts, event.actor, event.tag, event.subject, payload_hash, prev_hash)
+
+
+def hash_fields(*fields: str) -> str:
+    """sha256 over the domain tag and the fields of a row as they stand there, each prefixed by its length."""
+    parts = [_DOMAIN_PREFIXED]
+    for field in fields:
         raw = field.encode()
-        state.update(len(raw).to_bytes(8, "big"))
-        state.update(raw)
-    return state.hexdigest()
+        parts += (len(raw).to_bytes(8, "big"), raw)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def payload_digest(payload: str) -> str:
+    """sha256 of a payload as it is written: what stands for it in the row's hash."""
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+_DOMAIN_PREFIXED = len(AUDIT_DOMAIN.encode()).to_bytes(8, "big") + AUDIT_DOMAIN.encode()

@@ -7,10 +7,12 @@ with a verdict, and the strictest wins. A gate that has nothing to judge refuses
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
+from policy.approvals import Approval, lift
 from policy.errors import Refused
 from policy.plan import ExecutionPlan
+from policy.uses import Act
 from policy.verdicts import Reason, Ruling, Verdict, all_of, from_reasons
 from policy.wording import names
 
@@ -65,6 +67,9 @@ class ShipEvidence:
     undone: tuple[str, ...]  # shots without a finished take
     holds: tuple[QualityHold, ...]
     drift: tuple[DriftHold, ...] = ()
+    act: Act | None = None  # what it is shipped for; without act and moment no approval counts
+    at: datetime | None = None
+    approvals: tuple[Approval, ...] = ()  # standing or not: the gate judges them itself
 
 
 def require(verdict: Verdict) -> None:
@@ -214,12 +219,15 @@ def artefacts_are_unchanged(evidence: ShipEvidence) -> Verdict:
 
 
 def every_licence_permits_today(evidence: ShipEvidence) -> Verdict:
-    """Licences as they stand now, on the stacks that were really used; obligations are united."""
-    return all_of(stack.verdict for stack in evidence.stacks)
+    """Licences as they stand now, on the stacks that were really used; obligations are united.
+
+    A review is lifted by a standing approval for that very stack and act; a denial never.
+    """
+    return all_of(_lifted(evidence, stack.stack_id, stack.verdict) for stack in evidence.stacks)
 
 
 def no_quality_hold_is_open(evidence: ShipEvidence) -> Verdict:
-    """A held look is a person's decision; a waiver in the manifest is shown, not hidden."""
+    """A held look is a person's decision; a waiver, in the manifest or signed, is shown and not hidden."""
     reasons = [
         Reason(
             code=f"quality_{'waived' if hold.waived else 'hold'}_{hold.check}",
@@ -229,7 +237,18 @@ def no_quality_hold_is_open(evidence: ShipEvidence) -> Verdict:
         )
         for hold in evidence.holds
     ]
-    return from_reasons(reasons) if reasons else _fine("no_quality_hold", "No output check holds anything.")
+    if not reasons:
+        return _fine("no_quality_hold", "No output check holds anything.")
+    ids = {stack.name: stack.stack_id for stack in evidence.stacks}
+    return all_of(
+        _lifted(evidence, ids.get(reason.component, ""), from_reasons([reason])) for reason in reasons
+    )
+
+
+def _lifted(evidence: ShipEvidence, stack_id: str, verdict: Verdict) -> Verdict:
+    if evidence.act is None or evidence.at is None:
+        return verdict
+    return lift(verdict, stack_id, evidence.act, evidence.at, evidence.approvals)
 
 
 def no_drift_holds_a_model(evidence: ShipEvidence) -> Verdict:

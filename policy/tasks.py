@@ -54,6 +54,8 @@ class ShotTask:
     prompt: str
     negative: str
     seed: int
+    prompt_digest: str = ""  # of prompt and negative, with a salt that stays in the ledger
+    seed_digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

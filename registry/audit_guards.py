@@ -124,3 +124,32 @@ CREATE TRIGGER audit_head_never_goes BEFORE TRUNCATE ON audit_head
 FOR EACH STATEMENT EXECUTE FUNCTION rightstep_audit_refuse()
 """,
 }
+
+# The guards of the checkpoints: signed, so a change shows; but one that is gone would not.
+
+SQLITE_CHECKPOINT_GUARDS_V1: dict[str, str] = {
+    "audit_checkpoints_never_change": """
+CREATE TRIGGER audit_checkpoints_never_change BEFORE UPDATE ON audit_checkpoints
+BEGIN SELECT RAISE(ABORT, 'audit_checkpoints: a checkpoint is never changed'); END
+""",
+    "audit_checkpoints_never_go": """
+CREATE TRIGGER audit_checkpoints_never_go BEFORE DELETE ON audit_checkpoints
+BEGIN SELECT RAISE(ABORT, 'audit_checkpoints: a checkpoint is never removed'); END
+""",
+    "audit_checkpoints_are_new": """
+CREATE TRIGGER audit_checkpoints_are_new BEFORE INSERT ON audit_checkpoints
+WHEN EXISTS (SELECT 1 FROM audit_checkpoints AS kept WHERE kept.size = NEW.size AND kept.key_id = NEW.key_id)
+BEGIN SELECT RAISE(ABORT, 'audit_checkpoints: a checkpoint is never replaced'); END
+""",
+}
+
+POSTGRESQL_CHECKPOINT_TRIGGERS_V1: dict[str, str] = {
+    "audit_checkpoints_never_change": """
+CREATE TRIGGER audit_checkpoints_never_change BEFORE DELETE OR UPDATE ON audit_checkpoints
+FOR EACH ROW EXECUTE FUNCTION rightstep_audit_refuse()
+""",
+    "audit_checkpoints_never_go": """
+CREATE TRIGGER audit_checkpoints_never_go BEFORE TRUNCATE ON audit_checkpoints
+FOR EACH STATEMENT EXECUTE FUNCTION rightstep_audit_refuse()
+""",
+}

@@ -26,6 +26,7 @@ from policy.errors import LedgerFault, WrongUse
 from registry.audit_guards import LOCK_HEAD
 from registry.database_faults import explain_fault
 from registry.tables import audit_events, audit_head, metadata
+from registry.trust_tables import audit_checkpoints
 
 BUSY_TIMEOUT_MS = 30_000
 MIGRATION_LOCK = 7_205_513  # any number that nobody else asks PostgreSQL for
@@ -151,14 +152,14 @@ def _grant_to(connection: Connection, role: str) -> None:
     """Give the product's account its tables; of the audit log only reading and adding."""
     quote = connection.dialect.identifier_preparer.quote
     account, schema = quote(role), quote(connection.execute(text("SELECT current_schema()")).scalar_one())
-    append_only = (audit_events.name, audit_head.name, "alembic_version")
+    append_only = (audit_events.name, audit_head.name, audit_checkpoints.name, "alembic_version")
     ordinary = ", ".join(quote(name) for name in metadata.tables if name not in append_only)
     for statement in (
         f"GRANT USAGE ON SCHEMA {schema} TO {account}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {ordinary} TO {account}",
         f"REVOKE ALL ON {', '.join(append_only)} FROM {account}",
         f"GRANT SELECT ON {', '.join(append_only)} TO {account}",
-        f"GRANT INSERT ON {audit_events.name} TO {account}",
+        f"GRANT INSERT ON {audit_events.name}, {audit_checkpoints.name} TO {account}",
         f"GRANT EXECUTE ON FUNCTION {LOCK_HEAD} TO {account}",
     ):
         connection.exec_driver_sql(statement)

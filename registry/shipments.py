@@ -168,6 +168,11 @@ class Shipments:
         )
         return tuple(self._record(row) for row in self._connection.execute(query).mappings().all())
 
+    def all(self) -> tuple[ShipmentRecord, ...]:
+        """Every shipment in the order of the audit log."""
+        query = select(tables.shipments).order_by(tables.shipments.c.audit_seq)
+        return tuple(self._record(row) for row in self._connection.execute(query).mappings().all())
+
     def _record(self, row: Any) -> ShipmentRecord:
         shipment_id = row["shipment_id"]
         return ShipmentRecord(

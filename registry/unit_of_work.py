@@ -17,11 +17,15 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from registry.approvals import Approvals
 from registry.audit_log import AuditLog
+from registry.checkpoints import Checkpoints
 from registry.database import READ_ONLY
 from registry.database_faults import explain_fault
+from registry.identities import Identities
 from registry.ledger import Ledger
 from registry.model_registry import ModelRegistry
+from registry.prompt_keeping import PromptKeeping
 from registry.shipments import Shipments
 from registry.upstream_records import UpstreamRecords
 
@@ -36,6 +40,10 @@ class UnitOfWork:
     audit: AuditLog
     shipments: Shipments
     upstream: UpstreamRecords
+    checkpoints: Checkpoints
+    identities: Identities
+    approvals: Approvals
+    prompts: PromptKeeping
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -51,6 +59,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 connection.execution_options(**_reading(engine))
             connection.begin()
             audit = AuditLog(connection)
+            identities = Identities(connection, audit)
             yield UnitOfWork(
                 connection=connection,
                 models=ModelRegistry(connection, audit),
@@ -58,6 +67,10 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 audit=audit,
                 shipments=Shipments(connection, audit),
                 upstream=UpstreamRecords(connection, audit),
+                checkpoints=Checkpoints(connection),
+                identities=identities,
+                approvals=Approvals(connection, audit, identities),
+                prompts=PromptKeeping(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from policy.canonical import canonical_json, digest
+from policy.canonical import canonical_json
 from policy.tasks import ArtefactRef, RenderTask, ShotTask
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -23,7 +23,7 @@ def make_statement(
     """The canonical bytes of the statement; ``loaded`` names every file as it was hashed on the worker.
 
     The prompt stays in the ledger: the statement may travel with the file, so prompt and
-    seed appear as digests that the ledger can confirm.
+    seed appear as digests whose salt is in the ledger too, and goes when they are erased.
     """
     return canonical_json(
         {
@@ -35,8 +35,8 @@ def make_statement(
                     "buildType": BUILD_TYPE,
                     "externalParameters": {
                         "shot_key": shot.shot_key,
-                        "prompt_digest": digest("prompt", [shot.prompt, shot.negative]),
-                        "seed_digest": digest("seed", [shot.shot_key, shot.seed]),
+                        "prompt_digest": shot.prompt_digest,
+                        "seed_digest": shot.seed_digest,
                         "width": task.width,
                         "height": task.height,
                         "frames": task.frames,

@@ -35,18 +35,25 @@ PLAIN: dict[Any, str] = {
 
 def answers() -> tuple[tuple[str, Any], ...]:
     """What each command prints with ``--json``; a list in brackets."""
+    from flows.approving import ApprovalRecords, ApprovalShown  # noqa: PLC0415 - reading this module loads nothing
+    from flows.audit_kit import KitWritten  # noqa: PLC0415
+    from flows.auditing import ConsistencyProof, InclusionProof  # noqa: PLC0415
     from flows.doctor import Finding  # noqa: PLC0415 - reading this module loads nothing
     from flows.drift import DriftLook  # noqa: PLC0415
     from flows.pinning import ImportedModel  # noqa: PLC0415
     from flows.schedules import ScheduleRecord  # noqa: PLC0415
     from flows.standing_house import HouseStatus  # noqa: PLC0415
     from flows.stocktaking import ModelCheck, ModelSummary  # noqa: PLC0415
+    from policy.approvals import ApprovalRequest  # noqa: PLC0415
     from policy.audit import ChainedEvent  # noqa: PLC0415
+    from policy.checkpoints import Checkpoint, Reseal  # noqa: PLC0415
+    from policy.identities import Identity  # noqa: PLC0415
     from policy.plan import ExecutionPlan  # noqa: PLC0415
     from policy.verdicts import Verdict  # noqa: PLC0415
-    from registry.audit_log import AuditCheck  # noqa: PLC0415
+    from registry.audit_walk import AuditCheck  # noqa: PLC0415
     from registry.licences.terms import LicenceTerms  # noqa: PLC0415
     from registry.model_registry import PinRecord  # noqa: PLC0415
+    from registry.prompt_keeping import Erasure, LegalHold  # noqa: PLC0415
     from registry.records import JobRecord  # noqa: PLC0415
     from registry.shipment_records import Recall, ShipmentRecord  # noqa: PLC0415
     from registry.upstream_records import FoundDrift  # noqa: PLC0415
@@ -81,6 +88,26 @@ def answers() -> tuple[tuple[str, Any], ...]:
         ("audit report", [ChainedEvent]),
         ("audit affected", Recall),
         ("audit export", [ChainedEvent]),
+        ("audit export --kit", KitWritten),
+        ("audit checkpoint", Checkpoint),
+        ("audit prove", InclusionProof),
+        ("audit prove --between", ConsistencyProof),
+        ("audit reseal", Reseal),
+        ("audit erase-prompts", Erasure),
+        ("audit hold", LegalHold),
+        ("audit release", LegalHold),
+        ("audit holds", [LegalHold]),
+        ("identity create", Identity),
+        ("identity list", [Identity]),
+        ("identity show", Identity),
+        ("identity revoke", Identity),
+        ("approve ask", [ApprovalRequest]),
+        ("waive ask", [ApprovalRequest]),
+        ("grant ask", ApprovalRequest),
+        ("approve sign", ApprovalShown),
+        ("approve list", ApprovalRecords),
+        ("approve show", ApprovalShown),
+        ("approve withdraw", ApprovalShown),
         ("up", HouseStatus),
         ("down", HouseStatus),
         ("status", HouseStatus),

@@ -50,6 +50,14 @@ def key_id_of(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()
 
 
+def public_pem(public: bytes) -> str:
+    """The public half as other tools read it: SubjectPublicKeyInfo in PEM (RFC 8410)."""
+    key = Ed25519PublicKey.from_public_bytes(public)
+    return key.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).decode()
+
+
 def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
     """Whether a signature of a message holds under a public key of 32 raw bytes."""
     try:
@@ -57,6 +65,15 @@ def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def is_vouched_for(key_id: str, public: str, message: bytes, signature: str) -> bool:
+    """Whether the key of this name signed a message; public half and signature as hex, as they are kept."""
+    try:
+        raw, signed = bytes.fromhex(public), bytes.fromhex(signature)
+    except ValueError:
+        return False
+    return key_id_of(raw) == key_id and is_signed(raw, message, signed)
 
 
 def save_key(path: Path, key: SigningKey) -> None:

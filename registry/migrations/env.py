@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from registry.tables import metadata
+from registry.trust_tables import metadata  # the whole schema: its tables are added to the others
 
 context.configure(
     connection=context.config.attributes["connection"],

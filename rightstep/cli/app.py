@@ -3,10 +3,12 @@
 import typer
 
 from rightstep.cli import (
+    approving,
     audit,
     database,
     doctor,
     house,
+    identity,
     job,
     licence,
     method,
@@ -60,6 +62,10 @@ app.add_typer(model.app, name="model")
 app.add_typer(method.app, name="method")
 app.add_typer(licence.app, name="licence")
 app.command("ship")(ship.ship)
+app.add_typer(approving.approve, name="approve")
+app.add_typer(approving.waive, name="waive")
+app.add_typer(approving.grant, name="grant")
 app.add_typer(audit.app, name="audit")
+app.add_typer(identity.app, name="identity")
 app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")

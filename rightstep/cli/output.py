@@ -23,6 +23,9 @@ class ExitCode(IntEnum):
     REFUSED = 1  # by policy or a licence
     WRONG_USE = 2  # malformed input, an unknown name
     BROKEN = 3  # bytes, services or the house itself
+    TRUNCATED = 4  # of `audit verify` alone: the end of the log is missing
+    GUARD_MISSING = 5  # the log holds, and nothing would stop a change
+    CHECKPOINT_MISMATCH = 6  # the log holds, and is not the one that was signed
     INTERRUPTED = 130  # Ctrl-C, as shells have it
 
 

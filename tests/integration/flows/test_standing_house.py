@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from flows.auditing import audit_report
 from flows.bootstrap import House, open_house
 from flows.orders import run_on_demand
 from flows.prefect_requests import ask
@@ -18,7 +19,6 @@ from flows.rendering import list_jobs
 from flows.schedules import add_schedule, list_schedules, remove_schedule
 from flows.settings import load_settings
 from flows.standing_house import HouseStatus, bring_up, status, take_down
-from flows.stocktaking import audit_report
 from policy.errors import ServiceFault
 from policy.tiers import ServiceTier
 from registry.records import JobState

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from policy.audit import GENESIS_HASH
 from policy.errors import LedgerFault
-from registry.audit_log import verify
+from registry.audit_walk import verify
 from registry.database import open_database
 from registry.tables import metadata
 
@@ -44,7 +44,7 @@ class Server:
         """Empty a database that an earlier test used; False where there is none, or its guards were damaged."""
         owner = open_database(self.url(database))
         try:
-            if verify(owner).guards_missing:
+            if set(verify(owner).guards_missing) - {"account_is_superuser"}:
                 return False
             with owner.begin() as connection:
                 connection.exec_driver_sql("SET LOCAL session_replication_role = replica")  # past the guards

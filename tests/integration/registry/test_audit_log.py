@@ -11,7 +11,7 @@ from policy.audit import AuditEvent, ChainedEvent, chain
 from policy.canonical import canonical_json
 from policy.errors import AuditFault, LedgerFault
 from registry.audit_guards import POSTGRESQL_FUNCTIONS_V1, POSTGRESQL_TRIGGERS_V1, SQLITE_GUARDS_V1
-from registry.audit_log import AuditCheck, verify
+from registry.audit_walk import AuditCheck, verify
 from registry.database import open_database
 from registry.instants import instant_text
 from registry.unit_of_work import unit_of_work

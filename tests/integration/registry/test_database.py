@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 from policy.errors import LedgerFault, WrongUse
-from registry.audit_log import verify
+from registry.audit_walk import verify
 from registry.database import newest_version, open_database, schema_version, upgrade_database
 from registry.tables import metadata
 from registry.unit_of_work import unit_of_work

@@ -6,7 +6,7 @@ import pytest
 
 from policy.errors import IntegrityFault, UnknownName
 from policy.stacks import ModelPin
-from registry.audit_log import verify
+from registry.audit_walk import verify
 from registry.licences.claims import Claim, ClaimKind, Conclusion
 from registry.licences.texts import normalised_sha256
 from registry.model_registry import PinRecord

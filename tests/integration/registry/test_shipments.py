@@ -8,7 +8,7 @@ import pytest
 from policy.canonical import digest
 from policy.errors import LedgerFault, Refused, UnknownName
 from policy.verdicts import Ruling
-from registry.audit_log import verify
+from registry.audit_walk import verify
 from registry.records import JobRecord
 from registry.shipment_records import Recall, ShipmentDraft, ShipmentRecord, ShippedFile, ShippedLicence
 from registry.unit_of_work import unit_of_work

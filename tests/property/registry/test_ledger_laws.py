@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from policy.tasks import FaultKind, TakeState
 from registry import tables
-from registry.audit_log import verify
+from registry.audit_walk import verify
 from registry.database import open_database, upgrade_database
 from registry.records import JobState, LeasedChunk, LeasedShot
 from registry.unit_of_work import unit_of_work

@@ -45,10 +45,13 @@ def test_a_statement_says_how_when_and_for_which_job_the_take_was_made():
 
 
 def test_prompt_and_seed_do_not_travel_with_the_file():
-    text = make(shot=make_shot_task(prompt="a secret fox", seed=987654321)).decode()
+    shot = make_shot_task(prompt="a secret fox", seed=987654321, prompt_digest="p" * 64, seed_digest="s" * 64)
+    text = make(shot=shot).decode()
     assert "secret" not in text
     assert "987654321" not in text
-    assert make(shot=make_shot_task(seed=1)) != make(shot=make_shot_task(seed=2))
+    told = json.loads(text)["predicate"]["buildDefinition"]["externalParameters"]
+    assert (told["prompt_digest"], told["seed_digest"]) == ("p" * 64, "s" * 64)
+    assert make(shot=make_shot_task(prompt="a fox")) == make(shot=make_shot_task(prompt="an owl"))
 
 
 def test_the_same_facts_are_the_same_bytes():

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.auditing import audit_check
 from flows.bootstrap import House
 from flows.rendering import job_of
-from flows.stocktaking import audit_check
 from registry.records import JobState
 from rightstep.cli.output import ExitCode
 from tests.integration.flows.jobs.night import (

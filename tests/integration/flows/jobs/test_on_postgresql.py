@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.auditing import audit_check
 from flows.bootstrap import House
 from flows.rendering import render_job
 from flows.shipping import ship_job
-from flows.stocktaking import affected, audit_check
+from flows.stocktaking import affected
 from registry.records import JobState
 from tests.integration.flows.jobs.night import assert_each_shot_done_once, submit, write_order
 from tests.integration.registry.conftest import postgresql  # noqa: F401 - a fixture, found by its name here

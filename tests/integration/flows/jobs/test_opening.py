@@ -3,10 +3,10 @@
 import subprocess
 import sys
 
+from flows.auditing import audit_check
 from flows.bootstrap import open_house
 from flows.planning import pin_records
 from flows.settings import load_settings
-from flows.stocktaking import audit_check
 from registry.pin_builtin import load_builtin_pins
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.jobs.night import ROOT

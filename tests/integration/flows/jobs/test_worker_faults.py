@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.auditing import audit_check
 from flows.bootstrap import House
 from flows.rendering import job_of, render_job, resume_job
-from flows.stocktaking import audit_check
 from policy.tasks import FaultKind
 from registry.records import JobState
 from tests.integration.flows.jobs.night import (

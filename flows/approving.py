@@ -1,0 +1,232 @@
+"""Asking for approval and giving it: who asks, what exactly is asked, who answers on which evidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from flows.bootstrap import House
+from flows.identities import signatory
+from flows.manifest_files import load_manifest
+from flows.planning import Overrides, apply_overrides, menu_for
+from flows.shipping import gather, make_evidence
+from policy.approvals import (
+    Approval,
+    ApprovalKind,
+    ApprovalRequest,
+    Grant,
+    Purchase,
+    Signer,
+    objections,
+    reason_name,
+)
+from policy.errors import StorageFault, WrongUse
+from policy.gates import every_licence_permits_today, no_quality_hold_is_open
+from policy.uses import Act
+from policy.verdicts import Reason, Ruling
+from registry.unit_of_work import unit_of_work
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What an order or a job leaves open for a person: one stack, one act, every reason."""
+
+    stack_id: str
+    stack: str  # its name
+    act: Act
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApprovalShown:
+    """An approval, waiver or grant, and whether it counts now."""
+
+    record: Approval | Grant
+    stands: bool
+    objections: tuple[str, ...]  # why it does not
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApprovalRecords:
+    """Everything that was asked and answered."""
+
+    requests: tuple[ApprovalRequest, ...]  # that nobody has answered
+    approvals: tuple[ApprovalShown, ...]
+
+
+def open_questions(house: House, order: str, use: Act | None = None) -> tuple[Question, ...]:
+    """What a manifest's stacks, or a job at its shipment, leave to a person; denials are no questions."""
+    path = Path(order)
+    if path.suffix and path.is_file():
+        return _of_manifest(house, path, use)
+    return _of_job(house, order)
+
+
+def _of_manifest(house: House, path: Path, use: Act | None) -> tuple[Question, ...]:
+    manifest = apply_overrides(house, load_manifest(path, now=house.clock()), Overrides(use=use))
+    found: dict[str, Question] = {}
+    for offer in menu_for(house, manifest).offers:
+        reasons = offer.verdict.against()
+        if offer.verdict.ruling is Ruling.REVIEW:
+            found[offer.stack.stack_id] = Question(
+                stack_id=offer.stack.stack_id,
+                stack=offer.stack.name,
+                act=manifest.use.act,
+                reasons=_open(reasons),
+            )
+    return tuple(found.values())
+
+
+def _of_job(house: House, job_id: str) -> tuple[Question, ...]:
+    goods = gather(house, job_id)
+    evidence = make_evidence(house, goods)
+    found: list[Question] = []
+    for stack in evidence.stacks:
+        alone = replace(
+            evidence,
+            stacks=(stack,),
+            holds=tuple(hold for hold in evidence.holds if hold.stack == stack.name),
+        )
+        verdicts = (every_licence_permits_today(alone), no_quality_hold_is_open(alone))
+        reasons = tuple(reason for verdict in verdicts for reason in _open(verdict.against()))
+        if reasons:
+            found.append(
+                Question(stack_id=stack.stack_id, stack=stack.name, act=goods.use.act, reasons=reasons)
+            )
+    return tuple(found)
+
+
+def _open(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    """Reviews that can be answered; that an earlier answer does not count is no question itself."""
+    return tuple(
+        reason for reason in reasons if reason.ruling is Ruling.REVIEW and reason.code != "approval_void"
+    )
+
+
+def ask_for_approval(
+    house: House, question: Question, *, kind: ApprovalKind, reason: str, requester: str | None
+) -> ApprovalRequest:
+    """Put a question to the approvers, signed with the requester's key; without one it is only claimed."""
+    if not question.reasons:
+        raise WrongUse("Nothing is under review there.", "Nothing has to be approved.")
+    answers = tuple(sorted({reason_name(one) for one in question.reasons}))
+    return _ask(house, question.stack_id, question.act, answers, None, (kind, reason, requester))
+
+
+def ask_for_grant(
+    house: House, stack_id: str, act: Act, paid: Purchase, *, reason: str, requester: str | None
+) -> ApprovalRequest:
+    """Ask that a paid licence be recorded for a stack and an act."""
+    if not paid.repos:
+        raise WrongUse("A paid licence is for a model.", "Name its repository.")
+    return _ask(house, stack_id, act, (), paid, (ApprovalKind.GRANT, reason, requester))
+
+
+def _ask(
+    house: House,
+    stack_id: str,
+    act: Act,
+    answers: tuple[str, ...],
+    paid: Purchase | None,
+    asked: tuple[ApprovalKind, str, str | None],
+) -> ApprovalRequest:
+    kind, reason, requester = asked
+    if not reason.strip():
+        raise WrongUse("A request gives its reason.", "Say why it is needed.")
+    by = None if requester is None else signatory(house, requester)
+    signer = (
+        Signer(name=house.settings.actor)
+        if by is None
+        else Signer(name=by.identity.name, key_id=by.key.key_id)
+    )
+    now = house.clock()
+    request = ApprovalRequest(
+        request_id="",
+        kind=kind,
+        stack_id=stack_id,
+        act=act,
+        answers=answers,
+        paid=paid,
+        reason=reason,
+        requester=signer,
+        requested_at=now,
+    )
+    with unit_of_work(house.engine) as work:
+        kept = work.approvals.ask(request, None if by is None else by.key, now)
+        work.commit()
+    return kept
+
+
+def give_approval(
+    house: House,
+    request_id: str,
+    *,
+    approver: str,
+    reason: str,
+    evidence: Sequence[Path],
+    valid_until: datetime,
+) -> Approval | Grant:
+    """Answer a request with the approver's own key; the files of evidence are kept by content."""
+    by = signatory(house, approver)
+    files = tuple((path.name, _body(path)) for path in evidence)
+    with unit_of_work(house.engine) as work:
+        given = work.approvals.sign(
+            work.approvals.request(request_id),
+            by.identity,
+            by.key,
+            reason=reason,
+            evidence=files,
+            valid_until=valid_until,
+            now=house.clock(),
+        )
+        work.commit()
+    return given
+
+
+def withdraw_approval(house: House, approval_id: str, reason: str) -> ApprovalShown:
+    """End an approval, waiver or grant at once."""
+    with unit_of_work(house.engine) as work:
+        ended = work.approvals.withdraw(
+            approval_id, actor=house.settings.actor, reason=reason, now=house.clock()
+        )
+        work.commit()
+    return _shown(house, ended)
+
+
+def list_approvals(house: House) -> ApprovalRecords:
+    """Open requests, and every answer with whether it counts now."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        requests, known = work.approvals.requests(is_open=True), work.approvals.known()
+    return ApprovalRecords(requests=requests, approvals=tuple(_shown(house, one) for one in known))
+
+
+def show_approval(house: House, approval_id: str) -> ApprovalShown:
+    """One approval, waiver or grant, and whether it counts now."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return _shown(house, work.approvals.approval(approval_id))
+
+
+def show_request(house: House, request_id: str) -> ApprovalRequest:
+    """One request."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.approvals.request(request_id)
+
+
+def evidence_file(house: House, sha256: str) -> bytes:
+    """An attached file by its digest."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.approvals.evidence(sha256)
+
+
+def _shown(house: House, record: Approval | Grant) -> ApprovalShown:
+    against = objections(record, record.stack_id, record.act, house.clock())
+    return ApprovalShown(record=record, stands=not against, objections=against)
+
+
+def _body(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise StorageFault(
+            f"The evidence {path} cannot be read: {fault.strerror}.", "Name a file that you may read."
+        ) from fault

@@ -1,0 +1,422 @@
+"""Verify an audit kit of Rightstep, offline, with nothing but Python's standard library.
+
+    python -I -S verify.py [KIT] [--house-key ID] [--checkpoint FILE ...]
+
+KIT is the zip or the folder it was unpacked to; the folder of this file by default. Take this program
+from a copy that you trust, name the house's key as you were told it (--house-key), and hand in the
+checkpoints that you kept (--checkpoint): then nobody's word inside the kit has to be taken.
+
+Exit codes: 0 all of it holds, 2 wrong use, 3 the chain is broken, 4 its end is missing, 6 it is not what
+a checkpoint signed, 7 a file is missing, changed or strange, 8 a signature or key does not hold,
+9 a shipment, approval or licence text is not what the chain says.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import unicodedata
+import zipfile
+from pathlib import Path
+
+BROKEN, TRUNCATED, MISMATCH, FILES, SIGNATURE, UNCOVERED = 3, 4, 6, 7, 8, 9
+GENESIS = "0" * 64
+FIELDS = ("ts", "actor", "tag", "subject", "payload_hash", "prev_hash")
+CHECKPOINT_FIELDS = ("size", "root", "head", "at", "key_id")
+RESEAL_FIELDS = ("reason", "old_head", "new_head", "abandoned", "key_id")
+
+
+class Fault(Exception):
+    """What does not hold, with the exit code for it."""
+
+    def __init__(self, code, message):
+        super().__init__(code, message)
+        self.code, self.message = code, message
+
+
+def demand(holds, code, message):
+    if not holds:
+        raise Fault(code, message)
+
+
+# Ed25519 (RFC 8032, 5.1): points in extended coordinates (X, Y, Z, T), x = X/Z, y = Y/Z, xy = T/Z
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+ROOT_OF_MINUS_ONE = pow(2, (P - 1) // 4, P)
+
+
+def decode_point(raw):
+    """The point of 32 bytes; None where they are none."""
+    y, sign = int.from_bytes(raw, "little") & ((1 << 255) - 1), raw[31] >> 7
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * ROOT_OF_MINUS_ONE % P
+    if x * x % P != square or (x == 0 and sign):
+        return None
+    x = P - x if x & 1 != sign else x
+    return (x, y, 1, x * y % P)
+
+
+def add(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
+
+def multiply(number, point):
+    found = (0, 1, 1, 0)
+    while number:
+        found = add(found, point) if number & 1 else found
+        point, number = add(point, point), number >> 1
+    return found
+
+
+BASE = decode_point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+
+
+def is_signed(public, message, signature):
+    """Whether a signature of 64 bytes over a message holds under a public key of 32 bytes."""
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    key, commitment = decode_point(public), decode_point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= ORDER:
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % ORDER
+    left, right = multiply(scalar, BASE), add(commitment, multiply(challenge, key))
+    return (left[0] * right[2] - right[0] * left[2]) % P == 0 == (left[1] * right[2] - right[1] * left[2]) % P
+
+
+def is_vouched_for(publics, key_id, text, signature):
+    try:
+        public, signed = bytes.fromhex(publics.get(key_id, "")), bytes.fromhex(signature)
+    except (TypeError, ValueError):
+        return False
+    return hashlib.sha256(public).hexdigest() == key_id and is_signed(public, text.encode(), signed)
+
+
+# Hashes: canonical JSON, the rows of the chain, Merkle trees (RFC 6962)
+
+
+def canonical(value):
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, list):
+        return [canonical(item) for item in value]
+    return {canonical(k): canonical(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def canonical_json(value):
+    return json.dumps(canonical(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def row_hash(row):
+    parts = ["rightstep:audit-event/v1", str(row["seq"]), *(row[name] for name in FIELDS)]
+    raw = [part.encode() for part in parts]
+    return sha256(b"".join(len(part).to_bytes(8, "big") + part for part in raw))
+
+
+def node(left, right):
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def leaf(found):
+    return hashlib.sha256(b"\x00" + bytes.fromhex(found)).digest()
+
+
+class Tree:
+    """A growing tree: the roots of its whole subtrees, the largest first."""
+
+    def __init__(self):
+        self.size, self.peaks = 0, []
+
+    def add(self, found):
+        new, size = leaf(found), self.size
+        while size & 1:
+            new, size = node(self.peaks.pop(), new), size >> 1
+        self.peaks.append(new)
+        self.size += 1
+
+    def root(self):
+        found = self.peaks[-1] if self.peaks else hashlib.sha256(b"").digest()
+        for peak in reversed(self.peaks[:-1]):
+            found = node(peak, found)
+        return found.hex()
+
+
+def climb(place, last, old, new, path):
+    """Both roots that a path leads to (RFC 9162, 2.1.3.2 and 2.1.4.2); None where its length is wrong."""
+    for step in map(bytes.fromhex, path):
+        if last == 0:
+            return None
+        if place & 1 or place == last:
+            old, new = node(step, old), node(step, new)
+            while place and not place & 1:
+                place, last = place >> 1, last >> 1
+        else:
+            new = node(new, step)
+        place, last = place >> 1, last >> 1
+    return (old.hex(), new.hex()) if last == 0 else None
+
+
+def is_included(found, index, size, path, root):
+    start = leaf(found)
+    ends = climb(index, size - 1, start, start, path) if 0 <= index < size else None
+    return ends is not None and ends[1] == root
+
+
+def is_consistent(first, second, first_root, second_root, path):
+    if first == second:
+        return not path and first_root == second_root
+    path = path if first & (first - 1) else [first_root, *path]
+    if not 0 < first < second or not path:
+        return False
+    place, last = first - 1, second - 1
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    start = bytes.fromhex(path[0])
+    return climb(place, last, start, start, path[1:]) == (first_root, second_root)
+
+
+# The kit
+
+
+class Kit:
+    """A zip or a folder."""
+
+    def __init__(self, path):
+        self.zip = zipfile.ZipFile(path) if path.is_file() else None
+        self.folder = path
+
+    def names(self):
+        if self.zip:
+            return [info.filename for info in self.zip.infolist() if not info.is_dir()]
+        return [p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*") if p.is_file()]
+
+    def open(self, name):
+        return self.zip.open(name) if self.zip else (self.folder / name).open("rb")
+
+    def read(self, name):
+        try:
+            with self.open(name) as file:
+                return file.read()
+        except (KeyError, OSError):
+            raise Fault(FILES, f"{name} is missing.") from None
+
+    def json(self, name):
+        return json.loads(self.read(name))
+
+
+def check_files(kit):
+    listed, found = kit.json("manifest.json")["files"], kit.names()
+    demand(len(found) == len(set(found)), FILES, "A name is there twice.")
+    strange = set(found) - set(listed) - {"manifest.json"}
+    demand(not strange, FILES, f"{', '.join(sorted(strange))} is not listed in manifest.json.")
+    for name, expected in sorted(listed.items()):
+        state = hashlib.sha256(b"")
+        demand(name in found, FILES, f"{name} is missing.")
+        with kit.open(name) as file:
+            while block := file.read(1 << 20):
+                state.update(block)
+        demand(state.hexdigest() == expected, FILES, f"{name} was changed.")
+    return len(listed)
+
+
+class Chain:
+    """The events, walked once: hashes, checkpoints at their size, and what the later checks ask for."""
+
+    def __init__(self, kit, checkpoints):
+        self.tree, self.head, self.houses = Tree(), GENESIS, {}
+        self.told, self.reseals, self.differing = {}, [], []
+        waiting = {}
+        for one in checkpoints:
+            waiting.setdefault(one["size"], []).append(one)
+        with kit.open("events.jsonl") as lines:
+            for line in lines:
+                self.take(json.loads(line))
+                for one in waiting.pop(self.tree.size, ()):
+                    self.compare(one)
+        lost = {tuple(pair) for reseal in self.reseals for pair in reseal["abandoned"]}
+        self.differing = [told for one, told in self.differing if (one["size"], one["root"]) not in lost]
+        demand(not self.differing, MISMATCH, "; ".join(self.differing))
+        beyond = [s for s, ones in waiting.items() if any((s, one["root"]) not in lost for one in ones)]
+        told = f"The chain ends at event {self.tree.size}, but {max(beyond, default=0)} were signed over."
+        demand(not beyond, TRUNCATED, told)
+
+    def take(self, row):
+        seq, tag = self.tree.size + 1, row["tag"]
+        demand(row["seq"] == seq, BROKEN, f"Event {seq} is missing: the next one is {row['seq']}.")
+        demand(row["prev_hash"] == self.head, BROKEN, f"Event {seq} does not follow the one before it.")
+        is_whole = row["payload_hash"] == sha256(row["payload"].encode()) and row["hash"] == row_hash(row)
+        demand(is_whole, BROKEN, f"Event {seq} was changed.")
+        if tag.startswith(("identity:", "shipment:")) or ":request:" in tag or tag.endswith(":withdrawn"):
+            self.told.setdefault((tag, row["subject"]), (seq, json.loads(row["payload"])))
+        if tag == "identity:key:created" and (told := json.loads(row["payload"]))["role"] == "house":
+            self.houses[row["subject"]] = told["public"]
+        if tag == "audit:chain:resealed":
+            self.reseal(json.loads(row["payload"]), seq)
+        self.tree.add(row["hash"])
+        self.head = row["hash"]
+
+    def reseal(self, told, seq):
+        text = "rightstep:reseal/v1\n" + canonical_json({name: told[name] for name in RESEAL_FIELDS})
+        is_true = told["new_head"] == [seq - 1, self.head]
+        is_true = is_true and is_vouched_for(self.houses, told["key_id"], text, told["signature"])
+        demand(is_true, SIGNATURE, f"Event {seq} claims a restored backup, and the house did not sign it.")
+        self.reseals.append(told)
+
+    def compare(self, one):
+        text = "rightstep:checkpoint/v1\n" + canonical_json({name: one[name] for name in CHECKPOINT_FIELDS})
+        if not is_vouched_for(self.houses, one["key_id"], text, one["signature"]):
+            self.differing.append((one, f"The checkpoint of {one['size']} is not signed by the house."))
+        elif (one["root"], one["head"]) != (self.tree.root(), self.head):
+            self.differing.append((one, f"The checkpoint of {one['size']} signed other events."))
+
+
+def check_proofs(kit, checkpoints):
+    proofs, by_size = kit.json("proofs.json"), {one["size"]: one for one in checkpoints}
+    for one in proofs["inclusion"]:
+        root = by_size[one["size"]]["root"]
+        holds = is_included(one["hash"], one["seq"] - 1, one["size"], one["path"], root)
+        demand(holds, MISMATCH, f"The proof of event {one['seq']} does not hold.")
+    for one in proofs["consistency"]:
+        roots = by_size[one["first"]]["root"], by_size[one["second"]]["root"]
+        holds = is_consistent(one["first"], one["second"], *roots, one["path"])
+        demand(holds, MISMATCH, f"The proof from {one['first']} to {one['second']} does not hold.")
+    return len(proofs["inclusion"]) + len(proofs["consistency"])
+
+
+def check_keys(kit, chain):
+    publics = {}
+    for one in kit.json("keys.json"):
+        _, told = chain.told.get(("identity:key:created", one["key_id"]), (0, {}))
+        same = all(told.get(name) == one[name] for name in ("name", "role", "public"))
+        is_over = ("identity:key:revoked", one["key_id"]) in chain.told
+        demand(same, SIGNATURE, f"The chain tells otherwise of the key of {one['name']}.")
+        demand(is_over == bool(one["revoked_at"]), SIGNATURE, f"{one['name']}: revoked or not?")
+        publics[one["key_id"]] = one["public"]
+    return publics
+
+
+def check_approvals(kit, chain, publics):
+    approvals = kit.json("approvals.json")
+    for one in approvals:
+        name, text = one["approval_id"], one["approval"]
+        facts = json.loads(text.partition("\n")[2])
+        for key, said, signature in (
+            ("request_key_id", "request", "request_signature"),
+            ("key_id", "approval", "signature"),
+        ):
+            holds = is_vouched_for(publics, one[key], one[said], one[signature])
+            demand(holds, SIGNATURE, f"{name}: the signature of the {said} does not hold.")
+        demand(facts["request"] == one["request"], UNCOVERED, f"{name} answers another request.")
+        _, told = chain.told.get((f"{one['kind']}:request:granted", name), (0, {}))
+        same = (
+            told.get("signed_sha256") == sha256(text.encode()) and told.get("signature") == one["signature"]
+        )
+        demand(same, UNCOVERED, f"{name}: the chain tells of another approval.")
+        is_over = ("approval:record:withdrawn", name) in chain.told
+        demand(is_over == bool(one["withdrawn_at"]), UNCOVERED, f"{name}: withdrawn or not?")
+        for _, digest in facts["evidence"]:
+            demand(sha256(kit.read(f"evidence/{digest}")) == digest, UNCOVERED, f"{name}: other evidence.")
+    return len(approvals)
+
+
+def check_shipments(kit, chain):
+    names = [name for name in kit.names() if name.startswith("shipments/") and name.endswith("/record.json")]
+    told_of = {subject for tag, subject in chain.told if tag == "shipment:job:shipped"}
+    demand(
+        {name.split("/")[1] for name in names} == told_of,
+        UNCOVERED,
+        "A shipment is missing, or one too many.",
+    )
+    stacks = kit.json("stacks.json")
+    for name in names:
+        record = kit.json(name)
+        seq, told = chain.told["shipment:job:shipped", record["shipment_id"]]
+        files = [
+            [one[k] for k in ("shot", "stack_id", "artefact_sha256", "shipped_sha256")]
+            for one in record["items"]
+        ]
+        licences = [
+            [one["repo"], one["revision"], one["licence"], one["text_sha256"] or ""]
+            for one in record["licences"]
+        ]
+        notices = sha256(kit.read(f"shipments/{record['shipment_id']}/notices.txt"))
+        holds = (
+            seq == record["audit_seq"]
+            and told["items_sha256"]
+            == sha256(f"rightstep:shipment-items/v1\n{canonical_json(files)}".encode())
+            and (told["items"], told["licences"]) == (len(files), sorted(licences))
+            and told["notices_sha256"] == notices == record["notices_sha256"]
+            and all(one["stack_id"] in stacks for one in record["items"])
+        )
+        demand(holds, UNCOVERED, f"{record['shipment_id']} is not what the chain says.")
+        for paper, digest in told.get("papers", ()):
+            found = sha256(kit.read(f"shipments/{record['shipment_id']}/{paper}"))
+            demand(found == digest, UNCOVERED, f"{record['shipment_id']}/{paper} is another file.")
+    for name in kit.names():
+        if name.startswith("licences/"):
+            demand(sha256(kit.read(name)) == Path(name).stem, UNCOVERED, f"{name} is another text.")
+    return len(names)
+
+
+def verify(path, house_key, own):
+    kit = Kit(path)
+    print(f"files        {check_files(kit)} as listed")
+    checkpoints = kit.json("checkpoints.json")
+    demand(checkpoints, MISMATCH, "The kit holds no checkpoint: nobody signed anything.")
+    chain = Chain(kit, checkpoints + own)
+    demand(chain.tree.size == checkpoints[-1]["size"], BROKEN, "There are events that no checkpoint covers.")
+    print(f"chain        {chain.tree.size} events, root {chain.tree.root()}")
+    for one in chain.reseals:
+        print(
+            f"restored     events {one['new_head'][0] + 1} to {one['old_head'][0]} were lost: {one['reason']}"
+        )
+    signers = {one["key_id"] for one in checkpoints}
+    demand(house_key in (None, *signers), SIGNATURE, f"No checkpoint is signed by {house_key}.")
+    told = "as you named it" if house_key else "compare it with what the house told you"
+    print(
+        f"checkpoints  {len(checkpoints)} in the kit, {len(own)} of your own; signed by {', '.join(sorted(signers))} ({told})"
+    )
+    print(f"proofs       {check_proofs(kit, checkpoints)} hold")
+    publics = check_keys(kit, chain)
+    print(f"keys         {len(publics)} as the chain tells")
+    print(f"approvals    {check_approvals(kit, chain, publics)} signed by both sides")
+    print(f"shipments    {check_shipments(kit, chain)} as the chain tells")
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description="Verify an audit kit of Rightstep, offline.")
+    parser.add_argument("kit", nargs="?", type=Path, default=Path(__file__).resolve().parent)
+    parser.add_argument("--house-key", metavar="ID", help="the key id that the house told you")
+    parser.add_argument("--checkpoint", metavar="FILE", type=Path, action="append", default=[])
+    given = parser.parse_args(arguments)
+    try:
+        own = [json.loads(path.read_text(encoding="utf-8")) for path in given.checkpoint]
+    except (OSError, ValueError) as fault:
+        parser.error(str(fault))
+    try:
+        verify(given.kit, given.house_key, own)
+    except Fault as fault:
+        print(f"DOES NOT HOLD: {fault.message}")
+        return fault.code
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as fault:
+        print(f"DOES NOT HOLD: a file is not what it should be: {fault!r}")
+        return FILES
+    print("All of it holds.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
