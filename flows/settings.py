@@ -99,6 +99,22 @@ class Settings(BaseSettings):
         default=("WORLD",),
         description="Where pictures are used by default: country codes separated by commas, or WORLD.",
     )
+    signing_key: Path | None = Field(
+        default=None,
+        description="The Ed25519 key, PKCS #8, that signs statements; an own one by default.",
+    )
+    credentials: str = Field(
+        default="auto",
+        pattern="^(auto|required|off)$",
+        description="Content credentials in shipped files: with the extra c2pa, always, or never.",
+    )
+    credentials_chain: Path | None = Field(
+        default=None,
+        description="PEM, leaf first: the chain that signs content credentials; an own one by default.",
+    )
+    credentials_key: Path | None = Field(
+        default=None, description="The private key of the first of these certificates: P-256, PKCS #8."
+    )
     prefect_start_seconds: Annotated[float, Field(ge=5, le=600)] = Field(
         default=120.0, description="How long a private Prefect server may take to answer."
     )
@@ -112,7 +128,9 @@ class Settings(BaseSettings):
         separator = "," if field.field_name == "territories" else os.pathsep
         return tuple(part.strip() for part in given.split(separator) if part.strip())
 
-    @field_validator("home", "catalogue", "model_folders")
+    @field_validator(
+        "home", "catalogue", "model_folders", "signing_key", "credentials_chain", "credentials_key"
+    )
     @classmethod
     def _absolute(cls, given: Any) -> Any:
         """Workers and servers run in folders of their own: a path must mean the same to all of them."""
@@ -135,6 +153,14 @@ class Settings(BaseSettings):
     @property
     def artefacts(self) -> Path:
         return self.home / "artefacts"
+
+    @property
+    def shipments(self) -> Path:
+        return self.home / "shipments"
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
 
     @property
     def run_folder(self) -> Path:

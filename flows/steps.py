@@ -15,7 +15,7 @@ from flows.rendering import (
     watch_job,
 )
 from flows.schedules import ScheduleRecord, add_schedule, list_schedules, remove_schedule
-from flows.shipping import ship_job
+from flows.shipment import ship_job
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
 from flows.stocktaking import (
     affected,

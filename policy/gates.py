@@ -54,6 +54,7 @@ class ShipEvidence:
     items: tuple[ShippedItem, ...]
     undone: tuple[str, ...]  # shots without a finished take
     holds: tuple[QualityHold, ...]
+    undischarged: tuple[Reason, ...] = ()  # one for every duty that nothing meets
 
 
 def require(verdict: Verdict) -> None:
@@ -221,6 +222,13 @@ def no_quality_hold_is_open(evidence: ShipEvidence) -> Verdict:
     return from_reasons(reasons) if reasons else _fine("no_quality_hold", "No output check holds anything.")
 
 
+def every_obligation_is_discharged(evidence: ShipEvidence) -> Verdict:
+    """What the licences ask for is done and shown, or nothing ships."""
+    if not evidence.undischarged:
+        return _fine("obligations_discharged", "Every obligation is discharged, with evidence.")
+    return from_reasons(evidence.undischarged)
+
+
 SHIP_RULES: tuple[ShipRule, ...] = (
     something_is_shipped,
     every_shot_is_finished,
@@ -228,6 +236,7 @@ SHIP_RULES: tuple[ShipRule, ...] = (
     loaded_files_are_the_pinned_ones,
     artefacts_are_unchanged,
     every_licence_permits_today,
+    every_obligation_is_discharged,
     no_quality_hold_is_open,
 )
 

@@ -22,6 +22,7 @@ from registry.database import READ_ONLY
 from registry.database_faults import explain_fault
 from registry.ledger import Ledger
 from registry.model_registry import ModelRegistry
+from registry.revocations import Revocations
 from registry.shipments import Shipments
 
 
@@ -34,6 +35,7 @@ class UnitOfWork:
     ledger: Ledger
     audit: AuditLog
     shipments: Shipments
+    revocations: Revocations
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -55,6 +57,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 ledger=Ledger(connection),
                 audit=audit,
                 shipments=Shipments(connection, audit),
+                revocations=Revocations(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error

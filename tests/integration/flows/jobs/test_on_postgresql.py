@@ -7,7 +7,7 @@ import pytest
 
 from flows.bootstrap import House
 from flows.rendering import render_job
-from flows.shipping import ship_job
+from flows.shipment import ship_job
 from flows.stocktaking import affected, audit_check
 from registry.records import JobState
 from tests.integration.flows.jobs.night import assert_each_shot_done_once, submit, write_order

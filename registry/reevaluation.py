@@ -1,0 +1,100 @@
+"""Asking the licence rules again about something that was shipped: by the terms of that day, and by today's.
+
+What the rules looked at is kept with the shipment, as values: the components with their
+claims and descent, and the bytes of every term file and licence text. The terms of that day
+are read from those bytes, so that a correction made since changes nothing in the past.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from policy.codec import decode, encode
+from policy.errors import IntegrityFault
+from policy.uses import IntendedUse
+from policy.verdicts import Reason, Verdict, all_of
+from registry.licences.claims import LicensedComponent
+from registry.licences.evaluation import evaluate
+from registry.licences.terms import LicenceTerms
+from registry.licences.terms_parsing import parse_terms
+from registry.licences.texts import normalised_sha256
+from registry.shipment_records import ShipmentContext, TermsOfTheDay
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedStack:
+    """A stack as the licence rules see it."""
+
+    stack_id: str
+    name: str
+    components: tuple[LicensedComponent, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedStacks:
+    """Every stack of a shipment."""
+
+    stacks: tuple[JudgedStack, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reevaluation:
+    """A shipment judged again."""
+
+    shipment_id: str
+    recorded: Verdict  # as it was shipped on
+    that_day: Verdict  # by the terms and facts that were kept with it
+    today: Verdict  # by what is known now
+    changed_terms: tuple[str, ...]  # licence ids whose terms or text are not what they were
+    worse: tuple[Reason, ...]  # reasons against it that only today knows
+    gone: tuple[Reason, ...]  # reasons against it that only that day knew
+
+
+def judged_json(stacks: Sequence[JudgedStack]) -> str:
+    """Stacks as they are kept with a shipment."""
+    return json.dumps(encode(JudgedStacks(stacks=tuple(stacks))), ensure_ascii=False, sort_keys=True)
+
+
+def judge_as_kept(context: ShipmentContext, use: IntendedUse) -> Verdict:
+    """The verdict by what was kept; IntegrityFault where a kept text is not the one of its terms."""
+    kept = decode(JudgedStacks, json.loads(context.stacks_json))
+    terms = {one.licence: _terms(one) for one in context.terms}
+    return all_of(evaluate(stack.components, use, terms) for stack in kept.stacks)
+
+
+def changed_terms(
+    context: ShipmentContext, term_files: Mapping[str, bytes], texts: Mapping[str, bytes]
+) -> tuple[str, ...]:
+    """Licence ids whose term file or text differs from today's, or which are not known any more."""
+    return tuple(
+        one.licence
+        for one in context.terms
+        if term_files.get(one.licence) != one.terms or texts.get(one.licence) != one.text
+    )
+
+
+def compare(
+    shipment_id: str, recorded: Verdict, that_day: Verdict, today: Verdict, changed: tuple[str, ...]
+) -> Reevaluation:
+    """Put the verdicts side by side: what speaks against the shipment now, and did not then."""
+    then, now = that_day.against(), today.against()
+    return Reevaluation(
+        shipment_id=shipment_id,
+        recorded=recorded,
+        that_day=that_day,
+        today=today,
+        changed_terms=changed,
+        worse=tuple(reason for reason in now if reason not in then),
+        gone=tuple(reason for reason in then if reason not in now),
+    )
+
+
+def _terms(kept: TermsOfTheDay) -> LicenceTerms:
+    terms = parse_terms(tomllib.loads(kept.terms.decode()), f"the kept terms of {kept.licence}")
+    if normalised_sha256(kept.text) != terms.source.text_sha256:
+        raise IntegrityFault(
+            f"The kept text of {kept.licence} is not the one its terms were read from.",
+            "The database was changed: run rightstep audit verify.",
+        )
+    return terms
