@@ -17,6 +17,8 @@ BENCHMARKS = (
     "few_steps",
     "identical_bytes",
     "driver_memory",
+    "recall",
+    "shipping",
 )
 
 

@@ -17,6 +17,7 @@ from policy.tiers import ServiceTier
 from policy.uses import Act, IntendedUse
 from policy.wording import plural
 from registry.components import PinnedClaims, licensed_components
+from registry.licences.claims import LicensedComponent
 from registry.menu import PinnedModel, build_menu
 from registry.model_registry import PinRecord
 from registry.sources import read_vocabulary
@@ -60,7 +61,15 @@ def plan_manifest(
     """Decide everything about an order, or refuse with every reason; a dry run."""
     now = house.clock()
     order = apply_overrides(house, manifest, overrides or Overrides())
-    menu = build_menu(manifest=order, catalogue=house.catalogue, pinned=pinned_models(house), use=order.use)
+    with unit_of_work(house.engine, read_only=True) as work:
+        revocations = work.revocations.all()
+    menu = build_menu(
+        manifest=order,
+        catalogue=house.catalogue,
+        pinned=pinned_models(house),
+        use=order.use,
+        revocations=revocations,
+    )
     outcome = make_plan(
         manifest=order,
         menu=menu,
@@ -157,17 +166,7 @@ def pinned_models(house: House) -> Mapping[str, PinnedModel]:
     One whose folder is gone stops the orders that ask for it, and no others.
     """
     records = pin_records(house)
-    components = licensed_components(
-        [
-            PinnedClaims(
-                pin=record.pin,
-                claims=record.claims,
-                conclusion=record.conclusions[0] if record.conclusions else None,
-            )
-            for record in records.values()
-        ],
-        house.catalogue.text_ids,
-    )
+    components = components_of(house, records)
     found = {}
     for repo, record in records.items():
         try:
@@ -181,6 +180,21 @@ def pinned_models(house: House) -> Mapping[str, PinnedModel]:
             vocabulary=read_vocabulary(root, repo),
         )
     return found
+
+
+def components_of(house: House, records: Mapping[str, PinRecord]) -> dict[str, LicensedComponent]:
+    """Every pinned repository as the licence rules see it today, by name."""
+    return licensed_components(
+        [
+            PinnedClaims(
+                pin=record.pin,
+                claims=record.claims,
+                conclusion=record.conclusions[0] if record.conclusions else None,
+            )
+            for record in records.values()
+        ],
+        house.catalogue.text_ids,
+    )
 
 
 def root_of(house: House, record: PinRecord) -> Path:

@@ -19,6 +19,8 @@ NOT_FOUND = 404
 BUSY = 503
 OVERNIGHT = "overnight"
 ON_DEMAND = "on-demand"
+SHIP = "ship"
+WEEKLY_AUDIT = "weekly-audit"
 
 
 def ask(api_url: str, method: str, path: str, body: Any = None) -> Any:

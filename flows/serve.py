@@ -6,7 +6,7 @@ was missed while the house was down is not made up for.
 
 from typing import Any
 
-from flows.prefect_requests import ON_DEMAND, OVERNIGHT, ask, deployment_of
+from flows.prefect_requests import ON_DEMAND, OVERNIGHT, SHIP, WEEKLY_AUDIT, ask, deployment_of
 from flows.prefect_server import standing_server, use_server
 from flows.schedules import load_schedules
 from flows.settings import load_settings
@@ -24,8 +24,9 @@ def main() -> None:
         raise ServiceFault("No standing Prefect server answers.", "Start the house: rightstep up.")
     schedules = load_schedules(home)
     # Runs that were planned before and are overdue go with the deployment that planned them.
-    if (stale := deployment_of(server.api_url, OVERNIGHT)) is not None:
-        ask(server.api_url, "DELETE", f"/deployments/{stale['id']}")
+    for name in (OVERNIGHT, WEEKLY_AUDIT):
+        if (stale := deployment_of(server.api_url, name)) is not None:
+            ask(server.api_url, "DELETE", f"/deployments/{stale['id']}")
     use_server(home, server.api_url)
     from prefect import serve
     from prefect.schedules import Cron
@@ -33,6 +34,8 @@ def main() -> None:
 
     from flows.on_demand import on_demand
     from flows.overnight import overnight
+    from flows.ship import ship
+    from flows.weekly_audit import CRON, weekly_audit
 
     nights = [
         Cron(one.cron, timezone=one.timezone, parameters=one.parameters, slug=one.name) for one in schedules
@@ -41,9 +44,15 @@ def main() -> None:
         OVERNIGHT, schedules=nights, entrypoint_type=EntrypointType.MODULE_PATH
     )
     demand: Any = on_demand.to_deployment(ON_DEMAND, entrypoint_type=EntrypointType.MODULE_PATH)
+    shipping: Any = ship.to_deployment(SHIP, entrypoint_type=EntrypointType.MODULE_PATH)
+    audit: Any = weekly_audit.to_deployment(
+        WEEKLY_AUDIT, schedules=[Cron(CRON, slug="monday")], entrypoint_type=EntrypointType.MODULE_PATH
+    )
     serve(
         night,
         demand,
+        shipping,
+        audit,
         pause_on_shutdown=False,
         print_starting_message=False,
         limit=JOBS_AT_ONCE,

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 from flows.bootstrap import House
 from flows.judging import judge_pictures
-from flows.planning import complete_use, pin_records
+from flows.planning import complete_use, components_of, pin_records
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence
 from policy.plan import Decision
-from policy.quarantine import Revocation, quarantine_verdict
+from policy.quarantine import Revocation, quarantined
 from policy.stacks import Stack
 from policy.uses import IntendedUse
-from policy.verdicts import Reason, Ruling, Verdict, all_of, from_reasons
-from registry.components import PinnedClaims, licensed_components
+from policy.verdicts import Reason, Ruling, Verdict, from_reasons
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import evaluate
 from registry.model_registry import PinRecord
@@ -69,17 +68,7 @@ def gather(house: House, job_id: str) -> Goods:
         holds=holds,
         use=use,
         pinned=records,
-        components=licensed_components(
-            [
-                PinnedClaims(
-                    pin=record.pin,
-                    claims=record.claims,
-                    conclusion=record.conclusions[0] if record.conclusions else None,
-                )
-                for record in records.values()
-            ],
-            house.catalogue.text_ids,
-        ),
+        components=components_of(house, records),
         revocations=revocations,
     )
 
@@ -133,8 +122,8 @@ def stack_verdict(house: House, goods: Goods, stack: Stack) -> Verdict:
                     )
                 ]
             )
-    withdrawn = quarantine_verdict(stack.pins, goods.revocations)
-    return all_of((evaluate(parts_of(goods, stack), goods.use, house.catalogue.terms), withdrawn))
+    verdict = evaluate(parts_of(goods, stack), goods.use, house.catalogue.terms)
+    return quarantined(verdict, stack.pins, goods.revocations)
 
 
 def quality_holds(house: House, goods: Goods) -> tuple[QualityHold, ...]:

@@ -1,9 +1,11 @@
 """The steps, by the name a surface calls them: plain functions; importing them imports no engine."""
 
+from flows.auditing import make_audit_report, write_report_page, write_report_table
 from flows.doctor import Finding, FindingState, doctor
 from flows.exporting import Exported, export_job
 from flows.planning import Overrides, Preflight, plan_manifest, preflight
 from flows.progress import Progress
+from flows.recalling import affected, affected_csv, reevaluate, revoke_model
 from flows.rendering import (
     cancel_job,
     job_of,
@@ -18,7 +20,6 @@ from flows.schedules import ScheduleRecord, add_schedule, list_schedules, remove
 from flows.shipment import ship_job
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
 from flows.stocktaking import (
-    affected,
     audit_check,
     audit_export,
     audit_report,
@@ -44,6 +45,7 @@ __all__ = [
     "ServiceStatus",
     "add_schedule",
     "affected",
+    "affected_csv",
     "audit_check",
     "audit_export",
     "audit_report",
@@ -56,14 +58,17 @@ __all__ = [
     "list_jobs",
     "list_models",
     "list_schedules",
+    "make_audit_report",
     "method_as_run",
     "pin_model",
     "plan_manifest",
     "preflight",
+    "reevaluate",
     "refuse_order",
     "remove_schedule",
     "render_job",
     "resume_job",
+    "revoke_model",
     "rounds_of",
     "ship_job",
     "shots_of",
@@ -74,4 +79,6 @@ __all__ = [
     "upgrade_ledger",
     "verify_models",
     "watch_job",
+    "write_report_page",
+    "write_report_table",
 ]

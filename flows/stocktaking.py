@@ -22,7 +22,6 @@ from registry.database import upgrade_database
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import evaluate
 from registry.model_registry import PinRecord
-from registry.shipment_records import Recall
 from registry.sources import ModelSource
 from registry.unit_of_work import unit_of_work
 from registry.verification import FileFault, verify_files
@@ -222,12 +221,6 @@ def audit_export(house: House) -> Iterator[str]:
             return
         yield from (json.dumps(encode(event), ensure_ascii=False) for event in page)
         after = page[-1].seq
-
-
-def affected(house: House, needle: str) -> Recall:
-    """Every shipped file that used a file, repository, stack, pin or licence."""
-    with unit_of_work(house.engine, read_only=True) as work:
-        return work.shipments.affected(needle)
 
 
 def upgrade_ledger(settings: Settings) -> str:

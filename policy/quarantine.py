@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from policy.verdicts import Reason, Ruling, Verdict, from_reasons
+from policy.verdicts import Reason, Ruling, Verdict, all_of, from_reasons
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,21 +32,20 @@ class Withdrawable(Protocol):
     def revision(self) -> str: ...
 
 
-def quarantine_verdict(pins: Iterable[Withdrawable], revocations: Iterable[Revocation]) -> Verdict:
-    """Deny every use of a stack with a withdrawn part, naming who withdrew it and why."""
+def quarantined(
+    verdict: Verdict, parts: Iterable[Withdrawable], revocations: Iterable[Revocation]
+) -> Verdict:
+    """The verdict, and a denial beside it for every part that was withdrawn, naming who did it and why."""
     withdrawn = tuple(revocations)
     reasons = [
         Reason(
             code="model_revoked",
             ruling=Ruling.DENY,
             detail=f"{one.actor} revoked it on {one.revoked_at:%Y-%m-%d}: {one.reason}",
-            component=pin.repo,
+            component=part.repo,
         )
-        for pin in pins
+        for part in parts
         for one in withdrawn
-        if one.covers(pin.repo, pin.revision)
+        if one.covers(part.repo, part.revision)
     ]
-    return from_reasons(
-        reasons
-        or [Reason(code="nothing_revoked", ruling=Ruling.PERMIT, detail="No part of the stack is revoked.")]
-    )
+    return all_of((verdict, from_reasons(reasons))) if reasons else verdict

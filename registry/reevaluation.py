@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from policy.codec import decode, encode
 from policy.errors import IntegrityFault
+from policy.quarantine import Revocation, quarantined
 from policy.uses import IntendedUse
-from policy.verdicts import Reason, Verdict, all_of
+from policy.verdicts import Reason, Ruling, Verdict, all_of, from_reasons
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import evaluate
 from registry.licences.terms import LicenceTerms
@@ -39,6 +40,14 @@ class JudgedStacks:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What is known now: components by repository, and what was withdrawn."""
+
+    components: Mapping[str, LicensedComponent]
+    revocations: tuple[Revocation, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reevaluation:
     """A shipment judged again."""
 
@@ -56,11 +65,46 @@ def judged_json(stacks: Sequence[JudgedStack]) -> str:
     return json.dumps(encode(JudgedStacks(stacks=tuple(stacks))), ensure_ascii=False, sort_keys=True)
 
 
+def kept_stacks(context: ShipmentContext) -> tuple[JudgedStack, ...]:
+    """The stacks of a shipment as they were judged."""
+    return decode(JudgedStacks, json.loads(context.stacks_json)).stacks
+
+
 def judge_as_kept(context: ShipmentContext, use: IntendedUse) -> Verdict:
     """The verdict by what was kept; IntegrityFault where a kept text is not the one of its terms."""
-    kept = decode(JudgedStacks, json.loads(context.stacks_json))
     terms = {one.licence: _terms(one) for one in context.terms}
-    return all_of(evaluate(stack.components, use, terms) for stack in kept.stacks)
+    return all_of(evaluate(stack.components, use, terms) for stack in kept_stacks(context))
+
+
+def judge_as_known(
+    context: ShipmentContext, use: IntendedUse, known: Known, terms: Mapping[str, LicenceTerms]
+) -> Verdict:
+    """The verdict on the same stacks by what is known now; a part that is pinned otherwise by now denies."""
+    return all_of(_judge_now(stack, use, known, terms) for stack in kept_stacks(context))
+
+
+def _judge_now(
+    stack: JudgedStack, use: IntendedUse, known: Known, terms: Mapping[str, LicenceTerms]
+) -> Verdict:
+    now = [known.components.get(part.repo) for part in stack.components]
+    same = [
+        component
+        for part, component in zip(stack.components, now, strict=True)
+        if component is not None and component.revision == part.revision
+    ]
+    gone = [part.repo for part in stack.components if part.repo not in {one.repo for one in same}]
+    if gone:
+        reasons = [
+            Reason(
+                code="unpinned_revision",
+                ruling=Ruling.DENY,
+                detail=f"{repo} is pinned otherwise by now, or not at all.",
+                component=repo,
+            )
+            for repo in gone
+        ]
+        return from_reasons(reasons)
+    return quarantined(evaluate(same, use, terms), same, known.revocations)
 
 
 def changed_terms(

@@ -21,7 +21,7 @@ from policy.codec import decode, encode
 from policy.discharges import MetObligation, RecordedDischarge
 from policy.errors import LedgerFault, UnknownName
 from policy.gates import require
-from policy.quarantine import quarantine_verdict
+from policy.quarantine import quarantined
 from policy.tasks import TakeState
 from policy.uses import IntendedUse
 from policy.verdicts import Obligation, Verdict
@@ -56,8 +56,8 @@ class Shipments:
         file that is not the standing artefact of a made shot of the job, or an empty shipment,
         is a LedgerFault.
         """
-        require(draft.verdict)
-        require(quarantine_verdict(draft.licences, Revocations(self._connection, self._audit).all()))
+        revocations = Revocations(self._connection, self._audit).all()
+        require(quarantined(draft.verdict, draft.licences, revocations))
         job = ledger_reading.job(self._connection, draft.job_id)
         items = _items(draft, _made_shots(self._connection, job.job_id))
         shipment_id = draft.shipment_id or fresh_shipment_id(now)

@@ -35,7 +35,9 @@ PLAIN: dict[Any, str] = {
 
 def answers() -> tuple[tuple[str, Any], ...]:
     """What each command prints with ``--json``; a list in brackets."""
+    from flows.auditing import AuditReport  # noqa: PLC0415
     from flows.doctor import Finding  # noqa: PLC0415 - reading this module loads nothing
+    from flows.recalling import RevocationAnswer  # noqa: PLC0415
     from flows.schedules import ScheduleRecord  # noqa: PLC0415
     from flows.standing_house import HouseStatus  # noqa: PLC0415
     from flows.stocktaking import ModelCheck, ModelSummary  # noqa: PLC0415
@@ -46,6 +48,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
     from registry.licences.terms import LicenceTerms  # noqa: PLC0415
     from registry.model_registry import PinRecord  # noqa: PLC0415
     from registry.records import JobRecord  # noqa: PLC0415
+    from registry.reevaluation import Reevaluation  # noqa: PLC0415
     from registry.shipment_records import Recall, ShipmentRecord  # noqa: PLC0415
     from rightstep.cli import shapes  # noqa: PLC0415
 
@@ -68,12 +71,14 @@ def answers() -> tuple[tuple[str, Any], ...]:
         ("model show", PinRecord),
         ("model verify", [ModelCheck]),
         ("model pin", PinRecord),
+        ("model revoke", RevocationAnswer),
         ("schedule add", ScheduleRecord),
         ("schedule list", [ScheduleRecord]),
         ("schedule remove", ScheduleRecord),
         ("audit verify", AuditCheck),
-        ("audit report", [ChainedEvent]),
+        ("audit report", AuditReport),
         ("audit affected", Recall),
+        ("audit reevaluate", Reevaluation),
         ("audit export", [ChainedEvent]),
         ("up", HouseStatus),
         ("down", HouseStatus),

@@ -6,6 +6,7 @@ import typer
 
 from policy.wording import plural
 from rightstep.cli.door import enter_house
+from rightstep.cli.looking_back import show_recall
 from rightstep.cli.options import AsJson
 from rightstep.cli.output import ExitCode, print_json, print_pairs, print_table, say
 
@@ -119,3 +120,23 @@ def pin(
         print_json(pinned)
         return
     say(f"Pinned {pinned.pin.repo} at {pinned.pin.revision}: {plural(len(pinned.pin.files), 'file')}.")
+
+
+@app.command("revoke")
+def revoke(
+    model: Annotated[
+        str, typer.Argument(metavar="REPO[@COMMIT]", help="A pinned repository, or one commit of it.")
+    ],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why it is withdrawn; kept in the audit log.")],
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw a model: nothing is planned or shipped with it from now on; lists what was shipped with it."""
+    from flows.steps import revoke_model
+
+    answer = revoke_model(enter_house(), model, reason)
+    if as_json:
+        print_json(answer)
+        return
+    say(f"Revoked {model}: nothing is planned or shipped with it any more.")
+    show_recall(answer.affected)

@@ -57,7 +57,9 @@ def make_draft(store: Store, job: JobRecord, **changes: object) -> ShipmentDraft
         notices="Made with emoji-64.\n",
         met=(
             MetObligation(obligation=make_obligation(), discharged_by="notices"),
-            MetObligation(obligation=make_obligation(id="disclose_ai"), discharged_by="marking in every file"),
+            MetObligation(
+                obligation=make_obligation(id="disclose_ai"), discharged_by="marking in every file"
+            ),
         ),
         clauses=(("apache-2.0", "2"),),
     )

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from flows.bootstrap import House
+from flows.recalling import affected
 from flows.rendering import render_job
 from flows.shipment import ship_job
-from flows.stocktaking import affected, audit_check
+from flows.stocktaking import audit_check
 from registry.records import JobState
 from tests.integration.flows.jobs.night import assert_each_shot_done_once, submit, write_order
 from tests.integration.registry.conftest import postgresql  # noqa: F401 - a fixture, found by its name here

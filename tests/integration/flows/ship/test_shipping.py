@@ -13,9 +13,10 @@ import pytest
 
 from flows.bootstrap import House, open_house
 from flows.exporting import export_job
+from flows.recalling import affected
 from flows.shipment import Stage, ship_job
 from flows.staging import STAGING
-from flows.stocktaking import affected, audit_check
+from flows.stocktaking import audit_check
 from policy.errors import Refused, UnknownName, WrongUse
 from registry.evidence.bom import validate_bom
 from registry.evidence.credentials import read_credentials
