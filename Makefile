@@ -22,7 +22,7 @@ $(VENV)/.created:
 
 $(RUN): pyproject.toml constraints.txt | $(VENV)/.created
 	@echo "Installing Rightstep into $(VENV) (a few minutes the first time) ..."
-	@$(PIP) -e .
+	@$(PIP) -e '.[c2pa]'
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(VENV)/.created

@@ -21,6 +21,8 @@ BENCHMARKS = (
     "driver_memory",
     "verification",
     "audit_walk",
+    "recall",
+    "shipping",
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flows.settings import Settings
+from flows.staging import reap
 from policy.errors import StorageFault, UnknownName
 from registry.catalogue import Catalogue, load_catalogue
 from registry.components import claims_of
@@ -48,7 +49,10 @@ def now_utc() -> datetime:
 
 
 def open_house(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -> House:
-    """Open ledger, catalogue and sources; makes or upgrades the ledger, and pins the built-in models once."""
+    """Open ledger, catalogue and sources; makes or upgrades the ledger, and pins the built-in models once.
+
+    Shipments that a killed process left half-way are finished or removed.
+    """
     try:
         for folder in (settings.home, settings.run_folder, settings.logs):
             folder.mkdir(parents=True, exist_ok=True)
@@ -81,6 +85,7 @@ def open_house(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -
         clock=clock,
     )
     _pin_builtin_models(house)
+    reap(engine, settings.shipments)
     return house
 
 

@@ -1,6 +1,5 @@
 """A job for people: its pictures under their own names, a contact sheet, a morning report, the notices."""
 
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.bootstrap import House
+from flows.file_names import distinct_names
 from flows.judging import Judgement, judge_pictures
 from flows.reports.contact_sheet import write_contact_sheet
 from flows.reports.job_view import Figure, JobView, LookJudgement, ShipmentView
@@ -18,10 +18,8 @@ from policy.errors import StorageFault
 from policy.tasks import TakeState
 from policy.verdicts import all_of
 from registry.quality_parsing import QualityReference
-from registry.records import ShotRecord
 from registry.unit_of_work import unit_of_work
 
-ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 FRAME_ROOM = 3.0  # standard errors that the mean of a sample may lie off, as the output checks have it
 
 
@@ -98,7 +96,7 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
             )
             for one in shipments
         ),
-        files={shot.name: _file_name(shot) for shot in goods.shots if shot.artefact is not None},
+        files=distinct_names(goods.shots),
         settled_at=tuple(sorted(take.settled_at for take in done if take.settled_at is not None)),
         rounds=rounds,
         batches=batches,
@@ -124,11 +122,6 @@ def _reader(house: House) -> Callable[[str], bytes | None]:
             return None
 
     return read
-
-
-def _file_name(shot: ShotRecord) -> str:
-    ending = ENDINGS.get(shot.artefact.media_type, "") if shot.artefact else ""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", shot.name) + ending
 
 
 def _looks(judgements: tuple[Judgement, ...], *, waived: bool) -> tuple[LookJudgement, ...]:

@@ -19,6 +19,7 @@ from policy.tiers import ServiceTier
 from policy.uses import Act, IntendedUse
 from policy.wording import plural
 from registry.components import PinnedClaims, licensed_components
+from registry.licences.claims import LicensedComponent
 from registry.menu import PinnedModel, build_menu
 from registry.model_registry import PinRecord
 from registry.sources import read_vocabulary
@@ -82,7 +83,15 @@ def plan_manifest(
 
 def menu_for(house: House, order: RenderManifest) -> Menu:
     """What the order may choose from; a review that a standing approval answers is on offer."""
-    menu = build_menu(manifest=order, catalogue=house.catalogue, pinned=pinned_models(house), use=order.use)
+    with unit_of_work(house.engine, read_only=True) as work:
+        revocations = work.revocations.all()
+    menu = build_menu(
+        manifest=order,
+        catalogue=house.catalogue,
+        pinned=pinned_models(house),
+        use=order.use,
+        revocations=revocations,
+    )
     approvals, act, now = approvals_for(house, order.use.act), order.use.act, house.clock()
     offers = tuple(
         replace(offer, verdict=lift(offer.verdict, offer.stack.stack_id, act, now, approvals))
@@ -175,17 +184,7 @@ def pinned_models(house: House) -> Mapping[str, PinnedModel]:
     One whose folder is gone stops the orders that ask for it, and no others.
     """
     records = pin_records(house)
-    components = licensed_components(
-        [
-            PinnedClaims(
-                pin=record.pin,
-                claims=record.claims,
-                conclusion=record.conclusions[0] if record.conclusions else None,
-            )
-            for record in records.values()
-        ],
-        house.catalogue.text_ids,
-    )
+    components = components_of(house, records)
     found = {}
     for repo, record in records.items():
         try:
@@ -199,6 +198,21 @@ def pinned_models(house: House) -> Mapping[str, PinnedModel]:
             vocabulary=read_vocabulary(root, repo),
         )
     return found
+
+
+def components_of(house: House, records: Mapping[str, PinRecord]) -> dict[str, LicensedComponent]:
+    """Every pinned repository as the licence rules see it today, by name."""
+    return licensed_components(
+        [
+            PinnedClaims(
+                pin=record.pin,
+                claims=record.claims,
+                conclusion=record.conclusions[0] if record.conclusions else None,
+            )
+            for record in records.values()
+        ],
+        house.catalogue.text_ids,
+    )
 
 
 def root_of(house: House, record: PinRecord) -> Path:

@@ -20,6 +20,8 @@ BUSY = 503
 OVERNIGHT = "overnight"
 ON_DEMAND = "on-demand"
 DRIFT_WATCH = "drift-watch"
+SHIP = "ship"
+WEEKLY_AUDIT = "weekly-audit"
 
 
 def ask(api_url: str, method: str, path: str, body: Any = None) -> Any:

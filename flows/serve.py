@@ -6,7 +6,15 @@ was missed while the house was down is not made up for.
 
 from typing import Any
 
-from flows.prefect_requests import DRIFT_WATCH, ON_DEMAND, OVERNIGHT, ask, deployment_of
+from flows.prefect_requests import (
+    DRIFT_WATCH,
+    ON_DEMAND,
+    OVERNIGHT,
+    SHIP,
+    WEEKLY_AUDIT,
+    ask,
+    deployment_of,
+)
 from flows.prefect_server import standing_server, use_server
 from flows.schedules import load_schedules
 from flows.settings import load_settings
@@ -28,8 +36,9 @@ def main() -> None:
         raise ServiceFault("No standing Prefect server answers.", "Start the house: rightstep up.")
     schedules = load_schedules(home)
     # Runs that were planned before and are overdue go with the deployment that planned them.
-    if (stale := deployment_of(server.api_url, OVERNIGHT)) is not None:
-        ask(server.api_url, "DELETE", f"/deployments/{stale['id']}")
+    for name in (OVERNIGHT, WEEKLY_AUDIT):
+        if (stale := deployment_of(server.api_url, name)) is not None:
+            ask(server.api_url, "DELETE", f"/deployments/{stale['id']}")
     use_server(home, server.api_url)
     from prefect import serve
     from prefect.schedules import Cron
@@ -39,6 +48,8 @@ def main() -> None:
     from flows.drift_watch import drift_watch
     from flows.on_demand import on_demand
     from flows.overnight import overnight
+    from flows.ship import ship
+    from flows.weekly_audit import CRON, weekly_audit
 
     nights = [
         Cron(one.cron, timezone=one.timezone, parameters=one.parameters, slug=one.name) for one in schedules
@@ -55,11 +66,17 @@ def main() -> None:
         schedules=[] if settings.hub_offline else [Cron(DRIFT_TIMES, timezone="UTC")],
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    shipping: Any = ship.to_deployment(SHIP, entrypoint_type=EntrypointType.MODULE_PATH)
+    audit: Any = weekly_audit.to_deployment(
+        WEEKLY_AUDIT, schedules=[Cron(CRON, slug="monday")], entrypoint_type=EntrypointType.MODULE_PATH
+    )
     serve(
         night,
         demand,
         watch,
         seal,
+        shipping,
+        audit,
         pause_on_shutdown=False,
         print_starting_message=False,
         limit=JOBS_AT_ONCE,

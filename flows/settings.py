@@ -134,6 +134,18 @@ class Settings(BaseSettings):
         default=("WORLD",),
         description="Where pictures are used by default: country codes separated by commas, or WORLD.",
     )
+    credentials: str = Field(
+        default="auto",
+        pattern="^(auto|required|off)$",
+        description="Content credentials in shipped files: with the extra c2pa, always, or never.",
+    )
+    credentials_chain: Path | None = Field(
+        default=None,
+        description="PEM, leaf first: the chain that signs content credentials; an own one by default.",
+    )
+    credentials_key: Path | None = Field(
+        default=None, description="The private key of the first of these certificates: P-256, PKCS #8."
+    )
     prefect_start_seconds: Annotated[float, Field(ge=5, le=600)] = Field(
         default=120.0, description="How long a private Prefect server may take to answer."
     )
@@ -152,7 +164,7 @@ class Settings(BaseSettings):
     def _groups_from_text(cls, given: Any) -> Any:
         return read_fleet(given) if isinstance(given, str) else given
 
-    @field_validator("home", "catalogue", "model_folders")
+    @field_validator("home", "catalogue", "model_folders", "credentials_chain", "credentials_key")
     @classmethod
     def _absolute(cls, given: Any) -> Any:
         """Workers and servers run in folders of their own: a path must mean the same to all of them."""
@@ -185,6 +197,9 @@ class Settings(BaseSettings):
     def imported(self) -> Path:
         """Repositories whose pickles were converted here."""
         return self.home / "imported"
+
+    def shipments(self) -> Path:
+        return self.home / "shipments"
 
     @property
     def run_folder(self) -> Path:

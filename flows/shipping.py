@@ -1,31 +1,26 @@
-"""The second gate, on what was REALLY used, and the shipment behind it."""
+"""The second gate, on what was REALLY used: gathering what it judges. The shipment is ``flows.shipment``."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flows.bootstrap import House
 from flows.drift import drift_holds
-from flows.identities import house_signatory
 from flows.judging import judge_pictures
-from flows.planning import approvals_for, complete_use, pin_records
+from flows.planning import approvals_for, complete_use, components_of, pin_records
 from flows.rehashing import rehashed
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
-from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence, require, ship_gate
+from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence
 from policy.plan import Decision
+from policy.quarantine import Revocation, quarantined
 from policy.stacks import Stack
 from policy.uses import IntendedUse
 from policy.verdicts import Reason, Ruling, Verdict, from_reasons
-from registry.checkpoints import keep_copy
-from registry.components import PinnedClaims, licensed_components
-from registry.evidence.notices import LicenceCopy, NoticedPart, make_notices
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import evaluate
 from registry.model_registry import PinRecord
 from registry.records import Attestation, HeldShot, JobRecord, PlanHeader, ShotRecord
-from registry.shipment_records import ShipmentDraft, ShipmentRecord, ShippedFile, ShippedLicence
 from registry.unit_of_work import unit_of_work
-from registry.verification import sha256_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +35,7 @@ class Goods:
     use: IntendedUse  # as planned, on today's day
     pinned: Mapping[str, PinRecord]
     components: Mapping[str, LicensedComponent]
+    revocations: tuple[Revocation, ...]
 
     @property
     def stacks(self) -> dict[str, tuple[Stack, Decision]]:
@@ -52,35 +48,6 @@ class Goods:
         }
 
 
-def ship_job(house: House, job_id: str, recipients: Sequence[str] = ()) -> ShipmentRecord:
-    """Re-verify digests and licences on what was used, then ship in one transaction.
-
-    Shipment, notices, audit event and a checkpoint over it are written together. A refusal
-    writes one audit event and is raised as Refused with every reason.
-    """
-    goods = gather(house, job_id)
-    verdict = ship_gate(make_evidence(house, goods))
-    if not verdict.is_permit:
-        _record_refusal(house, goods, verdict)
-    require(verdict)
-    draft = ShipmentDraft(
-        job_id=goods.job.job_id,
-        actor=house.settings.actor,
-        use=goods.use,
-        verdict=verdict,
-        files=_files(goods, recipients or goods.job.recipients),
-        licences=_licences(goods),
-        notices=notices_of(house, goods, verdict),
-    )
-    signatory = house_signatory(house)
-    with unit_of_work(house.engine) as work:
-        shipment = work.shipments.ship(draft, house.clock())
-        checkpoint = work.checkpoints.make(signatory.key, house.clock())
-        work.commit()
-    keep_copy(house.settings.checkpoints, checkpoint)
-    return shipment
-
-
 def gather(house: House, job_id: str) -> Goods:
     """Everything that the ship gate looks at, read in one consistent view."""
     records = pin_records(house)
@@ -90,6 +57,7 @@ def gather(house: House, job_id: str) -> Goods:
         shots = work.ledger.shots(job.job_id)
         attested = work.ledger.attestations(job.job_id)
         holds = work.ledger.holds(job.job_id)
+        revocations = work.revocations.all()
     planned = header.manifest.use
     use = complete_use(
         house, IntendedUse(act=planned.act, territories=planned.territories, evidence=planned.evidence)
@@ -102,22 +70,27 @@ def gather(house: House, job_id: str) -> Goods:
         holds=holds,
         use=use,
         pinned=records,
-        components=licensed_components(
-            [
-                PinnedClaims(
-                    pin=record.pin,
-                    claims=record.claims,
-                    conclusion=record.conclusions[0] if record.conclusions else None,
-                )
-                for record in records.values()
-            ],
-            house.catalogue.text_ids,
-        ),
+        components=components_of(house, records),
+        revocations=revocations,
     )
 
 
-def make_evidence(house: House, goods: Goods) -> ShipEvidence:
-    """What the gate judges: attested digests beside pinned ones; weights and artefacts hashed just now."""
+def parts_of(goods: Goods, stack: Stack) -> tuple[LicensedComponent, ...]:
+    """The components of a stack that are still pinned as they were used."""
+    return tuple(
+        goods.components[pin.repo]
+        for pin in stack.pins
+        if pin.repo in goods.components and goods.pinned[pin.repo].pin.pin_id == pin.pin_id
+    )
+
+
+def make_evidence(
+    house: House, goods: Goods, found: Mapping[str, str | None], missing: Sequence[Reason]
+) -> ShipEvidence:
+    """What the gate judges: attested digests beside pinned ones, and ``found``, each file's digest just now.
+
+    The weights are hashed again too. ``missing`` has a reason for every duty that nothing meets.
+    """
     pins = [pin for stack, _ in goods.stacks.values() for pin in stack.pins]
     goods = replace(
         goods, components=rehashed(house, goods.components, goods.pinned, (pin.repo for pin in pins))
@@ -133,23 +106,22 @@ def make_evidence(house: House, goods: Goods) -> ShipEvidence:
             )
             for stack_id, (stack, _) in goods.stacks.items()
         ),
-        items=tuple(_items(house, goods)),
+        items=tuple(_items(goods, found)),
         undone=tuple(shot.name for shot in goods.shots if shot.artefact is None),
         holds=quality_holds(house, goods),
         drift=drift_holds(house, pins),
         act=goods.use.act,
         at=house.clock(),
         approvals=approvals_for(house, goods.use.act),
+        undischarged=tuple(missing),
     )
 
 
 def stack_verdict(house: House, goods: Goods, stack: Stack) -> Verdict:
-    """Today's verdict on a whole stack for the use; a part that is pinned otherwise by now denies."""
-    parts = []
+    """Today's verdict on a whole stack for the use; a part pinned otherwise or revoked by now denies."""
     for pin in stack.pins:
-        component = goods.components.get(pin.repo)
         known = goods.pinned.get(pin.repo)
-        if component is None or known is None or known.pin.pin_id != pin.pin_id:
+        if known is None or known.pin.pin_id != pin.pin_id:
             return from_reasons(
                 [
                     Reason(
@@ -160,8 +132,8 @@ def stack_verdict(house: House, goods: Goods, stack: Stack) -> Verdict:
                     )
                 ]
             )
-        parts.append(component)
-    return evaluate(parts, goods.use, house.catalogue.terms)
+    verdict = evaluate(parts_of(goods, stack), goods.use, house.catalogue.terms)
+    return quarantined(verdict, stack.pins, goods.revocations)
 
 
 def quality_holds(house: House, goods: Goods) -> tuple[QualityHold, ...]:
@@ -192,44 +164,6 @@ def quality_holds(house: House, goods: Goods) -> tuple[QualityHold, ...]:
     )
 
 
-def notices_of(house: House, goods: Goods, verdict: Verdict) -> str:
-    """The notices file: attributions, obligations and every licence text in full."""
-    pins = {pin.pin_id: pin for stack, _ in goods.stacks.values() for pin in stack.pins}
-    parts, licences = [], set()
-    for pin in sorted(pins.values(), key=lambda pin: pin.repo):
-        ids = goods.components[pin.repo].licence_texts
-        licences |= set(ids)
-        own = _own_notice(house, goods.pinned[pin.repo])
-        parts.append(
-            NoticedPart(
-                repo=pin.repo, revision=pin.revision, role=pin.role.value, licences=ids, own_notice=own
-            )
-        )
-    copies = [
-        LicenceCopy(
-            licence=licence,
-            sha256=house.catalogue.terms_of(licence).source.text_sha256,
-            text=house.catalogue.text_of(licence).decode("utf-8", errors="replace"),
-        )
-        for licence in sorted(licences)
-    ]
-    return make_notices(
-        title=f"Notices for {goods.job.name}", parts=parts, obligations=verdict.obligations, copies=copies
-    )
-
-
-def _own_notice(house: House, record: PinRecord) -> str:
-    """The NOTICE files of a repository, read from its pinned folder."""
-    source = house.source(record.source)
-    root = source.locate(record.pin.repo, record.pin.revision)
-    texts = []
-    for file in record.pin.files:
-        path = root / file.path
-        if file.path.upper().startswith("NOTICE") and path.is_file() and sha256_file(path) == file.sha256:
-            texts.append(path.read_text(encoding="utf-8", errors="replace").strip())
-    return "\n\n".join(texts)
-
-
 def _pinned_digests(stack: Stack) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((f"{pin.repo}/{file.path}", file.sha256) for pin in stack.pins for file in pin.files))
 
@@ -239,54 +173,19 @@ def _loaded(stack_id: str, attested: Iterable[Attestation]) -> tuple[tuple[str, 
     return tuple(sorted({pair for one in attested if one.stack_id == stack_id for pair in one.loaded}))
 
 
-def _items(house: House, goods: Goods) -> Iterable[ShippedItem]:
+def _items(goods: Goods, found: Mapping[str, str | None]) -> Iterable[ShippedItem]:
     for shot in goods.shots:
         if shot.artefact is not None:
-            path = house.store.path_of(shot.artefact.sha256)
             yield ShippedItem(
                 shot=shot.name,
                 stack_id=goods.header.decisions[shot.decision].offer.stack.stack_id,
                 recorded_sha256=shot.artefact.sha256,
-                found_sha256=sha256_file(path) if path.is_file() else None,
+                found_sha256=found.get(shot.name),
             )
 
 
-def _files(goods: Goods, recipients: Sequence[str]) -> tuple[ShippedFile, ...]:
-    """A file a shot and recipient; nothing is signed yet, so what leaves is what the worker wrote."""
-    return tuple(
-        ShippedFile(
-            shot=shot.name,
-            artefact_sha256=shot.artefact.sha256,
-            shipped_sha256=shot.artefact.sha256,
-            recipient=recipient,
-        )
-        for shot in goods.shots
-        if shot.artefact is not None
-        for recipient in (recipients or ("",))
-    )
-
-
-def _licences(goods: Goods) -> tuple[ShippedLicence, ...]:
-    found = []
-    for stack_id, (stack, _) in goods.stacks.items():
-        for pin in stack.pins:
-            component = goods.components[pin.repo]
-            texts = {claim.text_sha256 for claim in component.claims if claim.text_sha256}
-            found += [
-                ShippedLicence(
-                    stack_id=stack_id,
-                    pin_id=pin.pin_id,
-                    repo=pin.repo,
-                    revision=pin.revision,
-                    licence=licence,
-                    text_sha256=next(iter(sorted(texts)), None) if len(texts) == 1 else None,
-                )
-                for licence in component.licence_texts
-            ]
-    return tuple(found)
-
-
-def _record_refusal(house: House, goods: Goods, verdict: Verdict) -> None:
+def record_refusal(house: House, goods: Goods, verdict: Verdict) -> None:
+    """Say in the audit log that nothing was shipped, and why."""
     payload = canonical_json(
         {
             "act": goods.use.act,

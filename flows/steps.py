@@ -14,6 +14,7 @@ from flows.approving import (
     withdraw_approval,
 )
 from flows.audit_kit import KitWritten, export_kit
+from flows.audit_reports import make_audit_report, write_report_page, write_report_table
 from flows.auditing import (
     audit_check,
     audit_export,
@@ -31,6 +32,7 @@ from flows.identities import create_identity, list_identities, revoke_identity, 
 from flows.pinning import ImportedModel, import_model, pin_model
 from flows.planning import Overrides, Preflight, plan_manifest, preflight
 from flows.progress import Progress
+from flows.recalling import affected, affected_csv, reevaluate, revoke_model
 from flows.rendering import (
     cancel_job,
     job_of,
@@ -42,10 +44,9 @@ from flows.rendering import (
     watch_job,
 )
 from flows.schedules import ScheduleRecord, add_schedule, list_schedules, remove_schedule
-from flows.shipping import ship_job
+from flows.shipment import ship_job
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
 from flows.stocktaking import (
-    affected,
     explain_licences,
     list_models,
     method_as_run,
@@ -74,6 +75,7 @@ __all__ = [
     "affected",
     "ask_for_approval",
     "ask_for_grant",
+    "affected_csv",
     "audit_check",
     "audit_export",
     "audit_report",
@@ -99,6 +101,7 @@ __all__ = [
     "list_schedules",
     "look_for_drift",
     "make_checkpoint",
+    "make_audit_report",
     "method_as_run",
     "open_questions",
     "pin_model",
@@ -106,6 +109,7 @@ __all__ = [
     "preflight",
     "prove_event",
     "prove_growth",
+    "reevaluate",
     "refuse_order",
     "release_hold",
     "remove_schedule",
@@ -113,6 +117,7 @@ __all__ = [
     "reseal",
     "resume_job",
     "revoke_identity",
+    "revoke_model",
     "rounds_of",
     "ship_job",
     "shots_of",
@@ -127,4 +132,6 @@ __all__ = [
     "verify_models",
     "watch_job",
     "withdraw_approval",
+    "write_report_page",
+    "write_report_table",
 ]

@@ -15,7 +15,6 @@ from registry.database import upgrade_database
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import evaluate
 from registry.model_registry import PinRecord
-from registry.shipment_records import Recall
 from registry.sources import ModelSource
 from registry.unit_of_work import unit_of_work
 from registry.verification import FileFault, verify_files
@@ -186,12 +185,6 @@ def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None)
         for number, licence in enumerate(ids, 1)
     ]
     return evaluate(parts, use, house.catalogue.terms)
-
-
-def affected(house: House, needle: str) -> Recall:
-    """Every shipped file that used a file, repository, stack, pin or licence."""
-    with unit_of_work(house.engine, read_only=True) as work:
-        return work.shipments.affected(needle)
 
 
 def upgrade_ledger(settings: Settings) -> str:

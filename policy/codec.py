@@ -120,8 +120,8 @@ def _tuple_encoder(items: tuple[Any, ...]) -> Convert:
 def _union_encoder(options: tuple[Any, ...]) -> Convert:
     if set(options) <= SCALARS:
         return lambda value: _finite(value) if isinstance(value, float) else value
-    write = _encoder(_only_member(options))
-    return lambda value: None if value is None else write(value)
+    member = _only_member(options)  # looked up when it is met: a class may hold another of itself
+    return lambda value: None if value is None else _encoder(member)(value)
 
 
 # --- reading -------------------------------------------------------------------------
@@ -245,8 +245,8 @@ def _tuple_decoder(items: tuple[Any, ...]) -> Convert:
 def _union_decoder(options: tuple[Any, ...]) -> Convert:
     if set(options) <= SCALARS:
         return _scalars_decoder(frozenset(options))
-    read = _decoder(_only_member(options))
-    return lambda value: None if value is None else read(value)
+    member = _only_member(options)
+    return lambda value: None if value is None else _decoder(member)(value)
 
 
 def _scalars_decoder(options: frozenset[type]) -> Convert:

@@ -70,6 +70,7 @@ class ShipEvidence:
     act: Act | None = None  # what it is shipped for; without act and moment no approval counts
     at: datetime | None = None
     approvals: tuple[Approval, ...] = ()  # standing or not: the gate judges them itself
+    undischarged: tuple[Reason, ...] = ()  # one for every duty that nothing meets
 
 
 def require(verdict: Verdict) -> None:
@@ -265,6 +266,13 @@ def no_drift_holds_a_model(evidence: ShipEvidence) -> Verdict:
     return from_reasons(reasons) if reasons else _fine("no_drift_hold", "No upstream change holds a model.")
 
 
+def every_obligation_is_discharged(evidence: ShipEvidence) -> Verdict:
+    """What the licences ask for is done and shown, or nothing ships."""
+    if not evidence.undischarged:
+        return _fine("obligations_discharged", "Every obligation is discharged, with evidence.")
+    return from_reasons(evidence.undischarged)
+
+
 SHIP_RULES: tuple[ShipRule, ...] = (
     something_is_shipped,
     every_shot_is_finished,
@@ -272,6 +280,7 @@ SHIP_RULES: tuple[ShipRule, ...] = (
     loaded_files_are_the_pinned_ones,
     artefacts_are_unchanged,
     every_licence_permits_today,
+    every_obligation_is_discharged,
     no_quality_hold_is_open,
     no_drift_holds_a_model,
 )

@@ -33,6 +33,7 @@ class Catalogue:
     presets: tuple[MethodPreset, ...]  # by name
     terms: Mapping[str, LicenceTerms]  # by licence id
     texts: Mapping[str, bytes]  # the full text by licence id
+    term_files: Mapping[str, bytes]  # the file that the terms were read from, by licence id
     text_ids: Mapping[str, str]  # normalised sha256 of a text, in any known copy, to its licence id
     costs: tuple[CostProfile, ...]  # priors by pipeline and device class
     references: tuple[QualityReference, ...]  # what good pictures of a stack look like
@@ -50,6 +51,10 @@ class Catalogue:
             raise _unknown("licence", licence, list(self.terms), "rightstep licence list")
         return self.terms[licence]
 
+    def term_file_of(self, licence: str) -> bytes:
+        """The very file that the terms of a licence id were read from."""
+        return self.term_files[self.terms_of(licence).id]
+
     def text_of(self, licence: str) -> bytes:
         """The full text of a licence id."""
         return self.texts[self.terms_of(licence).id]
@@ -58,11 +63,12 @@ class Catalogue:
 def load_catalogue(extra: Path | None = None) -> Catalogue:
     """Read the built-in files and a folder laid out like them, where given; a broken one is a FormatFault."""
     folders = [BUILTIN] if extra is None else [BUILTIN, extra]
-    terms, texts = _licences(folders)
+    terms, texts, files = _licences(folders)
     return Catalogue(
         presets=_presets(folders),
         terms=MappingProxyType(terms),
         texts=MappingProxyType(texts),
+        term_files=MappingProxyType(files),
         text_ids=MappingProxyType(_text_ids(terms, texts)),
         costs=tuple(
             profile for path, table in _tables(folders, "costs") for profile in parse_costs(table, str(path))
@@ -75,9 +81,12 @@ def load_catalogue(extra: Path | None = None) -> Catalogue:
     )
 
 
-def _licences(folders: Sequence[Path]) -> tuple[dict[str, LicenceTerms], dict[str, bytes]]:
+def _licences(
+    folders: Sequence[Path],
+) -> tuple[dict[str, LicenceTerms], dict[str, bytes], dict[str, bytes]]:
     terms: dict[str, LicenceTerms] = {}
     texts: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     for path, table in _tables(folders, "licences"):
         licence = parse_terms(table, str(path))
         if licence.id != path.stem:
@@ -89,7 +98,8 @@ def _licences(folders: Sequence[Path]) -> tuple[dict[str, LicenceTerms], dict[st
             )
         terms[licence.id] = licence
         texts[licence.id] = _text(path, licence)
-    return terms, texts
+        files[licence.id] = path.read_bytes()
+    return terms, texts, files
 
 
 def _text(path: Path, licence: LicenceTerms) -> bytes:

@@ -4,13 +4,15 @@ Denied offers stay on it, so that a refusal can say what was denied and which cl
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import PurePosixPath
 
 from policy.manifest import LoraRequest, RenderManifest
 from policy.menu import Absence, Menu, Offer
 from policy.methods import MethodPreset, PresetPart
+from policy.quarantine import Revocation, quarantined
 from policy.stacks import AdapterPin, ModelPin, Role, Stack
 from policy.tiers import TIER_TABLE, ServiceTier
 from policy.uses import IntendedUse
@@ -33,19 +35,29 @@ class PinnedModel:
 
 
 def build_menu(
-    *, manifest: RenderManifest, catalogue: Catalogue, pinned: Mapping[str, PinnedModel], use: IntendedUse
+    *,
+    manifest: RenderManifest,
+    catalogue: Catalogue,
+    pinned: Mapping[str, PinnedModel],
+    use: IntendedUse,
+    revocations: tuple[Revocation, ...] = (),
 ) -> Menu:
-    """Offers and absences for every model and set of LoRAs that the manifest names."""
+    """Offers and absences for every model and set of LoRAs that is named; what is revoked is denied."""
     asked = dict.fromkeys((shot.model, shot.loras) for shot in manifest.shots)
     # The bare model stands beside its styles, so that a refused style has a permitted neighbour to name.
     wishes = tuple(dict.fromkeys([*asked, *((model, ()) for model, _ in asked if model in pinned)]))
-    verdicts: dict[tuple[str, ...], Verdict] = {}
+
+    @cache
+    def judge(parts: tuple[str, ...]) -> Verdict:
+        verdict = evaluate([pinned[repo].component for repo in parts], use, catalogue.terms)
+        return quarantined(verdict, [pinned[repo].pin for repo in parts], revocations)
+
     tier = manifest.service.tier
-    found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, use, tier, verdicts)]
+    found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, tier, judge)]
     if _some_are_denied(asked, found):
         # What is denied is refused, and a refusal names permitted neighbours: any other base may be one.
         others = [(model, ()) for model in _bases(catalogue, pinned) if (model, ()) not in wishes]
-        found += [item for wish in others for item in _answers(wish, catalogue, pinned, use, tier, verdicts)]
+        found += [item for wish in others for item in _answers(wish, catalogue, pinned, tier, judge)]
     return Menu(
         offers=tuple(item for item in found if isinstance(item, Offer)),
         absences=tuple(item for item in found if isinstance(item, Absence)),
@@ -69,9 +81,8 @@ def _answers(
     wish: Wish,
     catalogue: Catalogue,
     pinned: Mapping[str, PinnedModel],
-    use: IntendedUse,
     tier: ServiceTier,
-    verdicts: dict[tuple[str, ...], Verdict],
+    judge: Callable[[tuple[str, ...]], Verdict],
 ) -> Iterator[Offer | Absence]:
     model, loras = wish
     missing = [repo for repo in dict.fromkeys((model, *(lora.repo for lora in loras))) if repo not in pinned]
@@ -100,10 +111,8 @@ def _answers(
             continue
         # A method may take files from the base's own repository, which is one component all the same.
         parts = tuple(dict.fromkeys((model, *(lora.repo for lora in loras), *preset.repos)))
-        if parts not in verdicts:
-            verdicts[parts] = evaluate([pinned[repo].component for repo in parts], use, catalogue.terms)
         stack = _stack(pinned, loras, preset, model)
-        yield Offer(model=model, loras=loras, preset=preset, stack=stack, verdict=verdicts[parts])
+        yield Offer(model=model, loras=loras, preset=preset, stack=stack, verdict=judge(parts))
 
 
 def _none_serves(

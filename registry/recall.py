@@ -1,118 +1,204 @@
-"""Recall: from a file, model, stack, licence or text to everything shipped that used it.
+"""Recall: from a file, model, stack, licence, text or clause to everything shipped that used it.
 
-Each step is one look-up by index, and the number of steps does not grow with what was
-shipped: the needle names stacks or shipments, and those name items.
+Counted by stack and shipment, of which there are few, and listed from the newest shipment
+on: no step walks over the items that it does not list.
 """
 
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, or_, select
+from sqlalchemy import Connection, Select, and_, or_, select
 
 from registry import tables
+from registry.evidence_tables import shipment_clauses, shipment_papers, shipment_stacks
 from registry.shipment_records import AffectedFile, Recall
 
+PAGE = 10_000  # files that are listed unless more are asked for
+AT_ONCE = 5_000  # names in one statement: databases bound their number
+Pair = tuple[str, str]  # shipment, stack
 
-def affected(connection: Connection, needle: str, limit: int) -> Recall:
-    """Every shipped file that the needle touches, newest shipment first; at most ``limit`` of them."""
+
+@dataclass(frozen=True, slots=True)
+class _Shipped:
+    """A shipment that is touched, with how many of its items are."""
+
+    shipped_at: datetime
+    job_id: str
+    recipients: tuple[str, ...]
+    items: int
+
+
+def affected(connection: Connection, needle: str, limit: int = PAGE) -> Recall:
+    """Every shipped file that the needle touches, newest shipment first; at most ``limit`` are listed."""
     matched: set[str] = set()
-    stacks = _stacks_of(connection, needle, matched)
-    pairs = _licensed_pairs(connection, needle, matched)
-    outputs = _is_output(connection, needle)
+    pairs = dict(_pairs(connection, needle, matched))
+    outputs = _outputs(connection, needle)
     if outputs:
         matched.add("output")
-    files: dict[tuple[str, int], AffectedFile] = {}
-    for condition in _conditions(needle, stacks, pairs, outputs=outputs):
-        for row in connection.execute(_items(condition, limit + 1)).mappings():
-            files.setdefault((row["shipment_id"], row["position"]), _affected_file(row))
-    ordered = sorted(files.items(), key=lambda item: (item[1].shipped_at, item[0]), reverse=True)
+    strays = [row for row in outputs if (row.shipment_id, row.stack_id) not in pairs]
+    shipped = _shipments(connection, pairs, strays)
+    newest = sorted(shipped, key=lambda one: (shipped[one].shipped_at, one), reverse=True)
+    items = sum(one.items for one in shipped.values())
+    files = _files(connection, newest, shipped, pairs, strays, limit)
     return Recall(
         needle=needle,
         matched=tuple(sorted(matched)),
-        stacks=tuple(sorted(stacks | {stack_id for _, stack_id in pairs})),
-        files=tuple(file for _, file in ordered[:limit]),
-        is_cut=len(ordered) > limit,
+        stacks=tuple(sorted({stack for _, stack in pairs} | {row.stack_id for row in strays})),
+        jobs=tuple(sorted({one.job_id for one in shipped.values()})),
+        shipments=tuple(newest),
+        recipients=tuple(sorted({name for one in shipped.values() for name in one.recipients})),
+        items=items,
+        files=files,
+        is_cut=items > len(files),
     )
 
 
-def _stacks_of(connection: Connection, needle: str, matched: set[str]) -> set[str]:
-    """Stacks with this file, pin, repository or id."""
-    parts, files, whole = tables.stack_parts, tables.stack_files, tables.stacks
-    found: set[str] = set()
-    for kind, query in (
-        ("file", select(files.c.stack_id).where(files.c.sha256 == needle)),
-        ("pin", select(parts.c.stack_id).where(parts.c.pin_id == needle)),
-        ("repository", select(parts.c.stack_id).where(parts.c.repo == needle)),
-        ("stack", select(whole.c.stack_id).where(whole.c.stack_id == needle)),
-    ):
-        stacks = set(connection.execute(query).scalars())
-        if stacks:
+def _pairs(connection: Connection, needle: str, matched: set[str]) -> Iterator[tuple[Pair, int]]:
+    """(shipment, stack) that the needle touches, with how many items each has."""
+    for kind, query in _questions(needle):
+        rows = connection.execute(query).all()
+        if rows:
             matched.add(kind)
-            found |= stacks
-    return found
+        for shipment_id, stack_id, items in rows:
+            yield (shipment_id, stack_id), items
 
 
-def _licensed_pairs(connection: Connection, needle: str, matched: set[str]) -> set[tuple[str, str]]:
-    """(shipment, stack) pairs that stood under this licence or licence text."""
-    used = tables.shipment_licences
-    found: set[tuple[str, str]] = set()
-    for kind, column in (("licence", used.c.licence), ("text", used.c.text_sha256)):
-        query = select(used.c.shipment_id, used.c.stack_id).where(column == needle)
-        pairs = set(connection.execute(query).all())
-        if pairs:
-            matched.add(kind)
-            found |= pairs
-    return found
-
-
-def _is_output(connection: Connection, needle: str) -> bool:
-    items = tables.shipment_items
-    query = select(items.c.shipment_id).where(
-        or_(items.c.artefact_sha256 == needle, items.c.shipped_sha256 == needle)
+def _questions(needle: str) -> tuple[tuple[str, Select[Any]], ...]:
+    """What a needle may be, each as one look-up by index."""
+    made = shipment_stacks
+    used, parts, files = tables.shipment_licences, tables.stack_parts, tables.stack_files
+    licence, _, clause = needle.partition("#")
+    counted = select(made.c.shipment_id, made.c.stack_id, made.c.item_count)
+    of_licence = counted.join(
+        used, and_(used.c.shipment_id == made.c.shipment_id, used.c.stack_id == made.c.stack_id)
     )
-    return connection.execute(query.limit(1)).first() is not None
-
-
-def _conditions(needle: str, stacks: set[str], pairs: set[tuple[str, str]], *, outputs: bool) -> list[Any]:
-    items = tables.shipment_items
-    conditions: list[Any] = [items.c.stack_id == stack_id for stack_id in sorted(stacks)]
-    conditions.extend(
-        (items.c.stack_id == stack_id) & (items.c.shipment_id == shipment_id)
-        for shipment_id, stack_id in sorted(pairs)
-        if stack_id not in stacks
+    rests = and_(
+        shipment_clauses.c.shipment_id == used.c.shipment_id, shipment_clauses.c.licence == used.c.licence
     )
-    if outputs:
-        conditions.append(or_(items.c.artefact_sha256 == needle, items.c.shipped_sha256 == needle))
-    return conditions
-
-
-def _items(condition: Any, limit: int) -> Select[*tuple[Any, ...]]:
-    items, shipped = tables.shipment_items, tables.shipments
+    named = (
+        and_(shipment_clauses.c.licence == licence, shipment_clauses.c.clause == clause)
+        if clause
+        else shipment_clauses.c.clause == needle
+    )
     return (
-        select(
-            items.c.shipment_id,
-            items.c.position,
-            items.c.job_id,
-            items.c.shot,
-            items.c.stack_id,
-            items.c.artefact_sha256,
-            items.c.shipped_sha256,
-            items.c.recipient,
-            shipped.c.shipped_at,
-        )
-        .join_from(items, shipped, shipped.c.shipment_id == items.c.shipment_id)
-        .where(condition)
-        .limit(limit)
+        (
+            "file",
+            counted.where(made.c.stack_id.in_(select(files.c.stack_id).where(files.c.sha256 == needle))),
+        ),
+        ("pin", counted.where(made.c.stack_id.in_(select(parts.c.stack_id).where(parts.c.pin_id == needle)))),
+        (
+            "repository",
+            counted.where(made.c.stack_id.in_(select(parts.c.stack_id).where(parts.c.repo == needle))),
+        ),
+        ("stack", counted.where(made.c.stack_id == needle)),
+        ("licence", of_licence.where(used.c.licence == needle).distinct()),
+        ("text", of_licence.where(used.c.text_sha256 == needle).distinct()),
+        ("clause", of_licence.join(shipment_clauses, rests).where(named).distinct()),
+        (
+            "paper",
+            counted.where(
+                made.c.shipment_id.in_(
+                    select(shipment_papers.c.shipment_id).where(shipment_papers.c.sha256 == needle)
+                )
+            ),
+        ),
     )
 
 
-def _affected_file(row: Any) -> AffectedFile:
+def _listed() -> Select[Any]:
+    items = tables.shipment_items
+    return select(
+        items.c.shipment_id,
+        items.c.position,
+        items.c.job_id,
+        items.c.shot,
+        items.c.stack_id,
+        items.c.artefact_sha256,
+        items.c.shipped_sha256,
+        items.c.recipient,
+    )
+
+
+def _outputs(connection: Connection, needle: str) -> Sequence[Any]:
+    """Items that are the needle themselves, as they were made or as they left."""
+    items = tables.shipment_items
+    is_it = or_(items.c.artefact_sha256 == needle, items.c.shipped_sha256 == needle)
+    return connection.execute(_listed().where(is_it)).all()
+
+
+def _shipments(
+    connection: Connection, pairs: Mapping[Pair, int], strays: Sequence[Any]
+) -> dict[str, _Shipped]:
+    counts: dict[str, int] = {}
+    for (shipment_id, _), items in pairs.items():
+        counts[shipment_id] = counts.get(shipment_id, 0) + items
+    for row in strays:
+        counts[row.shipment_id] = counts.get(row.shipment_id, 0) + 1
+    shipments = tables.shipments
+    wanted = select(
+        shipments.c.shipment_id, shipments.c.shipped_at, shipments.c.job_id, shipments.c.recipients_json
+    )
+    found: dict[str, _Shipped] = {}
+    for ids in _in_batches(sorted(counts)):
+        rows = connection.execute(wanted.where(shipments.c.shipment_id.in_(ids)))
+        for shipment_id, shipped_at, job_id, recipients in rows:
+            found[shipment_id] = _Shipped(
+                shipped_at, job_id, tuple(json.loads(recipients)), counts[shipment_id]
+            )
+    return found
+
+
+def _files(
+    connection: Connection,
+    newest: Sequence[str],
+    shipped: Mapping[str, _Shipped],
+    pairs: Mapping[Pair, int],
+    strays: Sequence[Any],
+    limit: int,
+) -> tuple[AffectedFile, ...]:
+    """The first ``limit`` items: whole shipments while they fit, and the beginning of the next one."""
+    whole: list[str] = []
+    left = limit
+    begun: str | None = None
+    for shipment_id in newest:
+        if shipped[shipment_id].items > left:
+            begun = shipment_id if left else None
+            break
+        whole.append(shipment_id)
+        left -= shipped[shipment_id].items
+    items = tables.shipment_items
+    stacks = sorted({stack for _, stack in pairs})
+    query = _listed().where(items.c.stack_id.in_(stacks))
+    rows: list[Any] = []
+    for ids in _in_batches(whole):
+        rows.extend(connection.execute(query.where(items.c.shipment_id.in_(ids))))
+    if begun is not None:
+        of_it = [stack for shipment, stack in pairs if shipment == begun]
+        first = _listed().where(items.c.shipment_id == begun, items.c.stack_id.in_(of_it))
+        rows.extend(connection.execute(first.order_by(items.c.position).limit(left)))
+    listed = [row for row in rows if (row[0], row[4]) in pairs]
+    listed.extend(row for row in strays if row.shipment_id in {*whole, begun})
+    order = {shipment_id: number for number, shipment_id in enumerate(newest)}
+    listed.sort(key=lambda row: (order[row[0]], row[1]))
+    return tuple(_affected_file(row, shipped[row[0]].shipped_at) for row in listed[:limit])
+
+
+def _in_batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE))
+
+
+def _affected_file(row: Any, shipped_at: datetime) -> AffectedFile:
+    shipment_id, _, job_id, shot, stack_id, artefact_sha256, shipped_sha256, recipient = row
     return AffectedFile(
-        shipment_id=row["shipment_id"],
-        job_id=row["job_id"],
-        shot=row["shot"],
-        stack_id=row["stack_id"],
-        artefact_sha256=row["artefact_sha256"],
-        shipped_sha256=row["shipped_sha256"],
-        recipient=row["recipient"],
-        shipped_at=row["shipped_at"],
+        shipment_id=shipment_id,
+        job_id=job_id,
+        shot=shot,
+        stack_id=stack_id,
+        artefact_sha256=artefact_sha256,
+        shipped_sha256=shipped_sha256,
+        recipient=recipient,
+        shipped_at=shipped_at,
     )

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from policy.discharges import MetObligation
 from policy.uses import IntendedUse
-from policy.verdicts import Obligation, Verdict
+from policy.verdicts import Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +31,34 @@ class ShippedLicence:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShippedPaper:
+    """A paper in the folder of a shipment: manifest, statement, bill of materials, notices."""
+
+    name: str
+    sha256: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TermsOfTheDay:
+    """The terms of a licence as they were held on the day, and its text: both as bytes."""
+
+    licence: str
+    terms: bytes
+    text: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FreshDischarge:
+    """Evidence for a duty, handed in with a shipment."""
+
+    duty: str
+    job_id: str  # "" where it holds for the whole house
+    evidence_name: str
+    evidence: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ShipmentDraft:
     """A shipment that the gate let through, before it is committed."""
 
@@ -40,7 +69,13 @@ class ShipmentDraft:
     files: tuple[ShippedFile, ...]
     licences: tuple[ShippedLicence, ...]
     notices: str  # the text of the notices file
-    discharges: tuple[tuple[str, str], ...] = ()  # (obligation id, what meets it); the notices meet the rest
+    shipment_id: str = ""  # as its papers name it; "" for one that has none
+    met: tuple[MetObligation, ...] = ()
+    papers: tuple[ShippedPaper, ...] = ()
+    terms: tuple[TermsOfTheDay, ...] = ()
+    clauses: tuple[tuple[str, str], ...] = ()  # (licence, clause) that verdict and obligations rest on
+    discharges: tuple[FreshDischarge, ...] = ()
+    stacks_json: str = ""  # what the licence rules looked at, by stack; "" where it was not kept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,14 +91,6 @@ class ShipmentItem:
     shipped_sha256: str
     media_type: str
     recipient: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MetObligation:
-    """An obligation of a shipment and what met it."""
-
-    obligation: Obligation
-    discharged_by: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +110,7 @@ class ShipmentRecord:
     items: tuple[ShipmentItem, ...]
     licences: tuple[ShippedLicence, ...]
     obligations: tuple[MetObligation, ...]
+    papers: tuple[ShippedPaper, ...]  # files beside the shipped ones, under shipments/ID below the home
     audit_seq: int
     shipped_at: datetime
 
@@ -103,16 +131,31 @@ class AffectedFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recall:
-    """Every shipped file that used something."""
+    """Every shipped file that used something: all of them counted, the newest of them listed."""
 
     needle: str
-    matched: tuple[
-        str, ...
-    ]  # what the needle is: "file", "repository", "stack", "pin", "licence", "text", "output"
+    matched: tuple[str, ...]  # what it is: file, repository, stack, pin, licence, text, clause, output, paper
     stacks: tuple[str, ...]
-    files: tuple[AffectedFile, ...]
-    is_cut: bool  # there are more files than were asked for
+    jobs: tuple[str, ...]
+    shipments: tuple[str, ...]  # newest first
+    recipients: tuple[str, ...]  # of these shipments
+    items: int  # how many shipped files it touches
+    files: tuple[AffectedFile, ...]  # newest shipment first
+    is_cut: bool  # there are more files than are listed
 
-    @property
-    def recipients(self) -> tuple[str, ...]:
-        return tuple(sorted({file.recipient for file in self.files if file.recipient}))
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptTerms:
+    """A licence as a shipment went out under it."""
+
+    licence: str
+    terms_sha256: str
+    text_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShipmentContext:
+    """What the licence rules looked at when something was shipped."""
+
+    stacks_json: str
+    terms: tuple[TermsOfTheDay, ...]

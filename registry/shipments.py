@@ -8,6 +8,7 @@ of the job can be shipped.
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,18 +18,21 @@ from sqlalchemy import Connection, and_, insert, select
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json, digest
 from policy.codec import decode, encode
+from policy.discharges import MetObligation, RecordedDischarge
 from policy.errors import LedgerFault, UnknownName
 from policy.gates import require
+from policy.quarantine import quarantined
 from policy.tasks import TakeState
 from policy.uses import IntendedUse
 from policy.verdicts import Obligation, Verdict
-from registry import ledger_reading, recall, tables
+from registry import ledger_reading, recall, shipment_evidence, tables
 from registry.audit_log import AuditLog
 from registry.bulk import insert_many, insert_unknown
 from registry.records import JobRecord
+from registry.revocations import Revocations
 from registry.shipment_records import (
-    MetObligation,
     Recall,
+    ShipmentContext,
     ShipmentDraft,
     ShipmentItem,
     ShipmentRecord,
@@ -46,15 +50,17 @@ class Shipments:
         self._audit = audit
 
     def ship(self, draft: ShipmentDraft, now: datetime) -> ShipmentRecord:
-        """Write shipment, items, licences, obligations, notices and audit event; or nothing.
+        """Write shipment, items, licences, obligations, papers and audit event; or nothing.
 
-        A verdict that does not permit is Refused. A file that is not the standing artefact of
-        a made shot of the job, or an empty shipment, is a LedgerFault.
+        A verdict that does not permit is Refused, and so is a model that was revoked since. A
+        file that is not the standing artefact of a made shot of the job, or an empty shipment,
+        is a LedgerFault.
         """
-        require(draft.verdict)
+        revocations = Revocations(self._connection, self._audit).all()
+        require(quarantined(draft.verdict, draft.licences, revocations))
         job = ledger_reading.job(self._connection, draft.job_id)
         items = _items(draft, _made_shots(self._connection, job.job_id))
-        shipment_id = f"ship-{now:%Y%m%d}-{secrets.token_hex(4)}"
+        shipment_id = draft.shipment_id or fresh_shipment_id(now)
         notices_sha256 = hashlib.sha256(draft.notices.encode()).hexdigest()
         payload = _payload(shipment_id, job, draft, items, notices_sha256)
         event = AuditEvent(
@@ -82,7 +88,10 @@ class Shipments:
         )
         self._write_items(shipment_id, job.job_id, items)
         self._write_licences(shipment_id, draft)
-        self._write_obligations(shipment_id, draft, notices_sha256)
+        self._write_obligations(shipment_id, draft)
+        shipment_evidence.write_evidence(
+            self._connection, shipment_id, draft, (item.stack_id for item in items), now
+        )
         return self.shipment(shipment_id)
 
     def _write_notices(self, sha256: str, body: str) -> None:
@@ -124,20 +133,19 @@ class Shipments:
         if rows:
             self._connection.execute(insert(tables.shipment_licences), rows)
 
-    def _write_obligations(self, shipment_id: str, draft: ShipmentDraft, notices_sha256: str) -> None:
-        met = dict(draft.discharges)
+    def _write_obligations(self, shipment_id: str, draft: ShipmentDraft) -> None:
         rows = [
             {
                 "shipment_id": shipment_id,
                 "position": position,
-                "obligation": owed.id,
-                "component": owed.component,
-                "licence": owed.licence,
-                "trigger": owed.when,
-                "wording": owed.text,
-                "discharged_by": met.get(owed.id, f"notices:{notices_sha256}"),
+                "obligation": met.obligation.id,
+                "component": met.obligation.component,
+                "licence": met.obligation.licence,
+                "trigger": met.obligation.when,
+                "wording": met.obligation.text,
+                "discharged_by": met.discharged_by,
             }
-            for position, owed in enumerate(draft.verdict.obligations)
+            for position, met in enumerate(draft.met)
         ]
         if rows:
             self._connection.execute(insert(tables.shipment_obligations), rows)
@@ -189,6 +197,7 @@ class Shipments:
             items=self._items_of(shipment_id),
             licences=self._licences_of(shipment_id),
             obligations=self._obligations_of(shipment_id),
+            papers=shipment_evidence.papers_of(self._connection, shipment_id),
             audit_seq=row["audit_seq"],
             shipped_at=row["shipped_at"],
         )
@@ -255,9 +264,31 @@ class Shipments:
             raise UnknownName(f"No notices file {sha256[:12]} was shipped.", "See: rightstep audit report.")
         return body
 
-    def affected(self, needle: str, *, limit: int = 10_000) -> Recall:
-        """Shipped files that used a file, text or output (by sha256), pin, stack, repository or licence."""
+    def affected(self, needle: str, *, limit: int = recall.PAGE) -> Recall:
+        """Shipped files that used a file, text, pin, stack, repository, licence or clause, or are it."""
         return recall.affected(self._connection, needle, limit)
+
+    def known(self, shipment_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these shipments were committed."""
+        column = tables.shipments.c.shipment_id
+        return frozenset(self._connection.execute(select(column).where(column.in_(shipment_ids))).scalars())
+
+    def discharges_for(self, job_id: str) -> tuple[RecordedDischarge, ...]:
+        """Evidence that was recorded for a job, and for the whole house; newest last."""
+        return shipment_evidence.discharges_for(self._connection, job_id)
+
+    def context(self, shipment_id: str) -> ShipmentContext:
+        """What the licence rules looked at when this was shipped; UnknownName where that was not kept."""
+        return shipment_evidence.context_of(self._connection, shipment_id)
+
+    def evidence(self, sha256: str) -> bytes:
+        """A kept file by its digest: a term file, a licence text, the evidence of a discharge."""
+        return shipment_evidence.kept_file(self._connection, sha256)
+
+
+def fresh_shipment_id(now: datetime) -> str:
+    """A name that no other shipment has, with the day in front for people."""
+    return f"ship-{now:%Y%m%d}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +377,8 @@ def _payload(
             "licences": sorted(
                 [used.repo, used.revision, used.licence, used.text_sha256 or ""] for used in draft.licences
             ),
-            "obligations": sorted({owed.id for owed in draft.verdict.obligations}),
+            "obligations": sorted({met.obligation.id for met in draft.met}),
+            "discharges": sorted([met.obligation.id, met.discharged_by or ""] for met in draft.met),
+            "papers": sorted([paper.name, paper.sha256] for paper in draft.papers),
         }
     )

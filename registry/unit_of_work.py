@@ -26,6 +26,7 @@ from registry.identities import Identities
 from registry.ledger import Ledger
 from registry.model_registry import ModelRegistry
 from registry.prompt_keeping import PromptKeeping
+from registry.revocations import Revocations
 from registry.shipments import Shipments
 from registry.upstream_records import UpstreamRecords
 
@@ -44,6 +45,7 @@ class UnitOfWork:
     identities: Identities
     approvals: Approvals
     prompts: PromptKeeping
+    revocations: Revocations
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -71,6 +73,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 identities=identities,
                 approvals=Approvals(connection, audit, identities),
                 prompts=PromptKeeping(connection, audit),
+                revocations=Revocations(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error

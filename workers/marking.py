@@ -1,22 +1,27 @@
 """The marking inside each picture: machine-readable "made by AI", its shot key and its stack.
 
-The file itself carries only this; job, plan, take and time go to the ledger and to the
-provenance statement. The same pixels and marking always make the same bytes.
+In a PNG the keys stand in text chunks of their own; a JPEG and a WebP have only the XMP packet,
+so there they stand in it. The file itself carries only this; job, plan, take and time go to the
+ledger and to the provenance statement. The same pixels and marking always make the same bytes.
 """
 
 import io
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from xml.etree import (
     ElementTree as ET,
 )  # the packet is our own or is refused; entities are never declared in it
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from policy.errors import FormatFault
+from policy.errors import FormatFault, WrongUse
 
 XMP = "XML:com.adobe.xmp"
 SHOT_KEY = "rightstep:shot_key"
@@ -25,12 +30,15 @@ SYNTHETIC = "rightstep:synthetic"
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+OWN = "urn:rightstep:marking:v1"  # namespace of our own keys
 PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{rdf}">'
-    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{iptc}" Iptc4xmpExt:DigitalSourceType="{source}"/>'
+    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{iptc}" Iptc4xmpExt:DigitalSourceType="{source}"'
+    "{keys}/>"
     '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
 )
+FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 
 
 class DigitalSourceType(StrEnum):
@@ -56,7 +64,7 @@ class Marking:
 def marked_png(pixels: NDArray[np.uint8], marking: Marking) -> bytes:
     """Encode (height, width, 3) 8-bit pixels as a PNG that carries the marking."""
     chunks = PngImagePlugin.PngInfo()
-    chunks.add_itxt(XMP, PACKET.format(rdf=RDF, iptc=IPTC, source=marking.source.value))
+    chunks.add_itxt(XMP, PACKET.format(rdf=RDF, iptc=IPTC, source=marking.source.value, keys=""))
     chunks.add_text(SHOT_KEY, marking.shot_key)
     chunks.add_text(STACK_ID, marking.stack_id)
     if marking.is_synthetic:
@@ -66,14 +74,39 @@ def marked_png(pixels: NDArray[np.uint8], marking: Marking) -> bytes:
     return buffer.getvalue()
 
 
+def marked_picture(
+    pixels: NDArray[np.uint8], marking: Marking, media_type: str, *, quality: int = 95
+) -> bytes:
+    """Encode (height, width, 3) 8-bit pixels as ``image/png``, ``image/jpeg`` or ``image/webp``, marked.
+
+    ``quality`` is 1 to 100 for the two that lose some. Another type is WrongUse.
+    """
+    if media_type not in FORMATS:
+        raise WrongUse(f"{media_type} cannot be marked.", f"Choose one of {', '.join(FORMATS)}.")
+    if media_type == "image/png":
+        return marked_png(pixels, marking)
+    keys = (
+        f' xmlns:rightstep="{OWN}" {SHOT_KEY}={quoteattr(marking.shot_key)}'
+        f" {STACK_ID}={quoteattr(marking.stack_id)}"
+    )
+    if marking.is_synthetic:
+        keys += f' {SYNTHETIC}="true"'
+    packet = PACKET.format(rdf=RDF, iptc=IPTC, source=marking.source.value, keys=keys)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format=FORMATS[media_type], quality=quality, xmp=packet.encode())
+    return buffer.getvalue()
+
+
 def read_marking(path: Path) -> Marking:
     """The marking of a file as found in its own bytes; a file without a complete one is refused."""
     try:
-        with Image.open(path, formats=("PNG",)) as picture:
+        with Image.open(path, formats=tuple(FORMATS.values())) as picture:
             picture.load()  # text may stand after the pixels; a truncated file fails here
-            found = {key: str(value) for key, value in picture.info.items() if isinstance(value, str)}
+            found = _found(picture.info)
     except (OSError, SyntaxError, ValueError) as fault:
-        raise FormatFault(f"{path} cannot be read as a PNG: {fault}.", "Render the shot again.") from fault
+        raise FormatFault(
+            f"{path} cannot be read as a PNG, JPEG or WebP: {fault}.", "Render the shot again."
+        ) from fault
     missing = [key for key in (XMP, SHOT_KEY, STACK_ID) if not found.get(key)]
     if missing:
         raise FormatFault(
@@ -85,6 +118,20 @@ def read_marking(path: Path) -> Marking:
             f"{path} contradicts itself about being synthetic.", "Use the file that the artefact store holds."
         )
     return Marking(shot_key=found[SHOT_KEY], stack_id=found[STACK_ID], source=source)
+
+
+def _found(info: Mapping[Any, Any]) -> dict[str, str]:
+    """What a picture's header says: text chunks, or an XMP packet with our keys in it."""
+    found = {key: str(value) for key, value in info.items() if isinstance(value, str)}
+    packet = info.get("xmp")
+    if isinstance(packet, bytes) and XMP not in found:
+        found[XMP] = packet.decode("utf-8", errors="replace")
+        found |= {
+            name: found_in[1]
+            for name in (SHOT_KEY, STACK_ID, SYNTHETIC)
+            if (found_in := re.search(rf'\s{name}="([^"<&]*)"', found[XMP]))
+        }
+    return found
 
 
 def _source_type(packet: str, path: Path) -> DigitalSourceType:

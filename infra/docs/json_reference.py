@@ -37,10 +37,15 @@ def answers() -> tuple[tuple[str, Any], ...]:
     """What each command prints with ``--json``; a list in brackets."""
     from flows.approving import ApprovalRecords, ApprovalShown  # noqa: PLC0415 - reading this module loads nothing
     from flows.audit_kit import KitWritten  # noqa: PLC0415
-    from flows.auditing import ConsistencyProof, InclusionProof  # noqa: PLC0415
+    from flows.auditing import (  # noqa: PLC0415
+        AuditReport,
+        ConsistencyProof,
+        InclusionProof,
+    )
     from flows.doctor import Finding  # noqa: PLC0415 - reading this module loads nothing
     from flows.drift import DriftLook  # noqa: PLC0415
     from flows.pinning import ImportedModel  # noqa: PLC0415
+    from flows.recalling import RevocationAnswer  # noqa: PLC0415
     from flows.schedules import ScheduleRecord  # noqa: PLC0415
     from flows.standing_house import HouseStatus  # noqa: PLC0415
     from flows.stocktaking import ModelCheck, ModelSummary  # noqa: PLC0415
@@ -55,6 +60,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
     from registry.model_registry import PinRecord  # noqa: PLC0415
     from registry.prompt_keeping import Erasure, LegalHold  # noqa: PLC0415
     from registry.records import JobRecord  # noqa: PLC0415
+    from registry.reevaluation import Reevaluation  # noqa: PLC0415
     from registry.shipment_records import Recall, ShipmentRecord  # noqa: PLC0415
     from registry.upstream_records import FoundDrift  # noqa: PLC0415
     from rightstep.cli import shapes  # noqa: PLC0415
@@ -81,12 +87,14 @@ def answers() -> tuple[tuple[str, Any], ...]:
         ("model import", ImportedModel),
         ("model drift", DriftLook),
         ("model conclude-drift", [FoundDrift]),
+        ("model revoke", RevocationAnswer),
         ("schedule add", ScheduleRecord),
         ("schedule list", [ScheduleRecord]),
         ("schedule remove", ScheduleRecord),
         ("audit verify", AuditCheck),
-        ("audit report", [ChainedEvent]),
+        ("audit report", AuditReport),
         ("audit affected", Recall),
+        ("audit reevaluate", Reevaluation),
         ("audit export", [ChainedEvent]),
         ("audit export --kit", KitWritten),
         ("audit checkpoint", Checkpoint),

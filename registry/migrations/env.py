@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from registry import evidence_tables  # noqa: F401 - its tables are part of the schema
 from registry.trust_tables import metadata  # the whole schema: its tables are added to the others
 
 context.configure(

@@ -7,10 +7,10 @@ import typer
 
 from policy.errors import WrongUse
 from policy.wording import plural
-from rightstep.cli import erasing
+from rightstep.cli import erasing, looking_back
 from rightstep.cli.door import enter_house
 from rightstep.cli.options import AsJson
-from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, print_table, say
+from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, say
 
 app = typer.Typer(no_args_is_help=True, help="What was done, by whom, and whether the log still holds.")
 
@@ -124,57 +124,9 @@ def prove(
     print_json(prove_event(house, event) if event is not None else prove_growth(house, *(between or (0, 0))))
 
 
-@app.command("report")
-def report(
-    *,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many events, the latest first.")] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """Show what happened: the latest audit events, with who and what about."""
-    from flows.steps import audit_report
-
-    events = audit_report(enter_house(), limit)
-    if as_json:
-        print_json(events)
-        return
-    print_table(
-        ("seq", "when", "actor", "event", "subject"),
-        [
-            (one.seq, one.ts[:19].replace("T", " "), one.event.actor, one.event.tag, one.event.subject)
-            for one in events
-        ],
-        right=(0,),
-    )
-
-
-@app.command("affected")
-def affected(
-    needle: Annotated[
-        str,
-        typer.Argument(
-            metavar="WHAT",
-            help="A repository, a file's sha256, a stack id, a licence id or an output's sha256.",
-        ),
-    ],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """List every shipped asset that used something, with its recipients."""
-    from flows.steps import affected as recall
-
-    found = recall(enter_house(), needle)
-    if as_json:
-        print_json(found)
-        return
-    print_table(
-        ("shipment", "when", "shot", "to", "shipped sha256"),
-        [
-            (one.shipment_id, f"{one.shipped_at:%Y-%m-%d %H:%M}", one.shot, one.recipient, one.shipped_sha256)
-            for one in found.files
-        ],
-        empty="No shipment is affected.",
-    )
-    say(f"{plural(len(found.files), 'shipped file')} used {needle}{', and more' if found.is_cut else ''}.")
+app.command("report")(looking_back.report)
+app.command("affected")(looking_back.affected)
+app.command("reevaluate")(looking_back.reevaluate)
 
 
 @app.command("export")

@@ -6,6 +6,7 @@ import typer
 
 from policy.wording import plural
 from rightstep.cli.door import enter_house
+from rightstep.cli.looking_back import show_recall
 from rightstep.cli.options import AsJson
 from rightstep.cli.output import ExitCode, print_json, print_pairs, print_table, say
 
@@ -234,3 +235,23 @@ def _say_pinned(pinned: "PinRecord") -> None:
     say(f"Pinned {found.repo} at {found.revision}: {plural(len(found.files), 'file')}, {size / 1e6:,.1f} MB.")
     if pinned.upstream_repo and pinned.upstream_repo != found.repo:
         say(f"The hub calls it {pinned.upstream_repo} now.")
+
+
+@app.command("revoke")
+def revoke(
+    model: Annotated[
+        str, typer.Argument(metavar="REPO[@COMMIT]", help="A pinned repository, or one commit of it.")
+    ],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why it is withdrawn; kept in the audit log.")],
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw a model: nothing is planned or shipped with it from now on; lists what was shipped with it."""
+    from flows.steps import revoke_model
+
+    answer = revoke_model(enter_house(), model, reason)
+    if as_json:
+        print_json(answer)
+        return
+    say(f"Revoked {model}: nothing is planned or shipped with it any more.")
+    show_recall(answer.affected)

@@ -79,7 +79,7 @@ def render(
     shipment, refusal = None, None
     if ship and job.counts.made == job.counts.shots:
         try:
-            shipment = ship_job(house, job.job_id)
+            shipment = ship_job(house, job.job_id, tell=say)
         except Refused as refused:  # what was made is still worth a look
             refusal = refused
     exported = export_job(house, job.job_id, out) if out is not None else None

@@ -19,15 +19,25 @@ def ship(
             "--to", metavar="WHOM", help="A recipient; may be given again. The manifest's otherwise."
         ),
     ] = None,
+    discharge: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--discharge",
+            metavar="ID=EVIDENCE",
+            help="A file, or words, that show an obligation was met; may be given again.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ship a finished job: verify again what was really used, then record shipment, notices and audit event.
+    """Ship a finished job: verify again what was really used, discharge what is owed, sign, and record it.
 
-    A refusal names every reason, is audited, and exits with 1.
+    Files and papers go to shipments/ID below the home, in one step or not at all. A refusal names every
+    reason, is audited, and exits with 1.
     """
     from flows.steps import ship_job
 
-    shipment = ship_job(enter_house(), job, tuple(to or ()))
+    house = enter_house()
+    shipment = ship_job(house, job, tuple(to or ()), discharges=tuple(discharge or ()), tell=say)
     if as_json:
         print_json(shipment)
         return
@@ -37,6 +47,7 @@ def ship(
             ("shipment", shipment.shipment_id),
             ("to", ", ".join(shipment.recipients) or "nobody named"),
             ("for", shipment.use.act.value),
+            ("folder", house.settings.shipments / shipment.shipment_id),
             ("notices", shipment.notices_sha256),
             ("audit row", shipment.audit_seq),
         ]

@@ -40,6 +40,10 @@ def may_know(heavy: str, module: str) -> bool:
         return package == "registry" and not module.startswith("registry.licences")
     if heavy == "prefect":
         return package == "flows" and module not in {"flows.steps", "flows.settings", "flows.bootstrap"}
+    if heavy in {"c2pa", "cyclonedx"}:
+        return (
+            module == {"c2pa": "registry.evidence.credentials", "cyclonedx": "registry.evidence.bom"}[heavy]
+        )
     if heavy in EDGE:
         return package in {"flows", "rightstep"}
     return True
@@ -64,6 +68,7 @@ def test_the_map_of_rooms_refuses_what_it_should():
     assert not may_know("sqlalchemy", "registry.licences.rules")
     assert not may_know("prefect", "flows.steps")
     assert not may_know("pydantic", "policy.manifest")
+    assert not may_know("c2pa", "registry.shipments")
     assert may_know("sqlalchemy", "registry.ledger")
 
 

@@ -60,7 +60,7 @@ def copyleft_in(name: str) -> list[str]:
 
 
 def test_nothing_copyleft_comes_in_unseen():
-    names = installed_closure(("rightstep", ("postgres",)))
+    names = installed_closure(("rightstep", ("c2pa", "postgres")))
     assert len(names) > 100
     found = {name: marks for name in sorted(names) if (marks := copyleft_in(name))}
     assert {name: marks for name, marks in found.items() if name not in LOOKED_AT} == {}

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010_say_what_caches_a_batch"
-down_revision = "0008_create_identities"
+down_revision = "0009_keep_shipping_evidence"
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """A driver's hold on its chunks, with a real ledger, a real store and benches in this very process."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +14,10 @@ from flows.chunk_sizes import CHUNK_SECONDS
 from flows.settings import load_settings
 from flows.workshop import Workshop
 from policy.errors import LedgerFault
-from policy.tasks import BatchResult, RenderTask
 from registry.records import LeasedChunk
 from registry.unit_of_work import unit_of_work
-from registry.verification import hashed_files, verify_files
-from tests.integration.flows.jobs.night import submit, takes_of, write_order
-from workers.pool import PoolOptions, RenderPool
-from workers.renderer import RendererKind, RenderOptions
-from workers.stations import StationFault, WorkerIdentity
-from workers.workbench import Bench, BenchOptions, BenchProgress, make_workbench
-
-
-class NearStation:
-    """A worker in the driver's own process."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.rendered = 0
-        self.is_broken = False
-
-    def render(self, tasks: Sequence[RenderTask]) -> Iterator[list[BatchResult]]:
-        if self.is_broken:
-            raise StationFault("The worker answered nothing.", "")
-        self.rendered += len(tasks)
-        yield list(self.bench.run(tasks))
-
-    def identity(self, _seconds: float) -> WorkerIdentity:
-        return WorkerIdentity(name="here:1", pid=1)
-
-    def progress(self, _seconds: float) -> BenchProgress:
-        return self.bench.progress()
-
-    def cancel(self) -> None:
-        self.bench.cancel()
-
-    def close(self) -> None:
-        """Ends with the process."""
+from tests.integration.flows.jobs.night import takes_of, write_order
+from tests.integration.flows.near import NearStation, near_station, open_near
 
 
 @pytest.fixture
@@ -62,25 +30,12 @@ def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 @pytest.fixture
 def station(house: House) -> NearStation:
-    options = BenchOptions(
-        store=house.settings.artefacts,
-        verify=verify_files,
-        digests=hashed_files,
-        render=RenderOptions(kind=RendererKind.SYNTHETIC),
-    )
-    return NearStation(make_workbench(options))
-
-
-def open_for(house: House, station: NearStation, order: Path) -> Workshop:
-    options = PoolOptions(workers=1, make_bench=lambda: station.bench)
-    pool = RenderPool(options, open_station=lambda _make, _cpus, _gpus: station)
-    pool.start()
-    return Workshop(house, submit(house, order).job_id, pool)
+    return near_station(house)
 
 
 @pytest.fixture
 def workshop(house: House, station: NearStation, tmp_path: Path) -> Workshop:
-    return open_for(house, station, write_order(tmp_path, 2, tier="interactive"))
+    return open_near(house, station, write_order(tmp_path, 2, tier="interactive"))
 
 
 def leased(workshop: Workshop) -> LeasedChunk:
@@ -178,7 +133,7 @@ def predicted_seconds(workshop: Workshop, chunk: LeasedChunk) -> float:
 def test_chunks_grow_where_batches_turn_out_to_be_quick_and_a_slower_stack_starts_small_again(
     house: House, station: NearStation, tmp_path: Path
 ):
-    workshop = open_for(house, station, quick_then_slow(tmp_path, 1200, 400))
+    workshop = open_near(house, station, quick_then_slow(tmp_path, 1200, 400))
     first = leased(workshop)
     assert predicted_seconds(workshop, first) <= 1.5 * CHUNK_SECONDS
     workshop.render(first.lease)
@@ -196,7 +151,7 @@ def test_chunks_grow_where_batches_turn_out_to_be_quick_and_a_slower_stack_start
 def test_a_chunk_that_failed_at_once_does_not_pass_for_a_quick_one(
     house: House, station: NearStation, tmp_path: Path
 ):
-    workshop = open_for(house, station, write_order(tmp_path, 1200, tier="interactive"))
+    workshop = open_near(house, station, write_order(tmp_path, 1200, tier="interactive"))
     first = leased(workshop)
     station.is_broken = True
     assert workshop.render(first.lease).failed
@@ -206,7 +161,7 @@ def test_a_chunk_that_failed_at_once_does_not_pass_for_a_quick_one(
 def test_settling_leases_the_next_chunk_and_giving_up_gives_that_back_too(
     house: House, station: NearStation, tmp_path: Path
 ):
-    workshop = open_for(house, station, write_order(tmp_path, 1200, tier="interactive"))
+    workshop = open_near(house, station, write_order(tmp_path, 1200, tier="interactive"))
     workshop.render(leased(workshop).lease)
     with unit_of_work(house.engine, read_only=True) as work:
         assert work.ledger.job(workshop.job_id).counts.leased > 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from policy.canonical import digest
+from policy.discharges import MetObligation
 from policy.errors import LedgerFault, Refused, UnknownName
 from policy.verdicts import Ruling
 from registry.audit_walk import verify
@@ -54,7 +55,13 @@ def make_draft(store: Store, job: JobRecord, **changes: object) -> ShipmentDraft
         files=files,
         licences=(used,),
         notices="Made with emoji-64.\n",
-        discharges=(("disclose_ai", "marking in every file"),),
+        met=(
+            MetObligation(obligation=make_obligation(), discharged_by="notices"),
+            MetObligation(
+                obligation=make_obligation(id="disclose_ai"), discharged_by="marking in every file"
+            ),
+        ),
+        clauses=(("apache-2.0", "2"),),
     )
     return replace(draft, **changes)
 
@@ -94,7 +101,7 @@ def test_a_shipment_keeps_who_what_whom_and_why(store: Store, job: JobRecord):
 def test_obligations_say_what_met_them(store: Store, job: JobRecord):
     shipment = ship(store, make_draft(store, job))
     assert {met.obligation.id: met.discharged_by for met in shipment.obligations} == {
-        "attribution": f"notices:{shipment.notices_sha256}",
+        "attribution": "notices",
         "disclose_ai": "marking in every file",
     }
 
@@ -174,6 +181,8 @@ def test_a_shipped_file_is_found_by_everything_it_was_made_with(store: Store, jo
         (stack.base.pin_id, "pin"),
         (stack.stack_id, "stack"),
         ("apache-2.0", "licence"),
+        ("2", "clause"),
+        ("apache-2.0#2", "clause"),
         (TEXT, "text"),
     ):
         recall = affected(store, needle)
@@ -193,14 +202,22 @@ def test_what_was_rendered_but_not_shipped_is_not_recalled(store: Store, job: Jo
     assert affected(store, BASE).files == ()
     ship(store, make_draft(store, job))
     assert affected(store, "somebody/else") == Recall(
-        needle="somebody/else", matched=(), stacks=(), files=(), is_cut=False
+        needle="somebody/else",
+        matched=(),
+        stacks=(),
+        jobs=(),
+        shipments=(),
+        recipients=(),
+        items=0,
+        files=(),
+        is_cut=False,
     )
 
 
 def test_a_recall_that_is_cut_says_so(store: Store, job: JobRecord):
     ship(store, make_draft(store, job))
     cut = affected(store, BASE, limit=5)
-    assert (len(cut.files), cut.is_cut) == (5, True)
+    assert (len(cut.files), cut.items, cut.is_cut) == (5, 8, True)
     assert not affected(store, BASE, limit=8).is_cut
 
 

@@ -1,16 +1,21 @@
 """The pages in a real browser: what is seen, at the width of a desk and of a phone, by day and by night."""
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.audit_reports import AuditReport, ShipmentLine, draw_report
 from flows.reports.contact_sheet import write_contact_sheet
 from flows.reports.morning_report import write_morning_report
+from policy.audit import AuditEvent, chain
+from policy.quarantine import Revocation
 from policy.tasks import TakeState
+from registry.audit_log import AuditCheck
 from registry.records import JobState
+from tests.factories import NOW
 from tests.unit.flows.reports.night import (
     make_failed_take,
     make_job_view,
@@ -188,3 +193,61 @@ def test_a_screenshot_has_the_colours_of_the_pictures(look, sheet: Path, folder:
     assert expected is not None
     pixel = Image.open(io.BytesIO(expected)).convert("RGB").getpixel((32, 32))
     assert Image.open(shot).convert("RGB").getpixel(centre) == pixel
+
+
+# The audit report
+
+
+@pytest.fixture
+def audit_page(folder: Path) -> Path:
+    line = ShipmentLine(
+        shipment_id="ship-20260131-0a1b2c3d",
+        shipped_at=NOW,
+        job_id="20260131-0a1b2c3d",
+        actor="officer",
+        act="ship_output_commercial",
+        items=12,
+        recipients=("editor@studio.example",),
+        licences=("apache-2.0", "cc-by-4.0"),
+        obligations=(f"attribution: notices:{'a' * 64}",),
+        today="permit",
+        against=(),
+        folder="shipments/ship-20260131-0a1b2c3d",
+    )
+    withdrawn = replace(
+        line,
+        shipment_id="ship-20260130-ffffffff",
+        today="deny",
+        against=(f"studio/style: {HOSTILE}",),
+        folder="",
+    )
+    event = chain(
+        None,
+        AuditEvent(tag="shipment:job:shipped", actor="officer", subject=line.shipment_id, payload="{}"),
+        "2026-01-31T19:00:00.000000Z",
+    )
+    report = AuditReport(
+        made_at=NOW,
+        check=AuditCheck(
+            ok=True, rows=1, broken_at=None, detail="The chain holds.", guards_missing=(), head=event.hash
+        ),
+        findings=(f"{withdrawn.shipment_id} would not ship today: {HOSTILE}",),
+        shipments=(line, withdrawn),
+        revocations=(
+            Revocation(repo="studio/style", revision="", reason=HOSTILE, actor="officer", revoked_at=NOW),
+        ),
+        events=(event,),
+    )
+    return draw_report(report, "Small Studio", folder / "audit.html")
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_the_audit_report_stands_alone_and_fits(look, audit_page: Path, width: int):
+    seen = look(audit_page, width=width)
+    assert seen.asked == [audit_page.as_uri()]
+    assert seen.complaints == []
+    assert seen.ask("document.documentElement.scrollWidth <= window.innerWidth")
+    assert seen.page.title().startswith("Audit report")
+    assert seen.count("script") == 0
+    assert seen.visible("#findings li") == 1
+    assert seen.visible("#shipments .badge.deny") == 1

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from policy.errors import FormatFault
+from policy.errors import FormatFault, WrongUse
+from registry.evidence.disclosure import says_machine_made
 from workers.marking import (
     SHOT_KEY,
     STACK_ID,
@@ -12,6 +13,7 @@ from workers.marking import (
     XMP,
     DigitalSourceType,
     Marking,
+    marked_picture,
     marked_png,
     read_marking,
 )
@@ -94,3 +96,23 @@ def test_a_truncated_file_is_refused(tmp_path, cut):
     content = marked_png(np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8), make_marking())
     with pytest.raises(FormatFault):
         read_marking(written(tmp_path, content[:cut]))
+
+
+@pytest.mark.parametrize("media_type", ["image/png", "image/jpeg", "image/webp"])
+@pytest.mark.parametrize("source", list(DigitalSourceType))
+def test_every_format_carries_the_marking_for_our_reader_and_for_one_that_decodes_nothing(
+    tmp_path, media_type, source
+):
+    marking = make_marking(source=source)
+    body = marked_picture(PIXELS, marking, media_type)
+    assert read_marking(written(tmp_path, body)) == marking
+    assert says_machine_made(body)
+
+
+def test_a_format_without_a_place_for_a_marking_is_wrong_use():
+    with pytest.raises(WrongUse, match="image/gif cannot be marked"):
+        marked_picture(PIXELS, make_marking(), "image/gif")
+
+
+def test_a_marked_png_is_the_same_bytes_by_either_door():
+    assert marked_picture(PIXELS, make_marking(), "image/png") == marked_png(PIXELS, make_marking())

@@ -7,9 +7,9 @@ import pytest
 
 from flows.auditing import audit_check
 from flows.bootstrap import House
+from flows.recalling import affected
 from flows.rendering import render_job
-from flows.shipping import ship_job
-from flows.stocktaking import affected
+from flows.shipment import ship_job
 from registry.records import JobState
 from tests.integration.flows.jobs.night import assert_each_shot_done_once, submit, write_order
 from tests.integration.registry.conftest import postgresql  # noqa: F401 - a fixture, found by its name here

@@ -1,8 +1,10 @@
 """Names of files for people."""
 
+from dataclasses import replace
+
 import pytest
 
-from flows.exporting import _file_name
+from flows.file_names import distinct_names, file_name
 from policy.tasks import TakeState
 from registry.records import ArtefactRecord, ShotRecord
 from tests.factories import NOW
@@ -59,4 +61,13 @@ def shot(name: str, media_type: str = "image/png") -> ShotRecord:
     ],
 )
 def test_a_picture_is_named_after_its_shot_and_never_leaves_the_folder(name, media_type, file):
-    assert _file_name(shot(name, media_type)) == file
+    assert file_name(shot(name, media_type)) == file
+
+
+def test_two_shots_whose_names_look_the_same_as_files_get_two_files():
+    shots = [replace(shot(name), ordinal=number) for number, name in enumerate(("a b", "a_b", "A_B"))]
+    assert distinct_names(shots) == {"a b": "a_b.png", "a_b": "000001-a_b.png", "A_B": "000002-A_B.png"}
+
+
+def test_what_was_not_made_has_no_file():
+    assert distinct_names([replace(shot("fox"), artefact=None)]) == {}
