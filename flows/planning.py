@@ -162,7 +162,7 @@ def pinned_models(house: House) -> Mapping[str, PinnedModel]:
             PinnedClaims(
                 pin=record.pin,
                 claims=record.claims,
-                conclusion=record.conclusions[0] if record.conclusions else None,
+                conclusions=record.conclusions,
             )
             for record in records.values()
         ],

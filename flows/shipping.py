@@ -10,7 +10,7 @@ from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence, require, ship_gate
 from policy.plan import Decision
-from policy.stacks import Stack
+from policy.stacks import AdapterPin, Stack
 from policy.uses import IntendedUse
 from policy.verdicts import Reason, Ruling, Verdict, from_reasons
 from registry.components import PinnedClaims, licensed_components
@@ -100,7 +100,7 @@ def gather(house: House, job_id: str) -> Goods:
                 PinnedClaims(
                     pin=record.pin,
                     claims=record.claims,
-                    conclusion=record.conclusions[0] if record.conclusions else None,
+                    conclusions=record.conclusions,
                 )
                 for record in records.values()
             ],
@@ -145,7 +145,7 @@ def stack_verdict(house: House, goods: Goods, stack: Stack) -> Verdict:
                     )
                 ]
             )
-        parts.append(component)
+        parts.append(component.at_path(pin.file if isinstance(pin, AdapterPin) else ""))
     return evaluate(parts, goods.use, house.catalogue.terms)
 
 

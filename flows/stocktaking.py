@@ -19,8 +19,10 @@ from registry import audit_log
 from registry.audit_log import AuditCheck
 from registry.components import claims_of, pin_of, role_of
 from registry.database import upgrade_database
+from registry.licences.case import make_case
 from registry.licences.claims import LicensedComponent
-from registry.licences.evaluation import evaluate
+from registry.licences.evaluation import findings_of, verdict_of
+from registry.licences.proof import ProofNode, prove
 from registry.model_registry import PinRecord
 from registry.shipment_records import Recall
 from registry.sources import ModelSource
@@ -181,7 +183,7 @@ def method_as_run(house: House, name: str, steps: int | None = None) -> MethodRu
     )
 
 
-def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None) -> Verdict:
+def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None) -> tuple[Verdict, ProofNode]:
     """What licences permit together, as if each were the whole licence of one part of a stack."""
     for licence in ids:
         house.catalogue.terms_of(licence)
@@ -196,7 +198,10 @@ def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None)
         )
         for number, licence in enumerate(ids, 1)
     ]
-    return evaluate(parts, use, house.catalogue.terms)
+    case = make_case(parts, use, house.catalogue.terms)
+    findings = findings_of(case)
+    verdict = verdict_of(case, findings)
+    return verdict, prove(case, findings, verdict)
 
 
 def audit_check(house: House) -> AuditCheck:

@@ -38,7 +38,7 @@ def build_menu(
     asked = dict.fromkeys((shot.model, shot.loras) for shot in manifest.shots)
     # The bare model stands beside its styles, so that a refused style has a permitted neighbour to name.
     wishes = tuple(dict.fromkeys([*asked, *((model, ()) for model, _ in asked if model in pinned)]))
-    verdicts: dict[tuple[str, ...], Verdict] = {}
+    verdicts: dict[tuple[tuple[str, str], ...], Verdict] = {}
     found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, use, verdicts)]
     if _some_are_denied(asked, found):
         # What is denied is refused, and a refusal names permitted neighbours: any other base may be one.
@@ -68,7 +68,7 @@ def _answers(
     catalogue: Catalogue,
     pinned: Mapping[str, PinnedModel],
     use: IntendedUse,
-    verdicts: dict[tuple[str, ...], Verdict],
+    verdicts: dict[tuple[tuple[str, str], ...], Verdict],
 ) -> Iterator[Offer | Absence]:
     model, loras = wish
     missing = [repo for repo in dict.fromkeys((model, *(lora.repo for lora in loras))) if repo not in pinned]
@@ -89,9 +89,13 @@ def _answers(
         if missing_part is not None:
             yield _incomplete(wish, preset, missing_part, pinned)
             continue
-        parts = (model, *(lora.repo for lora in loras), *preset.repos)
+        parts = (
+            *((repo, "") for repo in (model, *(lora.repo for lora in loras))),
+            *((part.repo, part.file) for part in preset.parts),
+        )
         if parts not in verdicts:
-            verdicts[parts] = evaluate([pinned[repo].component for repo in parts], use, catalogue.terms)
+            components = [pinned[repo].component.at_path(file) for repo, file in parts]
+            verdicts[parts] = evaluate(components, use, catalogue.terms)
         stack = _stack(pinned, loras, preset, model)
         yield Offer(model=model, loras=loras, preset=preset, stack=stack, verdict=verdicts[parts])
 

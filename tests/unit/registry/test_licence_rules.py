@@ -8,8 +8,9 @@ import pytest
 from policy.stacks import Role
 from policy.uses import Act, Organisation
 from policy.verdicts import Ruling, Verdict
+from registry.licences.case import make_case
 from registry.licences.claims import Claim, ClaimKind, Conclusion, Edge, LicensedComponent
-from registry.licences.evaluation import evaluate, proof
+from registry.licences.evaluation import evaluate, findings_of
 from registry.licences.rules import RULES
 from registry.licences.terms import (
     Binding,
@@ -75,8 +76,10 @@ def test_the_rules_stand_in_the_order_of_the_policy():
 
 
 def test_the_proof_says_which_rule_found_what():
-    findings = proof([make_component("cc-by-nc-4.0")], SHIP, TERMS)
-    denying = [finding.rule for finding in findings if any(r.ruling is Ruling.DENY for r in finding.reasons)]
+    findings = findings_of(make_case([make_component("cc-by-nc-4.0")], SHIP, TERMS))
+    denying = [
+        finding.rule.id for finding in findings if any(r.ruling is Ruling.DENY for r in finding.reasons)
+    ]
     assert len(findings) == len(RULES)
     assert denying == ["P4"]
 
@@ -178,13 +181,13 @@ def test_a_conclusion_settles_a_contradiction_until_it_expires():
         concluded_on=date(2026, 1, 1),
         valid_until=date(2026, 6, 30),
     )
-    component = make_component("apache-2.0", claims=(tag("mit"),), conclusion=concluded)
+    component = make_component("apache-2.0", claims=(tag("mit"),), conclusions=(concluded,))
     settled = judged(component, use=make_use(on=date(2026, 6, 30)))
     assert settled.is_permit
     assert "concluded_by_a_person" in all_codes(settled)
     assert codes(judged(component, use=make_use(on=date(2026, 7, 1)))) == {"claim_conflict"}
     assert codes(judged(component, use=make_use(on=None))) == {"claim_conflict"}
-    unlimited = replace(component, conclusion=replace(concluded, valid_until=None))
+    unlimited = replace(component, conclusions=(replace(concluded, valid_until=None),))
     assert judged(unlimited, use=make_use(on=None)).is_permit
 
 
@@ -224,7 +227,7 @@ def test_a_cap_keeps_its_own_comparator(comparison, revenue, holds):
     verdict = judged(
         make_component(), terms=terms, use=make_use(organisation=Organisation(annual_revenue_usd=revenue))
     )
-    assert codes(verdict) == (set() if holds else {"revenue_cap_exceeded"})
+    assert codes(verdict) == (set() if holds else {"revenue_cap_exceeded", "paid_licence_required"})
 
 
 def test_a_figure_that_is_not_known_is_not_zero():
@@ -327,7 +330,9 @@ def test_a_descent_the_text_does_not_cover_is_not_inherited():
     student = make_component(
         edges=(Edge(kind=EdgeKind.TRAINED_ON_OUTPUTS_OF, to=parent.repo, parent=parent),)
     )
-    assert judged(student).is_permit
+    assert codes(judged(student)) == {"noncommercial_licence"}  # training it for money was not allowed
+    assert judged(student).ruling is Ruling.REVIEW
+    assert judged(student, use=make_use(Act.CHARITABLE_USE)).is_permit
     unread = make_terms("cc-by-nc-4.0", lineage=Lineage(covers=(), clause="1", verified=False))
     assert judged(student, terms=unread).ruling is Ruling.DENY
 
