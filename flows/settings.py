@@ -6,6 +6,7 @@ counts as not set. Folders are separated as in ``PATH``, territories by commas.
 
 import getpass
 import os
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,6 +86,9 @@ class Settings(BaseSettings):
     )
     actor: str = Field(default_factory=_user, description="Who acts, for the ledger and the audit log.")
     organisation: str = Field(default="", description="Who uses the pictures, for the licence verdict.")
+    organisation_as_of: date | None = Field(
+        default=None, description="The day that the figures of the organisation are of."
+    )
     annual_revenue_usd: int | None = Field(default=None, ge=0, description="Not set means not known.")
     group_revenue_usd: int | None = Field(
         default=None, ge=0, description="With affiliates. Not set means not known."

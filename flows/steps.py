@@ -31,6 +31,7 @@ from flows.stocktaking import (
     verify_models,
 )
 from flows.submitting import refuse_order, submit_plan
+from flows.whatif import Supposition, WhatIf, what_if
 
 __all__ = [
     "Exported",
@@ -42,6 +43,8 @@ __all__ = [
     "Progress",
     "ScheduleRecord",
     "ServiceStatus",
+    "Supposition",
+    "WhatIf",
     "add_schedule",
     "affected",
     "audit_check",
@@ -74,4 +77,5 @@ __all__ = [
     "upgrade_ledger",
     "verify_models",
     "watch_job",
+    "what_if",
 ]

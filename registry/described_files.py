@@ -57,7 +57,7 @@ def _read(path: Path) -> list[Any]:
     if len(body) > LARGEST:
         raise WrongUse(f"{path}: it is larger than {LARGEST} bytes.", NEXT)
     try:
-        return list(yaml.load_all(body.decode("utf-8-sig"), Loader=_CoreLoader))  # noqa: S506 - a SafeLoader
+        return list(yaml.load_all(body.decode("utf-8-sig"), Loader=_CoreLoader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise WrongUse(f"{path}: it cannot be read: {reason}.", NEXT) from None
@@ -92,7 +92,7 @@ class _CoreLoader(yaml.SafeLoader):
             raise yaml.YAMLError("there is too much in it")
         return node
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - as PyYAML has it
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":

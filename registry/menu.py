@@ -191,3 +191,25 @@ def _words(
 
 def _short(repo: str) -> str:
     return repo.rpartition("/")[2]
+
+
+def standing_offers(
+    catalogue: Catalogue, pinned: Mapping[str, PinnedModel], use: IntendedUse
+) -> tuple[Offer, ...]:
+    """Everything that what is pinned could render: each base, bare and with each LoRA made for it."""
+    verdicts: dict[tuple[tuple[str, str], ...], Verdict] = {}
+    bases = _bases(catalogue, pinned)
+    styles = [repo for repo, model in sorted(pinned.items()) if model.pin.role is Role.LORA]
+    wishes: list[Wish] = [(base, ()) for base in bases]
+    wishes += [
+        (base, (LoraRequest(repo=repo),))
+        for base in bases
+        for repo in styles
+        if any(edge.to == base for edge in pinned[repo].component.edges)
+    ]
+    return tuple(
+        item
+        for wish in wishes
+        for item in _answers(wish, catalogue, pinned, use, verdicts)
+        if isinstance(item, Offer)
+    )

@@ -7,9 +7,9 @@ from datetime import date
 
 from policy.stacks import Role
 from registry.licences.claims import (
+    CivitaiFlags,
     Claim,
     ClaimKind,
-    CivitaiFlags,
     Conclusion,
     Copy,
     Edge,

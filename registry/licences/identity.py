@@ -122,7 +122,7 @@ def _of_copy(
 
 
 def _may_be_other(copy: Copy, licences: tuple[str, ...], terms: TermsById) -> bool:
-    """ "Other" is what the Hub calls a licence without a tag of its own."""
+    """The Hub says "other" for a licence without a tag of its own."""
     if copy.licence_texts:
         return True
     return bool(licences) and all(one in terms and not terms[one].hub_tags for one in licences)

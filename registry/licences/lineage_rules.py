@@ -44,7 +44,8 @@ def what_was_trained_on_outputs_was_allowed_to_be(case: Case) -> Iterator[Reason
                 term = terms.on(Act.TRAIN_ON_OUTPUT_COMMERCIAL)
                 if term is not None and term.stance is Stance.ALLOW:
                     continue
-                code, clause = (term.code, term.clause) if term is not None else ("act_not_addressed", "")
+                code = "act_not_addressed" if term is None else term.code
+                clause = "" if term is None else term.clause
                 detail = (
                     f"It was trained on outputs of {parent.place}, which {terms.name} does not plainly allow."
                 )
@@ -106,7 +107,8 @@ def _unknown_parents(part: Part, case: Case) -> Iterator[Reason]:
     component = part.component
     for edge in component.edges:
         if edge.parent is None:
-            detail = f"It comes from {edge.to or 'an unnamed model'}, whose licence is not on record. Pin that repository as well."
+            parent = edge.to or "a model without a name"
+            detail = f"It comes from {parent}, whose licence is not on record. Pin that repository as well."
             yield _on(component.place, "base_unknown", unknown_ruling(case.use.act), detail)
         elif edge.parent.is_origin:
             known = ", ".join(edge.parent.licence_texts)

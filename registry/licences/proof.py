@@ -1,4 +1,4 @@
-"""The proof of a verdict as a tree: verdict, rule, component, licence or claim, clause with its words and source."""
+"""The proof of a verdict as a tree: rule, component, reason, licence or claim, words of the clause."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -25,8 +25,8 @@ from registry.licences.integrity_rules import (
 from registry.licences.lineage_rules import (
     adapters_fit_their_base,
     offspring_inherit_their_parents_terms,
-    what_was_trained_on_outputs_was_allowed_to_be,
     weights_leave_under_a_licence_that_suits_all,
+    what_was_trained_on_outputs_was_allowed_to_be,
 )
 from registry.licences.stance_rules import (
     every_condition_of_every_licence_holds,

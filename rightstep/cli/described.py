@@ -1,12 +1,14 @@
-"""``rightstep licence evaluate`` and ``whatif``: verdicts on stacks that are described, and on another day's figures."""
+"""``rightstep licence evaluate`` and ``whatif``: verdicts on described stacks, and under other figures."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.errors import WrongUse
 from policy.uses import Act, IntendedUse
 from rightstep.cli.door import enter_house, now, read_settings
 from rightstep.cli.options import AsJson
@@ -95,3 +97,102 @@ def show_proof(proof: "ProofNode") -> None:
 
     for line in lines(proof):
         print_data(line)
+
+
+def what_if(
+    stacks: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="STACK.yaml...", help="Described stacks to judge as well.", show_default=False
+        ),
+    ] = None,
+    *,
+    revenue: Annotated[
+        float | None,
+        typer.Option("--revenue", metavar="USD", help="Suppose this yearly revenue.", show_default=False),
+    ] = None,
+    group_revenue: Annotated[
+        float | None,
+        typer.Option("--group-revenue", metavar="USD", help="The same with affiliates.", show_default=False),
+    ] = None,
+    mau: Annotated[
+        int | None,
+        typer.Option("--mau", min=0, help="Suppose so many monthly active users.", show_default=False),
+    ] = None,
+    visits: Annotated[
+        int | None,
+        typer.Option("--visits", min=0, help="Suppose so many monthly visits.", show_default=False),
+    ] = None,
+    territory: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--territory", metavar="CODE", help="Serve this country as well; repeatable.", show_default=False
+        ),
+    ] = None,
+    act: Annotated[
+        list[Act] | None,
+        typer.Option(
+            "--act",
+            help="Ask about this act; repeatable. Shipping and hosting when none is named.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what would break and what would open if the organisation or its use were otherwise.
+
+    Judges every stack that is pinned, with every method, and the described ones. Writes nothing.
+    """
+    from flows.steps import Supposition
+    from flows.steps import what_if as suppose
+    from policy.territories import is_territory
+    from registry.described_files import load_described
+
+    for code in territory or ():
+        if not is_territory(code):
+            raise WrongUse(f'"{code}" is no territory.', "Name ISO 3166-1 alpha-2 codes, or WORLD.")
+    house = enter_house()
+    assumed = IntendedUse(organisation=house.settings.organisation_facts, on=now().date())
+    described = [
+        (f"{path}, document {number}", one)
+        for path in stacks or ()
+        for number, one in enumerate(load_described([path], house.catalogue.origins, assumed), 1)
+    ]
+    supposition = Supposition(
+        annual_revenue_usd=_whole(revenue, "--revenue"),
+        group_revenue_usd=_whole(group_revenue, "--group-revenue"),
+        mau=mau,
+        monthly_visits=visits,
+        territories=tuple(territory or ()),
+        acts=tuple(act or ()),
+    )
+    answer = suppose(house, supposition, described)
+    if as_json:
+        print_json(answer)
+        return
+    print_table(
+        ("effect", "stack", "method", "act", "before", "after", "why", "instead"),
+        [
+            (
+                change.effect,
+                change.stack,
+                change.method,
+                change.act,
+                change.before,
+                change.after,
+                "; ".join(f"{reason.detail} [{reason.licence} {reason.clause}]" for reason in change.reasons),
+                change.substitute,
+            )
+            for change in answer.changes
+        ],
+        empty=f"Nothing would change: {answer.judged} stacks were judged.",
+    )
+
+
+def _whole(figure: float | None, option: str) -> int | None:
+    """2e6 is how people write it; a fraction of a dollar is not."""
+    if figure is None:
+        return None
+    if not math.isfinite(figure) or figure < 0 or not figure.is_integer():
+        raise WrongUse(f"{option} must be a whole number that is not negative.", "Such as 2e6.")
+    return int(figure)

@@ -6,7 +6,7 @@ import typer
 
 from policy.uses import Act
 from policy.verdicts import Verdict
-from rightstep.cli.described import evaluate_stacks, show_proof
+from rightstep.cli.described import evaluate_stacks, show_proof, what_if
 from rightstep.cli.door import enter_house, read_settings
 from rightstep.cli.options import AsJson, Use
 from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, print_table
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="What the known licences say, alone and together.")
 app.command("evaluate")(evaluate_stacks)
+app.command("whatif")(what_if)
 
 Ids = Annotated[
     list[str],

@@ -30,11 +30,14 @@ ORGANISATION = {
 
 
 def cases() -> list[Any]:
-    found = []
-    for path in sorted(FOLDER.glob("*.yaml")):
-        for document in yaml.load_all(path.read_text(), Loader=yaml.BaseLoader):
-            found.append(pytest.param(_typed(document), id=f"{path.stem}: {document['case']}"))
-    return found
+    return [
+        pytest.param(_typed(document), id=f"{path.stem}: {document['case']}")
+        for path in sorted(FOLDER.glob("*.yaml"))
+        for document in yaml.load_all(path.read_text(), Loader=yaml.BaseLoader)
+    ]
+
+
+CASES = cases()
 
 
 def _typed(value: Any) -> Any:
@@ -60,12 +63,12 @@ def judged(case: dict[str, Any]) -> Verdict:
 
 
 def test_there_are_many_and_each_is_told_once():
-    names = [parameter.id for parameter in cases()]
+    names = [parameter.id for parameter in CASES]
     assert len(names) >= 60
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", CASES)
 def test_a_described_stack_gets_the_verdict_that_the_texts_give(case):
     verdict = judged(case)
     told = [f"{r.ruling}: {r.code} {r.component} {r.licence} {r.clause} {r.detail}" for r in verdict.reasons]
@@ -78,7 +81,7 @@ def test_a_described_stack_gets_the_verdict_that_the_texts_give(case):
         assert owed == set(case["expect"]["obligations"])
 
 
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", CASES)
 def test_a_proof_holds_every_reason_and_goes_down_to_the_words(case):
     asked = described(case)
     question = make_case(asked.components, asked.use, catalogue().terms, asked.circumstances)
