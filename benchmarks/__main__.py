@@ -16,6 +16,7 @@ BENCHMARKS = (
     "resume",
     "few_steps",
     "identical_bytes",
+    "verdicts",
     "driver_memory",
 )
 

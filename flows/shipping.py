@@ -16,7 +16,6 @@ from policy.verdicts import Reason, Ruling, Verdict, from_reasons
 from registry.components import PinnedClaims, licensed_components
 from registry.evidence.notices import LicenceCopy, NoticedPart, make_notices
 from registry.licences.claims import LicensedComponent
-from registry.licences.evaluation import evaluate
 from registry.model_registry import PinRecord
 from registry.records import Attestation, HeldShot, JobRecord, PlanHeader, ShotRecord
 from registry.shipment_records import ShipmentDraft, ShipmentRecord, ShippedFile, ShippedLicence
@@ -146,7 +145,7 @@ def stack_verdict(house: House, goods: Goods, stack: Stack) -> Verdict:
                 ]
             )
         parts.append(component.at_path(pin.file if isinstance(pin, AdapterPin) else ""))
-    return evaluate(parts, goods.use, house.catalogue.terms)
+    return house.catalogue.verdicts.judge(parts, goods.use)
 
 
 def quality_holds(house: House, goods: Goods) -> tuple[QualityHold, ...]:

@@ -9,7 +9,6 @@ from flows.planning import complete_use, pinned_models
 from policy.uses import Act, IntendedUse, Organisation
 from policy.verdicts import SEVERITY, Reason, Ruling, Verdict
 from registry.licences.described import DescribedStack
-from registry.licences.evaluation import evaluate
 from registry.menu import PinnedModel, standing_offers
 
 EVERY_COMMERCIAL_ACT = (Act.SHIP_OUTPUT_COMMERCIAL, Act.HOST_SERVICE_COMMERCIAL)
@@ -126,7 +125,7 @@ def _offered(house: House, pinned: Mapping[str, PinnedModel], use: IntendedUse) 
 
 
 def _described(house: House, name: str, asked: DescribedStack, use: IntendedUse) -> _Judged:
-    verdict = evaluate(asked.components, use, house.catalogue.terms, asked.circumstances)
+    verdict = house.catalogue.verdicts.judge(asked.components, use, asked.circumstances)
     base = asked.components[0].repo if asked.components else ""
     return _Judged(stack=name, method="", model=base, modality="", verdict=verdict)
 

@@ -9,6 +9,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,7 @@ from policy.costs import CostProfile
 from policy.errors import FormatFault, UnknownName
 from policy.methods import MethodPreset
 from registry.cost_parsing import parse_costs
+from registry.licences.remembered import RememberedVerdicts
 from registry.licences.strict_table import StrictTable
 from registry.licences.terms import LicenceTerms
 from registry.licences.terms_parsing import parse_terms
@@ -38,6 +40,11 @@ class Catalogue:
     origins: Mapping[str, tuple[str, ...]]  # licence ids by well-known repository, every known version
     costs: tuple[CostProfile, ...]  # priors by pipeline and device class
     references: tuple[QualityReference, ...]  # what good pictures of a stack look like
+
+    @cached_property
+    def verdicts(self) -> RememberedVerdicts:
+        """Verdicts under these terms, each question judged once."""
+        return RememberedVerdicts(self.terms)
 
     def preset(self, name: str) -> MethodPreset:
         """The preset of that name; UnknownName with the nearest ones."""

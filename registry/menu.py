@@ -16,7 +16,6 @@ from policy.uses import IntendedUse
 from policy.verdicts import Verdict
 from registry.catalogue import Catalogue
 from registry.licences.claims import LicensedComponent
-from registry.licences.evaluation import evaluate
 
 Wish = tuple[str, tuple[LoraRequest, ...]]
 
@@ -95,7 +94,7 @@ def _answers(
         )
         if parts not in verdicts:
             components = [pinned[repo].component.at_path(file) for repo, file in parts]
-            verdicts[parts] = evaluate(components, use, catalogue.terms)
+            verdicts[parts] = catalogue.verdicts.judge(components, use)
         stack = _stack(pinned, loras, preset, model)
         yield Offer(model=model, loras=loras, preset=preset, stack=stack, verdict=verdicts[parts])
 
