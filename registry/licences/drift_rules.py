@@ -1,10 +1,12 @@
 """P7: what the moving branch and the linked page say today is looked at, never obeyed by itself."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from policy.uses import Act
 from policy.verdicts import SEVERITY, Reason, Ruling
 from registry.licences.case import Case, Part
+from registry.licences.circumstances import ORDINARY
 from registry.licences.term_reasons import part_ruling, ruling_on
 from registry.licences.terms import Binding
 
@@ -33,8 +35,12 @@ def _drift(case: Case, part: Part, where: str, now: Sequence[str]) -> Iterator[R
         yield _on(part, "drift_looser_after_pin", Ruling.REVIEW, detail)
 
 
-def _is_stricter(case: Case, part: Part, now: Sequence[str]) -> bool:
-    """Stricter for the act; or as strict for it, looser for no other, and more is forbidden or asked for."""
+def _is_stricter(asked_of: Case, part: Part, now: Sequence[str]) -> bool:
+    """Stricter for the act; or as strict for it, looser for no other, and more is forbidden or asked for.
+
+    Text is held against text: what was bought and shown under the one says nothing of the other.
+    """
+    case = _on_paper(asked_of, (*now, *part.identity.licences))
     today = [SEVERITY[ruling_on(case, now, part.loaded_repo)]]
     then = [SEVERITY[part_ruling(case, part)]]
     if today != then:
@@ -46,6 +52,12 @@ def _is_stricter(case: Case, part: Part, now: Sequence[str]) -> bool:
     asked, was_asked = _duties(case, now), _duties(case, part.identity.licences)
     never_looser = all(new >= old for new, old in zip(today, then, strict=True)) and asked >= was_asked
     return never_looser and (today != then or asked != was_asked)
+
+
+def _on_paper(case: Case, licences: Sequence[str]) -> Case:
+    known = (case.terms[licence] for licence in licences if licence in case.terms)
+    shown = tuple(needed.id for licence in known for needed in licence.evidence)
+    return replace(case, circumstances=ORDINARY, use=replace(case.use, evidence=shown))
 
 
 def _duties(case: Case, licences: Sequence[str]) -> set[tuple[str, Act]]:

@@ -191,6 +191,32 @@ def test_a_conclusion_settles_a_contradiction_until_it_expires():
     assert judged(unlimited, use=make_use(on=None)).is_permit
 
 
+def test_a_conclusion_holds_for_the_files_in_its_scope_and_for_no_others():
+    concluded = Conclusion(
+        licences=("apache-2.0",),
+        reason="Section one.",
+        concluded_by="R. Officer",
+        concluded_on=date(2026, 1, 1),
+        scope="Hyper-SDXL-*",
+    )
+    whole = make_component(
+        "",
+        licence_texts=("apache-2.0", "flux1-dev-nc-1.0"),
+        sections_in="LICENSE.md",
+        conclusions=(concluded,),
+    )
+    assert judged(whole.at_path("Hyper-SDXL-8steps-lora.safetensors")).is_permit
+    for other in (whole.at_path("Hyper-FLUX.1-dev-8steps-lora.safetensors"), whole):
+        verdict = judged(other)
+        assert verdict.ruling is Ruling.DENY
+        assert {"noncommercial_licence", "multi_licence_unscoped"} <= codes(verdict)
+        assert "conclusion_out_of_scope" in all_codes(verdict)
+
+
+def test_without_a_conclusion_that_tells_files_apart_a_file_is_its_repository():
+    assert make_component().at_path("x.safetensors") == make_component()
+
+
 # --- P4 conditions, territory, lineage --------------------------------------------------
 
 CAP = Condition(
