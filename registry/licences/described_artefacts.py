@@ -53,7 +53,9 @@ class Described:
 
 def described(read: StrictTable) -> Described:
     """One entry of a stack."""
-    claims = read.optional("claims", _claims, ()) + read.optional("safetensors_metadata", _metadata, ())
+    nothing: tuple[Claim, ...] = ()
+    said = read.optional("claims", _claims, nothing)
+    claims = said + read.optional("safetensors_metadata", _metadata, nothing)
     drift = read.optional("drift", _drift, _Drift())
     path = read.text("path", "")
     concluded = read.optional("conclusion", _conclusion, None)
