@@ -10,11 +10,13 @@ from benchmarks.table import write_table
 
 BENCHMARKS = (
     "planning",
+    "dispatch_simulation",
     "batch_efficiency",
     "scheduling",
     "flow_efficiency",
     "resume",
     "few_steps",
+    "cached",
     "identical_bytes",
     "verdicts",
     "driver_memory",

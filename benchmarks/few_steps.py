@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.bench_tasks import task_of
 from benchmarks.measurement import Measurement, alternate, at_most, median, plain, timed
 from benchmarks.night import night_manifest, plan_of, temporary_house
@@ -27,7 +30,7 @@ def measure() -> Measurement:
             "unguided": _unguided(task_of(house, few)),
             "student": task_of(house, student),
         }
-        sides = {name: _Side(task) for name, task in tasks.items()}
+        sides = {name: Side(task) for name, task in tasks.items()}
         for side in sides.values():
             side.denoise()
         whole: dict[str, list[float]] = {name: [] for name in sides}
@@ -70,7 +73,7 @@ def measure() -> Measurement:
     )
 
 
-class _Side:
+class Side:
     """A renderer with its stack resident, and one batch to repeat."""
 
     def __init__(self, task: RenderTask) -> None:
@@ -78,6 +81,7 @@ class _Side:
         self._renderer = make_renderer(RenderOptions(threads=THREADS))
         self._renderer.load(task.load)
         self.totals: list[float] = []
+        self.pictures: NDArray[np.float32] = np.empty(0, np.float32)  # of the latest round
 
     def denoise(self) -> float:
         """Seconds of the denoising loop alone; the whole call is kept beside it."""
@@ -85,6 +89,7 @@ class _Side:
         self.totals.append(
             timed(lambda: rendered.append(self._renderer.render(self._task, lambda _step: None)))
         )
+        self.pictures = rendered[0].pictures
         return rendered[0].seconds
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.measurement import Figure, Measurement, at_most, median, plain, timed
 from benchmarks.night import MODEL, night_manifest, sample_menu
 from flows.manifest_files import load_manifest
-from policy.costs import Fleet, quantile
+from policy.costs import CostProfile, DeviceGroup, Fleet, quantile
 from policy.ladder import Ground, Need, climb
 from policy.menu import Menu
 from policy.plan import ExecutionPlan
@@ -23,6 +23,7 @@ from registry.catalogue import load_catalogue
 SHOTS = 100_000
 ROUNDS = 3
 DECISIONS = 5000
+UNLIKE = Fleet(groups=(DeviceGroup(workers=4, device="cpu-2"), DeviceGroup(workers=4, device="cpu-1")))
 RUNTIME = (("renderer", "diffusers"), ("torch", "2.13.0"))
 
 
@@ -32,7 +33,7 @@ def measure() -> Measurement:
     manifest = night_manifest(SHOTS, deadline=now + timedelta(days=30))
     menu = sample_menu(manifest)
     costs = load_catalogue().costs
-    fleet = Fleet(workers=8, device="cpu-2")
+    fleet = Fleet.of(8, "cpu-2")
 
     def plan() -> None:
         outcome = make_plan(manifest=manifest, menu=menu, costs=costs, fleet=fleet, runtime=RUNTIME, now=now)
@@ -45,7 +46,10 @@ def measure() -> Measurement:
     gc.collect()
     figures: tuple[Figure, ...] = (
         at_most("", "planning 100,000 shots", median(seconds), 3.0, "s"),
-        at_most("", "planning 100,000 shots where steps must be shed", _shedding(menu), 3.0, "s"),
+        at_most(
+            "", "planning 100,000 shots where steps must be shed", _shedding(menu, fleet, costs), 3.0, "s"
+        ),
+        at_most("", "the same on two device classes", _shedding(menu, UNLIKE, _unlike(costs)), 3.0, "s"),
         at_most("", "one decision, warm (p99)", _decision_p99() * 1000, 0.2, "ms"),
         plain("parsing 100,000 shots from JSON Lines", _parsing_seconds(), "s"),
         plain("peak memory added by planning again", _peak_mb() - before, "MB"),
@@ -58,15 +62,28 @@ def measure() -> Measurement:
     )
 
 
-def _shedding(menu: Menu) -> float:
+def _unlike(costs: tuple[CostProfile, ...]) -> tuple[CostProfile, ...]:
+    """The same costs, and those of a device whose steps take 1.7 times as long."""
+    slow = (
+        replace(
+            one,
+            key=replace(one.key, device="cpu-1"),
+            rows=tuple(replace(row, p50=row.p50 * 1.7, p95=row.p95 * 1.7) for row in one.rows),
+        )
+        for one in costs
+    )
+    return (*costs, *slow)
+
+
+def _shedding(menu: Menu, fleet: Fleet, costs: tuple[CostProfile, ...]) -> float:
     """A night of sixteen priorities at four fifths of the time that it takes as asked."""
     now = datetime(2026, 1, 1, 19, 0, tzinfo=UTC)
     manifest = night_manifest(SHOTS)
     shots = tuple(replace(shot, priority=number % 16) for number, shot in enumerate(manifest.shots))
     facts: dict[str, Any] = {
         "menu": menu,
-        "costs": load_catalogue().costs,
-        "fleet": Fleet(workers=8, device="cpu-2"),
+        "costs": costs,
+        "fleet": fleet,
         "runtime": RUNTIME,
         "now": now,
     }

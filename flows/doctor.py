@@ -12,9 +12,11 @@ from pathlib import Path
 
 from flows.bootstrap import House
 from flows.listeners import listeners_of
+from flows.planning import known_costs
 from flows.standing_house import status
 from flows.stocktaking import audit_check, verify_models
 from policy.errors import RightstepError
+from policy.wording import plural
 from registry.database import newest_version, schema_version
 from workers.processes import OwnProcess, descendants, read_record
 
@@ -172,6 +174,16 @@ def doors_are_closed(house: House) -> Iterator[Finding]:
     )
 
 
+def the_fleet_is_known(house: House) -> Iterator[Finding]:
+    """Who renders tonight, by device, and whether plans know what it costs there."""
+    measured = {profile.key.device for profile in known_costs(house)}
+    told: list[str] = []
+    for group in house.settings.fleet.in_order.groups:
+        basis = "" if group.device in measured else ", costs guessed until some are measured"
+        told.append(f"{plural(group.workers, 'worker')} of {group.device}{basis}")
+    yield _finding("fleet", FindingState.OK, "; ".join(told), "")
+
+
 def the_organisation_is_known(house: House) -> Iterator[Finding]:
     """Licences with a revenue cap cannot be judged without it."""
     settings = house.settings
@@ -227,5 +239,6 @@ CHECKS: tuple[Check, ...] = (
     services_stand,
     nothing_was_left_running,
     doors_are_closed,
+    the_fleet_is_known,
     the_organisation_is_known,
 )

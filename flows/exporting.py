@@ -12,6 +12,7 @@ from flows.judging import Judgement, judge_pictures
 from flows.reports.contact_sheet import write_contact_sheet
 from flows.reports.job_view import Figure, JobView, LookJudgement, ShipmentView
 from flows.reports.morning_report import write_morning_report
+from flows.reports.predictions import Prediction, make_prediction
 from flows.shipping import gather, stack_verdict
 from policy.errors import StorageFault
 from policy.tasks import TakeState
@@ -33,6 +34,7 @@ class Exported:
     contact_sheet: Path
     report: Path
     notices: Path | None
+    prediction: Prediction
 
 
 def export_job(house: House, job_id: str, out: Path) -> Exported:
@@ -51,6 +53,7 @@ def export_job(house: House, job_id: str, out: Path) -> Exported:
             contact_sheet=write_contact_sheet(view, out / "contact-sheet.html"),
             report=write_morning_report(view, out / "report.html"),
             notices=out / "NOTICES.txt" if notices else None,
+            prediction=make_prediction(view),
         )
     except OSError as error:
         raise StorageFault(
@@ -68,8 +71,11 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
         shipments = work.shipments.shipments_of(job.job_id)
         notices = work.shipments.notices(shipments[-1].notices_sha256) if shipments else ""
         loads = work.ledger.load_seconds(job.job_id)
+        devices = work.ledger.device_work(job.job_id)
         rounds = work.ledger.rounds(job.job_id)
+        batches = work.ledger.settled_batches(job.job_id)
     done = [take for take in takes if take.state is TakeState.DONE]
+    fleet = house.settings.fleet
     view = JobView(
         job=job,
         plan=goods.header,
@@ -95,9 +101,14 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
         files={shot.name: _file_name(shot) for shot in goods.shots if shot.artefact is not None},
         settled_at=tuple(sorted(take.settled_at for take in done if take.settled_at is not None)),
         rounds=rounds,
+        batches=batches,
         device_seconds=sum(take.seconds or 0.0 for take in done),
         load_seconds=loads,
-        workers=house.settings.workers,
+        workers=fleet.workers,
+        devices=devices,
+        prices={group.device: group.price_per_device_hour for group in fleet.groups}
+        if len(fleet.groups) > 1
+        else {},
         price_per_device_hour=house.settings.price_per_device_hour,
         currency=house.settings.currency,
         version=version("rightstep"),

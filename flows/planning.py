@@ -198,7 +198,8 @@ def known_costs(house: House) -> tuple[CostProfile, ...]:
 def _fitted(samples: tuple[CostSample, ...], priors: tuple[CostProfile, ...]) -> list[CostProfile]:
     def name(sample: CostSample) -> tuple[str, ...]:
         key = sample.key
-        return (key.stack_id, key.pipeline, key.device, str(key.width), str(key.height), str(key.frames))
+        size = (str(key.width), str(key.height), str(key.frames))
+        return (key.stack_id, key.pipeline, key.device, key.cached_by, *size)
 
     fitted = []
     for _, group in groupby(sorted(samples, key=name), key=name):

@@ -19,12 +19,13 @@ from prefect.futures import PrefectConcurrentFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
-from flows.bootstrap import open_house
+from flows.bootstrap import House, open_house
 from flows.judging import judge_job
 from flows.progress import report_stage
 from flows.settings import load_settings
 from flows.summaries import job_table
-from flows.workshop import Workshop, open_workshop
+from flows.turns import fleet_turn
+from flows.workshop import Workshop, is_alone, open_workshop
 from policy.errors import LedgerFault, ServiceFault
 from registry.records import JobState, LeasedChunk
 from registry.unit_of_work import unit_of_work
@@ -51,17 +52,29 @@ def relay_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
 def render_batch(job_id: str) -> str:
     """Render what is open of a job, judge the pictures, close the job; returns its state."""
     house = open_house(load_settings())
-    with open_workshop(house, job_id, report_stage) as workshop:
-        crew = min(LARGEST_CREW, workshop.crew)
-        runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=crew)
-        with runner, _stopped_early(workshop):
-            _render_chunks(workshop, runner, crew)
-        is_cancelled = workshop.is_cancelled
+    while _has_more_turns(house, job_id):
+        report_stage("giving the workers up")
+    with unit_of_work(house.engine, read_only=True) as work:
+        is_cancelled = work.ledger.job(job_id).state is JobState.CANCELLED
     state = JobState.CANCELLED if is_cancelled else judge_job(house, job_id)
     create_markdown_artifact(
         key=f"job-{job_id}".lower(), markdown=job_table(house, job_id), description="What became of the job"
     )
     return state.value
+
+
+def _has_more_turns(house: House, job_id: str) -> bool:
+    """Render while the workers are ours; whether they were given up for another job's sake."""
+    with fleet_turn(house, job_id, report_stage) as turn:
+        if turn is not None and turn.is_over:
+            return False
+        goes_on = turn.goes_on if turn is not None else is_alone
+        with open_workshop(house, job_id, report_stage, goes_on) as workshop:
+            crew = min(LARGEST_CREW, workshop.crew)
+            runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=crew)
+            with runner, _stopped_early(workshop):
+                _render_chunks(workshop, runner, crew)
+            return workshop.gave_way and not workshop.is_cancelled
 
 
 @contextmanager
@@ -110,7 +123,7 @@ def _render_chunks(workshop: Workshop, runner: ThreadPoolTaskRunner[Any], crew: 
             under_way.add(runner.submit(render_chunk, parameters={"lease": chunk.lease}))
         if under_way:
             under_way -= _finished(under_way)
-        elif not workshop.is_cancelled and workshop.others_are_at_work():
+        elif not workshop.is_cancelled and not workshop.gave_way and workshop.others_are_at_work():
             time.sleep(OTHERS_SECONDS)
         else:
             return

@@ -31,12 +31,12 @@ def replan_job(
             return None
         now = house.clock()
         header = work.ledger.header(job_id)
-        fleet = house.settings.fleet
+        fleet = house.settings.fleet.in_order
         looked = replan(
             header.decisions,
             _standings(work.ledger.standings(job_id)),
-            _ground(header, costs, fleet.device),
-            Crew(workers=fleet.workers, load_seconds=fleet.load_seconds, deadline=job.deadline, now=now),
+            _ground(header, costs, fleet.devices),
+            Crew(fleet=fleet, deadline=job.deadline, now=now),
         )
         if looked is None:
             return None
@@ -55,9 +55,12 @@ def replan_job(
     return record
 
 
-def _ground(header: PlanHeader, costs: tuple[CostProfile, ...], device: str) -> Ground:
+def _ground(header: PlanHeader, costs: tuple[CostProfile, ...], devices: tuple[str, ...]) -> Ground:
     service = header.manifest.service
-    return Ground(service=service, rule=TIER_TABLE[service.tier], costs=costs, device=device)
+    device, *others = devices
+    return Ground(
+        service=service, rule=TIER_TABLE[service.tier], costs=costs, device=device, others=tuple(others)
+    )
 
 
 def _standings(found: tuple[DecisionStanding, ...]) -> tuple[Standing, ...]:
@@ -72,8 +75,6 @@ def _standings(found: tuple[DecisionStanding, ...]) -> tuple[Standing, ...]:
             in_flight=one.open - one.untried,
             weight=one.shot.weight * 2.0 ** ranks[one.shot.priority],
             settled=one.settled,
-            settled_pictures=one.settled_pictures,
-            settled_seconds=one.settled_seconds,
         )
         for one in found
     )

@@ -13,9 +13,11 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from policy.costs import Fleet
+from flows.fleet_settings import GroupSetting, read_fleet
+from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
 from policy.uses import Organisation
+from workers.renderer import RendererKind
 
 
 def _cores() -> int:
@@ -77,6 +79,11 @@ class Settings(BaseSettings):
     synthetic_seconds_per_step: Annotated[float, Field(ge=0, le=60)] = Field(
         default=0.0, description="How long a step of the synthetic renderer sleeps."
     )
+    devices: Annotated[tuple[GroupSetting, ...], NoDecode] = Field(
+        default=(),
+        description="Workers on several devices, in place of workers, threads and device: "
+        "cpu threads=1 workers=2, cuda workers=1 price=2.5.",
+    )
     price_per_device_hour: Annotated[float, Field(ge=0)] | None = Field(
         default=None, description="What an hour of one device costs; no price, no money in reports."
     )
@@ -116,6 +123,11 @@ class Settings(BaseSettings):
         separator = "," if field.field_name == "territories" else os.pathsep
         return tuple(part.strip() for part in given.split(separator) if part.strip())
 
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _groups_from_text(cls, given: Any) -> Any:
+        return read_fleet(given) if isinstance(given, str) else given
+
     @field_validator("home", "catalogue", "model_folders")
     @classmethod
     def _absolute(cls, given: Any) -> Any:
@@ -154,21 +166,34 @@ class Settings(BaseSettings):
         return {"RIGHTSTEP_HOME": str(self.home)}
 
     @property
-    def device_class(self) -> str:
-        """The device as the cost model names it; a worker reports the exact name of its GPU."""
-        if self.renderer == "synthetic":
-            return f"synthetic-{self.threads}"
-        return f"cpu-{self.threads}" if self.device == "cpu" else self.device
+    def groups(self) -> tuple[GroupSetting, ...]:
+        """Workers by device, as they are to be started; one group unless a fleet is set."""
+        if self.devices:
+            return self.devices
+        return (
+            GroupSetting(
+                device=self.device,
+                workers=self.workers,
+                threads=self.threads,
+                price=self.price_per_device_hour,
+                step=self.synthetic_seconds_per_step,
+            ),
+        )
 
     @property
     def fleet(self) -> Fleet:
-        """What a night has to render on."""
-        return Fleet(
-            workers=self.workers,
-            device=self.device_class,
-            price_per_device_hour=self.price_per_device_hour,
-            currency=self.currency,
-        )
+        """What a night has to render on; cards of one class are one group, wherever they sit."""
+        found: dict[str, DeviceGroup] = {}
+        for group in self.groups:
+            device = group.device_class(RendererKind(self.renderer))
+            before = found.get(device)
+            found[device] = DeviceGroup(
+                workers=group.workers + (before.workers if before else 0),
+                device=device,
+                load_seconds=group.load,
+                price_per_device_hour=self.price_per_device_hour if group.price is None else group.price,
+            )
+        return Fleet(groups=tuple(found.values()), currency=self.currency)
 
     @property
     def organisation_facts(self) -> Organisation:

@@ -79,7 +79,7 @@ def bring_up(house: House) -> HouseStatus:
             started.callback(_end_recorded, home / "run" / STANDING)
         if standing_address(home / "ray") is None:
             started.callback(stop_standing_ray, home / "ray")
-            start_standing_ray(home / "ray", house.settings.workers)
+            start_standing_ray(home / "ray", house.settings.fleet.workers)
         await_server(server, seconds=seconds)
         if is_new or not flows_are_served(home):
             _end_recorded(home / "run" / STANDING_FLOWS)

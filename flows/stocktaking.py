@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.bootstrap import House, texts_of
 from flows.planning import complete_use, pin_records, pinned_models, root_of
@@ -60,13 +60,15 @@ class MethodRun:
 
     preset: MethodPreset
     steps: int
+    at_size: tuple[int, int] | None  # width and height that the schedule holds for; None: at any
     timesteps: tuple[float, ...]
     sigmas: tuple[float, ...]
     second_sigmas: tuple[float, ...]  # of the second stage, where the method has one
     call: tuple[tuple[str, Plain], ...]  # further pipeline arguments
     guidance: tuple[tuple[str, float], ...]
     rows_per_picture: int
-    forward_passes: int  # for one picture
+    forward_passes: int  # for one picture or clip; of a stream for one chunk
+    clip_passes: int  # for a whole clip of the preset's own length; of a picture the same
 
 
 def list_models(house: House) -> tuple[ModelSummary, ...]:
@@ -153,33 +155,51 @@ def pin_model(house: House, repo: str, revision: str | None = None) -> PinRecord
     return record
 
 
-def method_as_run(house: House, name: str, steps: int | None = None) -> MethodRun:
-    """Instantiate the preset's scheduler and read what it will do; a count outside the set is WrongUse."""
+def method_as_run(
+    house: House, name: str, steps: int | None = None, size: tuple[int, int] | None = None
+) -> MethodRun:
+    """Instantiate the preset's scheduler and read what it will do; a count outside the set is WrongUse.
+
+    ``size`` is width and height, for schedules that follow it; without it they are those of the
+    size that the figures were published for.
+    """
     from workers.schedules import live_schedule
+    from workers.shifts import Caller
 
     preset = house.catalogue.preset(name)
     chosen = preset.recommended_steps if steps is None else steps
     if chosen not in preset.steps:
         raise WrongUse(f"{name} does not run {chosen} steps.", f"It runs {counts(preset.steps)}.")
-    published = preset.schedule_for(chosen)
-    live = live_schedule(
-        preset.scheduler,
-        chosen,
-        timesteps=published.timesteps if published and published.explicit_timesteps else (),
-        sigmas=published.sigmas if published else (),
+    published, call = preset.schedule_for(chosen), preset.call_at(chosen)
+    follows = published.size if published else None
+    caller = Caller(
+        pipeline=preset.pipeline, settings=preset.settings, call=call, size=size or follows or preset.size
+    )
+    live = live_schedule(preset.scheduler, chosen, published, caller)
+    second = (
+        live_schedule(
+            preset.scheduler,
+            len(published.second_sigmas),
+            replace(published, sigmas=published.second_sigmas),
+            caller,
+        )
+        if published and published.second_sigmas
+        else None
     )
     guidance = tuple((knob.name, knob.default) for knob in preset.guidance)
-    rows = preset.rows_per_picture(dict(guidance))
+    knobs = dict(guidance)
     return MethodRun(
         preset=preset,
         steps=chosen,
+        at_size=caller.size if follows else None,
         timesteps=live.timesteps,
         sigmas=live.sigmas,
-        second_sigmas=published.second_sigmas if published else (),
-        call=preset.call_at(chosen),
+        second_sigmas=() if second is None else second.sigmas,
+        call=call,
         guidance=guidance,
-        rows_per_picture=rows,
-        forward_passes=len(live.timesteps) * rows,
+        rows_per_picture=preset.rows_per_picture(knobs),
+        forward_passes=preset.chunk_passes(chosen, knobs),
+        clip_passes=preset.forward_passes(chosen, knobs, preset.frames),
     )
 
 

@@ -3,8 +3,6 @@
 Ray allows one connection a process, so there is one workshop a process too.
 """
 
-import os
-import platform
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
@@ -14,10 +12,12 @@ from functools import partial
 
 from flows.bootstrap import House
 from flows.chunk_sizes import ChunkSizes
+from flows.fleet_settings import GroupSetting
+from flows.holders import is_dead_holder, own_holder
 from flows.planning import known_costs, pinned_models
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
-from policy.errors import IntegrityFault, LedgerFault, RightstepError
+from policy.errors import IntegrityFault, RightstepError
 from policy.plan import Decision
 from policy.stacks import ModelPin
 from policy.tasks import BatchResult, LocatedPart, RenderTask, ShotTask, StackLoad
@@ -25,31 +25,37 @@ from registry.records import JobState, LeasedBatch, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
-from workers.pool import PoolOptions, RenderPool
-from workers.processes import own_process
+from workers.pool import PoolOptions, RenderPool, SeatGroup
 from workers.renderer import RendererKind, RenderOptions, runtime_versions
 from workers.workbench import BenchOptions, make_workbench
 
 Tell = Callable[[str], None]
+GoesOn = Callable[[UnitOfWork], bool]  # whether the workers are still this driver's
 ROUND_CHUNKS = 8  # settled ones between two looks at the night
 CHUNKS_IN_FLIGHT = 2  # a worker: one renders while the other waits its turn
+
+
+def is_alone(_work: UnitOfWork) -> bool:
+    """Workers that nobody shares never become another driver's."""
+    return True
 
 
 class Workshop:
     """Renders leased chunks of one job and settles them; several threads may ask at once."""
 
-    def __init__(self, house: House, job_id: str, pool: RenderPool) -> None:
+    def __init__(self, house: House, job_id: str, pool: RenderPool, goes_on: GoesOn = is_alone) -> None:
         self.house = house
         self.job_id = job_id
         self.pool = pool
-        self.holder = _holder()
+        self.holder = own_holder()
         self._roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
         with unit_of_work(house.engine, read_only=True) as work:
             header = work.ledger.header(job_id)
         self.decisions = header.decisions
         self.plan_hash = header.plan_hash
         self._templates: dict[int, RenderTask] = {}  # by decision: what all of its batches have in common
-        self.crew = CHUNKS_IN_FLIGHT * house.settings.workers  # chunks that are worth having in flight
+        self._devices = house.settings.fleet.devices
+        self.crew = CHUNKS_IN_FLIGHT * house.settings.fleet.workers  # chunks that are worth having in flight
         self._sizes = ChunkSizes(self.decisions, self.crew)
         self._held: dict[str, LeasedChunk] = {}
         self._ready: deque[LeasedChunk] = deque()  # leased and held, not yet asked for
@@ -57,12 +63,15 @@ class Workshop:
         self._lock = threading.Lock()
         self._turn = threading.Lock()  # to write: SQLite lets one in, and the others would poll for it
         self.is_cancelled = False
+        self.gave_way = False  # another job is next: no chunk is leased any more
+        self._goes_on = goes_on
         self._costs = known_costs(house) if header.manifest.service.deadline is not None else ()
         self._runtime = runtime_versions(RendererKind(house.settings.renderer))
         self._settled_since = 0  # chunks since the last look at the night
+        self._queued = 0  # batches that were still to come when the last chunk was leased
 
     def lease(self) -> LeasedChunk | None:
-        """Take the next chunk of the job; None when nothing is to be had.
+        """Take the next chunk of the job; None when nothing is to be had, or it is another job's turn.
 
         Usually it is there already: the transaction that settles a chunk leases another.
         """
@@ -84,7 +93,8 @@ class Workshop:
         with self._lock:
             chunk, results = self._held[lease], self._unsettled.get(lease)
         if results is None:
-            results = self.pool.run_chunk(self._tasks(chunk))
+            forecast = self._sizes.forecast(chunk, self._queued, self._devices)
+            results = self.pool.run_chunk(self._tasks(chunk), forecast)
             self._sizes.note_rendered(chunk, results)
             with self._lock:
                 self._unsettled[lease] = results
@@ -170,6 +180,9 @@ class Workshop:
         Which stack comes next is the ledger's to say: where it is slower than the last,
         what would be too much of it is given back at once.
         """
+        if self.gave_way or not self._goes_on(work):
+            self.gave_way = True
+            return None
         queued = work.ledger.queued_batches(self.job_id, at_most=self._sizes.horizon)
         chunk = self._lease_up_to(work, self._sizes.fitting(queued))
         if chunk is None:
@@ -178,6 +191,7 @@ class Workshop:
             self.decisions = work.ledger.decisions(self.job_id)  # a round appended some, ours or another's
             self._sizes.learn(self.decisions)
         self._sizes.note_leased(chunk)
+        self._queued = max(0, queued - len(chunk.batches))
         if len(chunk.batches) > self._sizes.fitting(queued):
             work.ledger.release(chunk)
             return self._lease_up_to(work, self._sizes.fitting(queued))
@@ -273,7 +287,7 @@ def _root(pin: ModelPin, roots: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def open_workshop(house: House, job_id: str, tell: Tell) -> Generator[Workshop]:
+def open_workshop(house: House, job_id: str, tell: Tell, goes_on: GoesOn = is_alone) -> Generator[Workshop]:
     """Ray (the standing one where it is up), workers and a heartbeat; it all ends with the block."""
     reclaim_dead_leases(house)
     folder = house.settings.home / "ray"
@@ -283,7 +297,7 @@ def open_workshop(house: House, job_id: str, tell: Tell) -> Generator[Workshop]:
         pool = RenderPool(_pool_options(house, tell))
         pool.start()
         try:
-            workshop = Workshop(house, job_id, pool)
+            workshop = Workshop(house, job_id, pool, goes_on)
             workshop.replan()
             with _heartbeat(workshop):
                 try:
@@ -302,27 +316,36 @@ def _start_ray(house: House, tell: Tell) -> RayHouse:
         tell("connecting to Ray")
         return connect_ray(folder)
     tell("starting Ray")
-    return start_local_ray(folder, house.settings.workers)
+    return start_local_ray(folder, house.settings.fleet.workers)
 
 
 def _pool_options(house: House, tell: Tell) -> PoolOptions:
-    settings = house.settings
+    first, *others = (_seat_group(house, group) for group in house.settings.groups)
+    return PoolOptions(
+        workers=first.workers,
+        make_bench=first.make_bench,
+        device=first.device,
+        gpus_per_worker=first.gpus_per_worker,
+        others=tuple(others),
+        on_stage=tell,
+    )
+
+
+def _seat_group(house: House, group: GroupSetting) -> SeatGroup:
+    kind = RendererKind(house.settings.renderer)
     options = BenchOptions(
-        store=settings.artefacts,
+        store=house.settings.artefacts,
         verify=verify_files,
         digests=hashed_files,
         render=RenderOptions(
-            kind=RendererKind(settings.renderer),
-            device=settings.device,
-            threads=settings.threads,
-            seconds_per_step=settings.synthetic_seconds_per_step,
+            kind=kind, device=group.device, threads=group.threads, seconds_per_step=group.step
         ),
     )
-    return PoolOptions(
-        workers=settings.workers,
+    return SeatGroup(
+        workers=group.workers,
         make_bench=partial(make_workbench, options),
-        gpus_per_worker=1.0 if settings.device.startswith("cuda") else 0.0,
-        on_stage=tell,
+        device=group.device_class(kind),
+        gpus_per_worker=1.0 if group.device.startswith("cuda") else 0.0,
     )
 
 
@@ -349,24 +372,6 @@ def _heartbeat(workshop: Workshop) -> Generator[None]:
     finally:
         over.set()
         thread.join()
-
-
-def _holder() -> str:
-    """Who holds a lease: host, process id and the kernel's start time of it, which no other shares."""
-    process = own_process("driver", os.getpid())
-    if process is None:
-        raise LedgerFault("This process cannot be found in the system's own list.", "Is /proc mounted?")
-    return f"{platform.node()}:{process.pid}:{process.started}"
-
-
-def is_dead_holder(holder: str) -> bool:
-    """Whether a lease belongs to a driver of this very host that is gone."""
-    host, _, rest = holder.partition(":")
-    pid, _, started = rest.partition(":")
-    if host != platform.node() or not pid.isdigit():
-        return False
-    process = own_process("driver", int(pid))
-    return process is None or str(process.started) != started
 
 
 def reclaim_dead_leases(house: House) -> int:

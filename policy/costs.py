@@ -23,6 +23,7 @@ class CostKey:
     height: int
     frames: int
     device: str  # device class, such as "cpu-2" or "h100"
+    cached_by: str = ""  # the preset whose cache skips work between steps; "" where every step is computed
 
     @property
     def pixels(self) -> int:
@@ -80,14 +81,41 @@ class CostSample:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fleet:
-    """What the night has to render on."""
+class DeviceGroup:
+    """Workers that are alike."""
 
     workers: int
-    device: str
+    device: str  # class, as profiles and workers name it
     load_seconds: float = 2.0  # to make a stack resident
     price_per_device_hour: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fleet:
+    """What the night has to render on: a group of workers for each device class."""
+
+    groups: tuple[DeviceGroup, ...]
     currency: str = "USD"
+
+    @classmethod
+    def of(cls, workers: int, device: str, currency: str = "USD") -> "Fleet":
+        """A fleet of one device class, with the load seconds that are assumed and without a price."""
+        return cls(groups=(DeviceGroup(workers=workers, device=device),), currency=currency)
+
+    @property
+    def workers(self) -> int:
+        return sum(group.workers for group in self.groups)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The device classes that somebody works on, in their own order."""
+        return tuple(group.device for group in self.in_order.groups)
+
+    @property
+    def in_order(self) -> "Fleet":
+        """The same by device and without groups of nobody: how a fleet was named changes no plan."""
+        manned = [group for group in self.groups if group.workers]
+        return replace(self, groups=tuple(sorted(manned, key=lambda group: group.device)))
 
 
 # What a key costs of which nothing at all is known: slow on purpose, and flagged by
@@ -102,18 +130,23 @@ UNMEASURED = CostProfile(
 )
 
 
-def profile_for(costs: Sequence[CostProfile], key: CostKey) -> CostProfile:
+def profile_for(costs: Sequence[CostProfile], key: CostKey, step_share: float = 1.0) -> CostProfile:
     """The best known profile of a key, scaled by pixels where it was taken at another size.
 
     The same device counts most, then the very stack, then its pipeline's prior, then the
-    nearest size. A profile of another stack is never used: a LoRA that is attached and not
-    fused costs up to 40 % a step.
+    cache, then the nearest size. A profile of another stack is never used: a LoRA that is
+    attached and not fused costs up to 40 % a step. Nor is one of another cache; where the
+    cache was not measured yet, a step takes its stated share of an uncached one.
     """
-    fitting = [known for known in costs if known.key.stack_id == key.stack_id or not known.key.stack_id]
+    fitting = [
+        known
+        for known in costs
+        if known.key.stack_id in {key.stack_id, ""} and known.key.cached_by in {key.cached_by, ""}
+    ]
     nearest = min(
         fitting, key=lambda known: (_distance(known.key, key), _standing(known)), default=UNMEASURED
     )
-    return _scaled(nearest, key)
+    return _scaled(nearest, key, 1.0 if nearest.key.cached_by == key.cached_by else step_share)
 
 
 def _standing(profile: CostProfile) -> tuple[int, float, tuple[float, ...]]:
@@ -121,11 +154,12 @@ def _standing(profile: CostProfile) -> tuple[int, float, tuple[float, ...]]:
     return -profile.samples, profile.fixed_p50, tuple(row.p95 for row in profile.rows)
 
 
-def _distance(known: CostKey, key: CostKey) -> tuple[bool, bool, bool, float, int, int, str]:
+def _distance(known: CostKey, key: CostKey) -> tuple[bool, bool, bool, bool, float, int, int, str]:
     return (
         known.device != key.device,
         known.stack_id != key.stack_id,
         known.pipeline != key.pipeline,
+        known.cached_by != key.cached_by,
         abs(math.log(known.pixels / key.pixels)),
         known.width,
         known.height,
@@ -133,16 +167,19 @@ def _distance(known: CostKey, key: CostKey) -> tuple[bool, bool, bool, float, in
     )
 
 
-def _scaled(profile: CostProfile, key: CostKey) -> CostProfile:
+def _scaled(profile: CostProfile, key: CostKey, step_share: float) -> CostProfile:
     factor = key.pixels / profile.key.pixels
-    if factor == 1:
-        return replace(profile, key=key)
+    step = factor * step_share
+    samples = profile.samples if profile.key.device == key.device else 0  # of another device: a guess here
+    if factor == step == 1:
+        return replace(profile, key=key, samples=samples)
     return replace(
         profile,
         key=key,
+        samples=samples,
         fixed_p50=profile.fixed_p50 * factor,
         fixed_p95=profile.fixed_p95 * factor,
-        rows=tuple(replace(row, p50=row.p50 * factor, p95=row.p95 * factor) for row in profile.rows),
+        rows=tuple(replace(row, p50=row.p50 * step, p95=row.p95 * step) for row in profile.rows),
     )
 
 

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from policy.ladder import Candidate, Climb, Ground, Need, candidate_at, speaks_against
+from policy.ladder import Candidate, Climb, Ground, Need, candidate_at, judged_on, speaks_against
 from policy.manifest import Shot
-from policy.step_counts import step_options
+from policy.step_counts import FAITHFUL, step_options
 from policy.tiers import ServiceTier
 
 MOST_BANDS = 16
@@ -129,27 +129,48 @@ def may_shed(ground: Ground) -> bool:
     return ground.service.may_degrade and ground.rule.tier is ServiceTier.BATCH
 
 
+def judged_as(course: Course, ground: Ground) -> Ground:
+    """The facts as judged on the device that a course was judged on."""
+    return judged_on(ground, course.run.profile.key.device)
+
+
 def cheaper_ways(course: Course, ground: Ground) -> tuple[Candidate, ...]:
-    """What may run instead when the night is short: fewer steps, then lower rungs; explicit steps stay."""
+    """What may run instead when the night is short: fewer steps, then lower rungs; explicit steps stay.
+
+    A cache saves less than half of a step, so it is worth something beside fewer steps of the
+    full run and not only below them: it brings every step count of its own.
+    """
     need, first = course.need, course.run
     if need.steps is not None or ground.rule.tier is not ServiceTier.BATCH:
         return ()
-    fewer = [steps for steps in step_options(first.offer.preset, ground.rule) if steps < first.steps]
-    if first.offer.preset.rung not in ground.rule.rungs[:1]:
-        fewer = [steps for steps in fewer if steps >= ground.rule.min_steps]
-    shorter = (candidate_at(first.offer, need, ground, steps) for steps in reversed(fewer))
-    standing = [
-        choice
-        for choice in shorter
-        if isinstance(choice, Candidate) and speaks_against(choice, ground) is None
-    ]
+    standing = _shorter(first, need, ground)
     rungs = ground.rule.rungs
     below = [
         other
         for other in course.climbed.standing
         if rungs.index(other.offer.preset.rung) > rungs.index(first.offer.preset.rung)
     ]
-    return (*standing, *_falling([*standing, first], below))
+    cached = [
+        way
+        for other in below
+        if other.offer.preset.cache is not None
+        for way in (other, *_shorter(other, need, ground))
+    ]
+    others = [other for other in below if other.offer.preset.cache is None]
+    return (*standing, *cached, *_falling([*standing, *cached, first], others))
+
+
+def _shorter(run: Candidate, need: Need, ground: Ground) -> list[Candidate]:
+    """The same method at fewer steps, the most first."""
+    fewer = [steps for steps in step_options(run.offer.preset, ground.rule) if steps < run.steps]
+    if run.offer.preset.rung not in FAITHFUL:
+        fewer = [steps for steps in fewer if steps >= ground.rule.min_steps]
+    shorter = (candidate_at(run.offer, need, ground, steps) for steps in reversed(fewer))
+    return [
+        choice
+        for choice in shorter
+        if isinstance(choice, Candidate) and speaks_against(choice, ground) is None
+    ]
 
 
 def _falling(above: Sequence[Candidate], below: Sequence[Candidate]) -> list[Candidate]:

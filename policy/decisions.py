@@ -1,6 +1,5 @@
 """Decisions: how one course runs, in numbers for the worker and in sentences for the reader."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from policy.canonical import digest
@@ -13,7 +12,7 @@ from policy.plan import Decision, Rejection
 from policy.quality_curves import curve_of
 from policy.step_counts import why_steps
 from policy.tiers import is_preferred
-from policy.wording import duration, number, plural, rounded
+from policy.wording import duration, number, plural, rounded, thing
 
 CUT = "does_not_fit_the_night"  # code of the rejection that says what was asked for before a night cut it
 
@@ -40,13 +39,14 @@ def decide(course: Course, part: Laid, ground: Ground, offer_digests: dict[Offer
         quality=run.quality,
         reasons=_reasons(course, ground, size, (p50, p95)),
         rejected=_rejected(course),
+        devices=part.devices,
     )
     return replace(decision, decision_id=decision_digest(decision, offer_digests[run.offer]))
 
 
 def decision_digest(decision: Decision, offer: str) -> str:
     """Digest of a decision; its offer, the same for many decisions, is digested once."""
-    facts: Mapping[str, object] = {
+    facts: dict[str, object] = {
         "offer": offer,
         "size": [decision.width, decision.height, decision.frames],
         "steps": decision.steps,
@@ -58,6 +58,10 @@ def decision_digest(decision: Decision, offer: str) -> str:
         "reasons": decision.reasons,
         "rejected": decision.rejected,
     }
+    if decision.devices:  # as it was before fleets had several
+        facts["devices"] = [
+            [cost.device, float(cost.seconds_p50), float(cost.seconds_p95)] for cost in decision.devices
+        ]
     return digest("decision", facts)
 
 
@@ -84,7 +88,7 @@ def _reasons(course: Course, ground: Ground, size: int, seconds: tuple[float, fl
     else:
         steps = f"{plural(run.steps, 'step')} instead of {asked.steps}, so that the night ends in time."
     told = (_why_rung(need, run, ground), steps, _why_worth(run, seconds[0]))
-    return (*told, _why_guidance(need, run), _why_cost(run, size, seconds))
+    return (*told, _why_guidance(need, run), _why_cost(need, run, size, seconds))
 
 
 def _why_rung(need: Need, run: Candidate, ground: Ground) -> str:
@@ -94,7 +98,8 @@ def _why_rung(need: Need, run: Candidate, ground: Ground) -> str:
     if is_preferred(preset.family, run.steps, rule):
         best = f"of the family that tier {rule.tier} prefers"
     else:
-        best = f"the best of tier {rule.tier} ({', then '.join(rule.rungs)})"
+        rungs = (*rule.rungs, "real-time native") if rule.admits_real_time_native else rule.rungs
+        best = f"the best of tier {rule.tier} ({', then '.join(rungs)})"
     return (
         f"Method {preset.name} ({preset.rung}): {best} that is licensed for this use and fits; "
         f"quality {rounded(run.quality)}."
@@ -123,21 +128,33 @@ def _why_worth(run: Candidate, seconds: float) -> str:
 
 
 def _why_guidance(need: Need, run: Candidate) -> str:
-    preset, passes = run.offer.preset, plural(run.steps * run.rows_per_picture, "forward pass")
+    preset, made = run.offer.preset, thing(need.frames)
+    passes = f"{plural(run.forward_passes, 'forward pass')} a {made}{_how_streamed(need, run)}"
     knob = primary_knob(preset)
     if knob is None:
-        return f"No guidance: {preset.name} has none; {passes} a picture."
+        return f"No guidance: {preset.name} has none; {passes}."
     value = dict(run.guidance)[knob.name]
     whose = "as the manifest asks, inside its range" if need.guidance is not None else "the preset's own"
-    effect = "two rows a picture" if run.rows_per_picture > 1 else "one row a picture"
-    return f"{knob.name} {number(value)}, {whose}: {effect}, {passes} a picture."
+    effect = f"{'two rows' if run.rows_per_picture > 1 else 'one row'} a {made}"
+    return f"{knob.name} {number(value)}, {whose}: {effect}, {passes}."
 
 
-def _why_cost(run: Candidate, size: int, seconds: tuple[float, float]) -> str:
+def _how_streamed(need: Need, run: Candidate) -> str:
+    """How the forward passes of a stream come about; nothing for what does not stream."""
+    rollout = run.offer.preset.rollout
+    if rollout is None:
+        return ""
+    chunks = plural(rollout.chunks(need.frames), "chunk")
+    cached = f" and {rollout.cache_passes} to fill the cache" if rollout.cache_passes else ""
+    return f" ({chunks} of {plural(rollout.chunk_frames, 'frame')}, each {plural(run.steps, 'step')}{cached})"
+
+
+def _why_cost(need: Need, run: Candidate, size: int, seconds: tuple[float, float]) -> str:
     samples = run.profile.samples
     basis = (
         f"from {plural(samples, 'measured take')}"
         if samples
         else "from the built-in prior, not measured here yet"
     )
-    return f"{duration(seconds[0])} a picture (p95 {duration(seconds[1])}) in batches of {size}, {basis}."
+    made = thing(need.frames)
+    return f"{duration(seconds[0])} a {made} (p95 {duration(seconds[1])}) in batches of {size}, {basis}."

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from policy.decisions import CUT
 from policy.menu import Offer
-from policy.plan import Decision, ExecutionPlan, PlanRefusal
-from policy.stacks import AdapterPin, ModelPin
+from policy.plan import Decision, DeviceShare, ExecutionPlan, PlanRefusal
+from policy.stacks import AdapterPin, ModelPin, Role
 from policy.verdicts import Reason, Verdict
-from policy.wording import counts, duration, number, plural, rounded
+from policy.wording import counts, duration, number, plural, rounded, thing
 
 LABEL = 11  # width of the column of labels
 SHORT = 12  # hex digits of a digest that people compare
@@ -52,6 +52,8 @@ def _heading(plan: ExecutionPlan) -> Iterator[str]:
         f"{duration(totals.wall_seconds_p50)} on the fleet (p95 {duration(totals.wall_seconds_p95)}), "
         f"{duration(totals.seconds_p50)} of device time, {plural(totals.forward_passes, 'forward pass')}",
     )
+    if len(totals.devices) > 1:
+        yield from _listed("devices", [_share(share, totals.currency) for share in totals.devices])
     if service.deadline is not None:
         yield _line("deadline", f"{service.deadline:%Y-%m-%d %H:%M %Z}")
         yield _line("finish", _finish(plan, service.deadline))
@@ -60,6 +62,16 @@ def _heading(plan: ExecutionPlan) -> Iterator[str]:
         yield _line("price", f"{totals.price:.2f} {totals.currency}")
     yield _line("disk", f"up to {totals.bytes_on_disk / 1e6:,.1f} MB")
     yield _line("policy", f"version {plan.policy_version}")
+
+
+def _share(share: DeviceShare, currency: str) -> str:
+    """What one device is predicted to do of the plan."""
+    who = f"{share.device}, {plural(share.workers, 'worker')}"
+    if not share.batches:
+        return f"{who}: nothing, which ends sooner"
+    price = "" if share.price is None else f", {share.price:.2f} {currency}"
+    seconds = f"{duration(share.seconds_p50)} (p95 {duration(share.seconds_p95)})"
+    return f"{who}: {seconds} in {plural(share.batches, 'batch')}{price}"
 
 
 def _finish(plan: ExecutionPlan, deadline: datetime) -> str:
@@ -100,8 +112,16 @@ def _decision(decision: Decision) -> Iterator[str]:
     yield from _listed("why not", [f"{_which(no.preset, no.steps)}: {no.detail}" for no in decision.rejected])
     yield _line(
         "cost",
-        f"{duration(decision.seconds_p50)} a picture (p95 {duration(decision.seconds_p95)}), "
+        f"{duration(decision.seconds_p50)} a {thing(decision.frames)} "
+        f"(p95 {duration(decision.seconds_p95)}), "
         f"{plural(decision.forward_passes, 'forward pass')}, batches of {decision.batch_size}",
+    )
+    yield from _listed(
+        "by device",
+        [
+            f"{cost.device}: {duration(cost.seconds_p50)} a picture (p95 {duration(cost.seconds_p95)})"
+            for cost in decision.devices
+        ],
     )
     yield _line("quality", f"{rounded(decision.quality)} of the base at full steps")
     yield from _verdict(offer.verdict)
@@ -112,7 +132,7 @@ def _decision(decision: Decision) -> Iterator[str]:
 
 def _guidance(decision: Decision) -> str:
     knobs = ", ".join(f"{name} {number(value)}" for name, value in decision.guidance) or "none"
-    return f"{knobs}; {plural(decision.rows_per_picture, 'row')} a picture"
+    return f"{knobs}; {plural(decision.rows_per_picture, 'row')} a {thing(decision.frames)}"
 
 
 def _files(offer: Offer) -> Iterator[str]:
@@ -125,7 +145,9 @@ def _files(offer: Offer) -> Iterator[str]:
 
 
 def _scale(pin: ModelPin) -> str:
-    return f" at scale {number(pin.scale)}" if isinstance(pin, AdapterPin) else ""
+    if isinstance(pin, AdapterPin) and pin.role in {Role.LORA, Role.DISTILL_LORA}:
+        return f" at scale {number(pin.scale)}"
+    return ""
 
 
 def _verdict(verdict: Verdict) -> Iterator[str]:

@@ -7,7 +7,7 @@ rows. So a caller's value is taken only inside the range its preset was publishe
 
 from policy.methods import GuidanceKnob, MethodPreset
 from policy.objections import Objection
-from policy.wording import number, plural
+from policy.wording import number, plural, thing
 
 Guidance = tuple[tuple[str, float], ...]
 PRIMARY = "guidance_scale"
@@ -54,8 +54,9 @@ def _outside(preset: MethodPreset, knob: GuidanceKnob, asked: float, steps: int)
     here, there = knob.rows_per_picture(knob.default), knob.rows_per_picture(asked)
     cost = ""
     if there > here:
-        passes = plural(steps * there, "forward pass")
-        cost = f" It would also double the cost: {passes} a picture instead of {steps * here}."
+        run = preset.steps_run(steps)
+        passes = plural(run * there, "forward pass")
+        cost = f" It would also double the cost: {passes} a {thing(preset.frames)} instead of {run * here}."
     return Objection(
         preset=preset.name,
         steps=steps,

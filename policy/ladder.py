@@ -19,7 +19,7 @@ from policy.plan import Rejection
 from policy.step_counts import choose_steps, step_options
 from policy.tiers import ServiceLevel, TierRule, preference
 from policy.verdicts import Ruling
-from policy.wording import duration, number, plural, rounded
+from policy.wording import duration, number, plural, rounded, thing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +57,16 @@ class Ground:
     service: ServiceLevel
     rule: TierRule
     costs: tuple[CostProfile, ...]
-    device: str
+    device: str  # that costs and targets are judged on
+    others: tuple[str, ...] = ()  # further devices of the fleet, which may take batches too
+
+
+def judged_on(ground: Ground, device: str) -> Ground:
+    """The same facts, with costs and targets judged on another device of the fleet."""
+    if device == ground.device:
+        return ground
+    devices = {ground.device, *ground.others}
+    return replace(ground, device=device, others=tuple(sorted(devices - {device})))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,13 +77,16 @@ class Candidate:
     steps: int
     guidance: Guidance
     rows_per_picture: int
+    forward_passes: int  # of one picture or whole clip
+    timed_steps: int  # steps over the whole picture that take as long as all its forward passes
     quality: float
-    profile: CostProfile
+    profile: CostProfile  # of the device that it was judged on
+    elsewhere: tuple[CostProfile, ...] = ()  # of the fleet's other devices
 
     def seconds(self, pictures: int = 1) -> tuple[float, float]:
         """(p50, p95) seconds of a batch of so many pictures."""
         return self.profile.batch_seconds(
-            pictures=pictures, rows_per_picture=self.rows_per_picture, steps=self.steps
+            pictures=pictures, rows_per_picture=self.rows_per_picture, steps=self.timed_steps
         )
 
 
@@ -126,14 +138,15 @@ def the_method_is_the_one_asked_for(offer: Offer, need: Need, ground: Ground) ->
 def the_rung_belongs_to_the_tier(offer: Offer, need: Need, ground: Ground) -> Objection | None:
     """Each tier climbs its own rungs only."""
     del need
-    rung, rule = offer.preset.rung, ground.rule
-    if rung in rule.rungs:
+    preset, rule = offer.preset, ground.rule
+    if rule.place(preset.rung, is_real_time_native=preset.is_real_time_native) is not None:
         return None
+    wanted = " or ".join((*rule.rungs, "real-time native") if rule.admits_real_time_native else rule.rungs)
     return Objection(
-        preset=offer.preset.name,
+        preset=preset.name,
         code="rung_not_in_tier",
-        detail=f"Tier {rule.tier} runs {' or '.join(rule.rungs)} methods, and {offer.preset.name} is {rung}.",
-        remedy=f"Ask for another tier than {rule.tier}, or for a method that is {' or '.join(rule.rungs)}.",
+        detail=f"Tier {rule.tier} runs {wanted} methods, and {preset.name} is {preset.rung}.",
+        remedy=f"Ask for another tier than {rule.tier}, or for a method that is {wanted}.",
     )
 
 
@@ -162,6 +175,38 @@ def the_frames_suit_the_method(offer: Offer, need: Need, ground: Ground) -> Obje
     )
 
 
+def the_clip_has_a_length_it_makes(offer: Offer, need: Need, ground: Ground) -> Objection | None:
+    """A length between two latent frames, or between two chunks, would be cut or refused by the model."""
+    del ground
+    preset = offer.preset
+    if preset.clip is None or preset.clip.takes_frames(need.frames):
+        return None
+    nearest = preset.clip.nearest_frames(need.frames)
+    return Objection(
+        preset=preset.name,
+        code="frames_not_published",
+        detail=f"{preset.name} makes {preset.clip.lengths()}, not {need.frames}.",
+        remedy=f"Ask for {plural(nearest, 'frame')} with {preset.name}.",
+    )
+
+
+def the_size_is_one_it_makes(offer: Offer, need: Need, ground: Ground) -> Objection | None:
+    """Sides that do not divide into the model's patches are refused by its pipeline."""
+    del ground
+    preset = offer.preset
+    if preset.clip is None:
+        return None
+    width, height = preset.clip.nearest_size(need.width, need.height)
+    if (width, height) == (need.width, need.height):
+        return None
+    return Objection(
+        preset=preset.name,
+        code="size_not_published",
+        detail=f"{preset.name} takes {preset.clip.sizes()}, not {need.width} x {need.height}.",
+        remedy=f"Ask for {width} x {height} with {preset.name}.",
+    )
+
+
 def the_precision_is_published(offer: Offer, need: Need, ground: Ground) -> Objection | None:
     """A preset holds for the compute dtypes it was published for."""
     del need, ground
@@ -183,6 +228,8 @@ OFFER_RULES: tuple[OfferRule, ...] = (
     the_rung_belongs_to_the_tier,
     the_approximation_is_allowed,
     the_frames_suit_the_method,
+    the_clip_has_a_length_it_makes,
+    the_size_is_one_it_makes,
     the_precision_is_published,
 )
 
@@ -266,6 +313,7 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
     guidance = settle_guidance(offer.preset, need.guidance, steps)
     if isinstance(guidance, Objection):
         return guidance
+    cache = offer.preset.cache
     key = CostKey(
         stack_id=offer.stack.stack_id,
         pipeline=offer.stack.pipeline,
@@ -273,14 +321,24 @@ def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candid
         height=need.height,
         frames=need.frames,
         device=ground.device,
+        cached_by=offer.preset.name if cache else "",
+    )
+    preset, knobs = offer.preset, dict(guidance)
+    share = cache.step_share if cache else 1.0
+    profiles = tuple(
+        profile_for(ground.costs, replace(key, device=device), share)
+        for device in (ground.device, *ground.others)
     )
     return Candidate(
         offer=offer,
         steps=steps,
         guidance=guidance,
-        rows_per_picture=offer.preset.rows_per_picture(dict(guidance)),
-        quality=offer.preset.quality_at(steps),
-        profile=profile_for(ground.costs, key),
+        rows_per_picture=preset.rows_per_picture(knobs),
+        forward_passes=preset.forward_passes(steps, knobs, need.frames),
+        timed_steps=preset.timed_steps(steps, knobs),
+        quality=preset.quality_at(steps),
+        profile=profiles[0],
+        elsewhere=profiles[1:],
     )
 
 
@@ -296,25 +354,32 @@ def rejections(chosen: Candidate, climbed: Climb) -> tuple[Rejection, ...]:
 
 
 def _second_best(chosen: Candidate, other: Candidate) -> Rejection:
-    passes = plural(other.steps * other.rows_per_picture, "forward pass")
-    here = chosen.steps * chosen.rows_per_picture
+    passes = plural(other.forward_passes, "forward pass")
+    made = thing(chosen.profile.key.frames)
     return Rejection(
         preset=other.offer.preset.name,
         steps=other.steps,
         code="not_the_best_rung",
         detail=f"Also possible: {plural(other.steps, 'step')}, quality {rounded(other.quality)} against "
-        f"{rounded(chosen.quality)}, {passes} a picture against {here}.",
+        f"{rounded(chosen.quality)}, {passes} a {made} against {chosen.forward_passes}.",
     )
 
 
-def _rank(candidate: Candidate, need: Need, rule: TierRule) -> tuple[int, float, float, float, str, str]:
-    """The tier's preferred family, first rung, quality; where the order fixes the steps, quality first."""
+def _rank(candidate: Candidate, need: Need, rule: TierRule) -> tuple[int, float, int, float, float, str, str]:
+    """The preferred family, the rung, default steps, quality; quality first where steps were asked for.
+
+    A family may publish a file for each step count: somebody who waits is given the tier's
+    default of them and not the longest.
+    """
     preset = candidate.offer.preset
-    rung, quality = float(rule.rungs.index(preset.rung)), -candidate.quality
+    place = rule.place(preset.rung, is_real_time_native=preset.is_real_time_native)
+    rung, quality = float(len(rule.rungs) if place is None else place), -candidate.quality
     first, second = (quality, rung) if need.steps is not None else (rung, quality)
+    is_open = rule.default_steps is not None and need.steps is None
     return (
         preference(preset.family, candidate.steps, rule),
         first,
+        abs(candidate.steps - (rule.default_steps or 0)) if is_open else 0,
         second,
         candidate.seconds()[0],
         preset.name,

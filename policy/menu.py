@@ -27,6 +27,7 @@ class Absence:
     loras: tuple[LoraRequest, ...]
     detail: str
     next_step: str
+    preset: str = ""  # the method that is missing; "" where the model or a LoRA is
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policy.clips import ClipRule, Rollout
 from policy.stacks import Role
 from policy.tiers import Rung
 
@@ -13,7 +14,9 @@ class Engine(StrEnum):
     """What runs the denoising loop."""
 
     DIFFUSERS = "diffusers"  # the pipeline class as published
-    CAUSAL = "causal"  # the block-causal rollout: no diffusers pipeline does it
+    CAUSAL = (
+        "causal"  # the rollout of this house, chunk after chunk or a whole clip as one: no pipeline does it
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +38,8 @@ class CacheSpec:
     class_name: str  # of its configuration, such as "FirstBlockCacheConfig"
     config: tuple[tuple[str, Plain], ...]  # sorted by key
     component: str  # of the pipeline it hooks: "unet", "transformer"
+    ranges: tuple[tuple[str, tuple[int, ...]], ...] = ()  # settings that are a pair, such as timesteps
+    step_share: float = 1.0  # of an uncached step's seconds that a step takes on the average, until measured
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +66,8 @@ class GuidanceKnob:
     off: float  # the value that means "no guidance" in this pipeline (0.0 or 1.0: it differs)
     doubles_batch_above: float | None  # classifier-free guidance runs two rows a picture above this value
     why: str  # shown when a caller's value is refused
+    adds_pass_above: float | None = None  # above it every step takes one more forward pass, of ...
+    adds_pass: str = ""  # ... this name: knobs that share it share the pass
 
     def rows_per_picture(self, value: float) -> int:
         """2 where this value makes the pipeline evaluate a second, unconditional row."""
@@ -73,10 +80,15 @@ class StepSchedule:
 
     steps: int
     timesteps: tuple[float, ...]  # what the live scheduler must report, in order
+    size: tuple[int, int] | None = None  # width and height they hold for; None where they hold at any
     explicit_timesteps: bool = False  # True: handed to the pipeline, not left to num_inference_steps
     sigmas: tuple[float, ...] = ()  # handed to the pipeline where the recipe gives sigmas
     second_sigmas: tuple[float, ...] = ()  # of the second stage, where the method has one
     call: tuple[tuple[str, Plain], ...] = ()  # pipeline arguments at this count only, such as eta
+
+    def holds_at(self, size: tuple[int, int] | None) -> bool:
+        """Whether the timesteps are those of a picture of this width and height."""
+        return self.size is None or self.size == size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +145,9 @@ class MethodPreset:
     licence: str  # licence id of the artefact the preset adds (or of the base, where it adds none)
     quality: tuple[QualityPrior, ...]
     facts: tuple[Fact, ...] = ()
+    clip: ClipRule | None = None  # lengths and sizes; None for pictures
+    rollout: Rollout | None = None  # of a method that streams; None on every rung but causal
+    is_real_time_native: bool = False  # fast enough for live work as it is, though it does not stream
 
     @property
     def repos(self) -> tuple[str, ...]:
@@ -153,6 +168,39 @@ class MethodPreset:
         below = [prior for prior in known if prior.steps <= steps]
         chosen = below[-1] if below else (known[0] if known else None)
         return chosen.quality if chosen else 0.0
+
+    def passes_a_step(self, knobs: dict[str, float]) -> int:
+        """Forward passes of one step: rows counted as passes, and those that other guidance adds."""
+        extra = {
+            knob.adds_pass
+            for knob in self.guidance
+            if knob.adds_pass_above is not None and knobs.get(knob.name, knob.default) > knob.adds_pass_above
+        }
+        return self.rows_per_picture(knobs) + len(extra)
+
+    def forward_passes(self, steps: int, knobs: dict[str, float], frames: int) -> int:
+        """Forward passes of one picture or whole clip: both stages, every chunk, and what fills its cache."""
+        passes = self.steps_run(steps) * self.passes_a_step(knobs)
+        return passes if self.rollout is None else self.rollout.passes(frames, passes)
+
+    def chunk_passes(self, steps: int, knobs: dict[str, float]) -> int:
+        """Forward passes of one chunk of a stream; of the whole picture or clip where it does not stream."""
+        cached = 0 if self.rollout is None else self.rollout.cache_passes
+        return self.steps_run(steps) * self.passes_a_step(knobs) + cached
+
+    def steps_run(self, steps: int) -> int:
+        """Steps with those of the second stage, where there is one."""
+        schedule = self.schedule_for(steps)
+        return steps + (0 if schedule is None else len(schedule.second_sigmas))
+
+    def timed_steps(self, steps: int, knobs: dict[str, float]) -> int:
+        """How many steps over the whole clip, at its rows, take the time of all forward passes.
+
+        A pass over a chunk counts by its share of the clip: filling its cache costs a stream
+        as much as one more step would.
+        """
+        timed = -(-self.steps_run(steps) * self.passes_a_step(knobs) // self.rows_per_picture(knobs))
+        return timed if self.rollout is None else timed + self.rollout.cache_passes
 
     def rows_per_picture(self, knobs: dict[str, float]) -> int:
         """Rows that one picture takes in one forward pass under these guidance values."""

@@ -8,15 +8,16 @@ night would end and which single change would make it fit. It fits when nineteen
 twenty such nights would end in time.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from policy.allotment import Pile, Stage, Way, allot, asked, floor, fluid_quality, quality
-from policy.costs import Fleet
+from policy.allotment import Pile, Stage, Way, allot, asked, floor, fluid_quality, quality, seconds
+from policy.costs import DeviceGroup, Fleet
 from policy.finish import Finish
 from policy.ladder import Candidate
-from policy.layouts import Part, Priced, lay_out, least_seconds, price
+from policy.layouts import Part, Priced, keeps, lay_out, least_seconds, price
 from policy.quality_curves import curve_of
 from policy.wording import duration, plural, rounded
 
@@ -90,6 +91,25 @@ class _Table:
     def finish(self, stage: Stage, fleet: Fleet, within: float | None = None) -> Finish:
         return lay_out(self.parts(stage), fleet, within).finish
 
+    def keeps(self, stage: Stage, fleet: Fleet, within: float) -> bool:
+        return keeps(self.parts(stage), fleet, within)
+
+    def capacity(self, fleet: Fleet, within: float) -> float:
+        """Seconds of the device that ways were judged on, which no stage that ends within these exceeds."""
+        if len(fleet.groups) == 1:
+            return within * fleet.workers
+        return within * math.fsum(group.workers * self._speed(group.device) for group in fleet.groups)
+
+    def _speed(self, device: str) -> float:
+        """How many seconds of the judging device one of this device does at most, whatever it takes."""
+        here = [way for ways in self.priced for way in ways]
+        there = [(way, other) for way in here if (other := way.on(device)) is not None and other.cap]
+        own = len({way.family for way in here})
+        others = len({other.family for _, other in there})
+        return max(
+            (least_seconds(way, own) / least_seconds(other, others) for way, other in there), default=0.0
+        )
+
 
 def allot_night(groups: Sequence[Group], night: Night, lower: Sequence[Group] = ()) -> Allotment | Shortfall:
     """The highest quality that ends in time, or why none does.
@@ -112,16 +132,15 @@ def allot_night(groups: Sequence[Group], night: Night, lower: Sequence[Group] = 
 
 def _best(table: _Table, night: Night) -> Stage | None:
     within = night.seconds * ALIKE
-    capacity = within * night.fleet.workers
 
     def fits(stage: Stage) -> bool:
-        return table.finish(stage, night.fleet, within).p95 <= within
+        return table.keeps(stage, night.fleet, within)
 
-    return allot(table.piles, capacity, fits)
+    return allot(table.piles, table.capacity(night.fleet, within), fits)
 
 
 def _allotment(table: _Table, stage: Stage, night: Night) -> Allotment:
-    capacity = night.seconds * ALIKE * night.fleet.workers
+    capacity = table.capacity(night.fleet, night.seconds * ALIKE)
     reached = quality(table.piles, stage)
     fluid = fluid_quality(table.piles, capacity)
     return Allotment(
@@ -227,21 +246,28 @@ def _if_the_floor_is_lower(lower: Sequence[Group], night: Night) -> str:
 
 def _if_more_work(table: _Table, night: Night) -> str:
     stage = floor(table.piles)
-    busy = sum(
-        units * table.piles[number].ways[way].seconds
-        for number, share in enumerate(stage)
-        for way, units in share
-    )
+    within = night.seconds * ALIKE
+    found: list[tuple[float, int, str]] = []  # dearness, more workers, advice
+    groups = night.fleet.groups
+    is_priced = all(group.price_per_device_hour is not None for group in groups)
+    for place, group in enumerate(groups):
 
-    def fits(workers: int) -> bool:
-        if busy > workers * night.seconds * ALIKE:
-            return False
-        fleet = replace(night.fleet, workers=workers)
-        within = night.seconds * ALIKE
-        return table.finish(stage, fleet, within).p95 <= within
+        def fits(workers: int, place: int = place, group: DeviceGroup = group) -> bool:
+            more = (*groups[:place], replace(group, workers=workers), *groups[place + 1 :])
+            fleet = replace(night.fleet, groups=more)
+            if seconds(table.piles, stage) > table.capacity(fleet, within):
+                return False
+            return table.keeps(stage, fleet, within)
 
-    needed = _smallest(fits, night.fleet.workers + 1, MOST_WORKERS)
-    return "" if needed is None else f"Use {plural(needed, 'worker')} instead of {night.fleet.workers}."
+        needed = _smallest(fits, group.workers + 1, MOST_WORKERS)
+        if needed is not None:
+            more = needed - group.workers
+            dearness = more * (group.price_per_device_hour or 0.0) if is_priced else 0.0
+            whose = f" of {group.device}" if len(groups) > 1 else ""
+            found.append(
+                (dearness, more, f"Use {plural(needed, 'worker')}{whose} instead of {group.workers}.")
+            )
+    return min(found, default=(0.0, 0, ""))[2]
 
 
 def _if_some_are_dropped(table: _Table, night: Night) -> str:
@@ -249,8 +275,7 @@ def _if_some_are_dropped(table: _Table, night: Night) -> str:
     stage = floor(table.piles)
 
     def fits(dropped: int) -> bool:
-        kept = _without(table, stage, dropped)
-        return table.finish(kept, night.fleet, within).p95 <= within
+        return table.keeps(_without(table, stage, dropped), night.fleet, within)
 
     needed = _smallest(fits, 1, sum(group.pictures for group in table.groups) - 1)
     return "" if needed is None else f"Leave out the {plural(needed, 'shot')} of lowest priority."

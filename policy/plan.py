@@ -21,6 +21,15 @@ class Rejection:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceCost:
+    """What a picture of a decision costs on one device class that may take its batches."""
+
+    device: str
+    seconds_p50: float  # per picture, at the decision's batch size
+    seconds_p95: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
     """How one kind of shot runs: shared by every shot with the same needs."""
 
@@ -38,11 +47,12 @@ class Decision:
     quality: float
     reasons: tuple[str, ...]  # sentences, in the order they were decided
     rejected: tuple[Rejection, ...]
+    devices: tuple[DeviceCost, ...] = ()  # in a fleet of several device classes: those that may take it
 
     @property
     def forward_passes(self) -> int:
-        """Forward passes a picture: steps, twice where classifier-free guidance runs."""
-        return self.steps * self.rows_per_picture
+        """Forward passes of a picture, or of a whole clip with every chunk of it."""
+        return self.offer.preset.forward_passes(self.steps, dict(self.guidance), self.frames)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,11 +73,23 @@ class PlannedBatch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceShare:
+    """What one device class is predicted to do of a plan."""
+
+    device: str
+    workers: int
+    batches: int
+    seconds_p50: float  # device-seconds
+    seconds_p95: float
+    price: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PlanTotals:
     """What the whole job is predicted to take."""
 
     shots: int
-    forward_passes: int  # steps x rows a picture, summed over pictures
+    forward_passes: int  # rows counted as passes, summed over pictures and clips
     seconds_p50: float  # device-seconds
     seconds_p95: float
     wall_seconds_p50: float  # on the fleet, loads included
@@ -75,6 +97,7 @@ class PlanTotals:
     bytes_on_disk: int
     price: float | None
     currency: str
+    devices: tuple[DeviceShare, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,9 @@
 """make_plan: one order, one menu, one fleet; every choice for every shot, with its reasons."""
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from policy.batching import compose
@@ -16,18 +17,29 @@ from policy.courses import (
     divided,
     in_order,
     joined,
+    judged_as,
     may_shed,
     place,
 )
 from policy.decisions import decide
 from policy.finish import device_seconds
-from policy.ladder import Candidate, Ground, Need, climb
-from policy.layouts import Laid, Layout, Part, lay_out, price, sized, works_of
+from policy.ladder import Candidate, Climb, Ground, Need, climb, judged_on
+from policy.layouts import Laid, Layout, Part, keeps, lay_out, price, sized
 from policy.manifest import RenderManifest, Shot
 from policy.menu import Menu, Offer
-from policy.night import ALIKE, Group, Night, Shortfall, allot_night, why_it_does_not_fit
+from policy.night import (
+    ALIKE,
+    Allotment,
+    Group,
+    Night,
+    Shortfall,
+    allot_night,
+    why_it_does_not_fit,
+    worth,
+)
 from policy.plan import (
     POLICY_VERSION,
+    DeviceShare,
     ExecutionPlan,
     PlannedBatch,
     PlannedShot,
@@ -38,6 +50,7 @@ from policy.plan_digests import plan_digest
 from policy.prompts import inert_negatives, unknown_words
 from policy.refusals import Denied, malformed, refuse, refuse_denied
 from policy.shot_keys import Versions, run_digest, shot_key
+from policy.spans import Ending, whole_seconds
 from policy.tiers import TIER_TABLE
 from policy.verdicts import Reason, Ruling
 from policy.wording import plural
@@ -59,18 +72,25 @@ def make_plan(
     ``runtime`` names the renderer and the library versions that determine pixels. The
     same arguments give the same ``plan_hash``, whatever the order of menu and costs.
     """
-    service = manifest.service
-    ground = Ground(service=service, rule=TIER_TABLE[service.tier], costs=tuple(costs), device=fleet.device)
     refusal = malformed(manifest) or _too_late(manifest, fleet, now)
     if refusal is not None:
         return refusal
-    courses = _courses(manifest, menu, ground)
-    if isinstance(courses, PlanRefusal):
-        return courses
-    allotted = _fit_the_night(manifest, menu, courses, ground, fleet, now)
-    if isinstance(allotted, PlanRefusal):
-        return allotted
-    return _written_down(manifest, menu, allotted, ground, fleet, runtime, now)
+    fleet = fleet.in_order
+    needs = by_need(manifest.shots)
+    asked: list[Asked] = []
+    denied: list[PlanRefusal] = []
+    for ground in _grounds(manifest, costs, fleet):
+        courses = _courses(manifest, needs, menu, ground)
+        if isinstance(courses, PlanRefusal):
+            denied.append(courses)
+        else:
+            asked.append(Asked(ground=ground, courses=courses))
+    if not asked:
+        return denied[0]
+    found = _fit_the_night(manifest, menu, asked, fleet, now)
+    if isinstance(found, PlanRefusal):
+        return found
+    return _written_down(manifest, menu, found, fleet, runtime, now)
 
 
 def _too_late(manifest: RenderManifest, fleet: Fleet, now: datetime) -> PlanRefusal | None:
@@ -89,14 +109,43 @@ def _too_late(manifest: RenderManifest, fleet: Fleet, now: datetime) -> PlanRefu
 # --- what each shot needs ------------------------------------------------------------------
 
 
-def _courses(manifest: RenderManifest, menu: Menu, ground: Ground) -> tuple[Course, ...] | PlanRefusal:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A night as it was asked for, judged on one device of the fleet."""
+
+    ground: Ground
+    courses: tuple[Course, ...]
+
+
+def _grounds(manifest: RenderManifest, costs: Sequence[CostProfile], fleet: Fleet) -> tuple[Ground, ...]:
+    """The facts as judged on each device of the fleet.
+
+    Which device a night is judged on decides what is asked and in which order it is cut.
+    Each is tried, so that a device that joins the fleet only adds to what there was.
+    """
+    service = manifest.service
+    return tuple(
+        Ground(
+            service=service,
+            rule=TIER_TABLE[service.tier],
+            costs=tuple(costs),
+            device=device,
+            others=tuple(other for other in fleet.devices if other != device),
+        )
+        for device in fleet.devices
+    )
+
+
+def _courses(
+    manifest: RenderManifest, needs: Mapping[Need, Sequence[int]], menu: Menu, ground: Ground
+) -> tuple[Course, ...] | PlanRefusal:
     """One course for every distinct need, the most urgent first."""
     offers: dict[tuple[str, object], list[Offer]] = defaultdict(list)
     for offer in menu.offers:
         offers[offer.model, offer.loras].append(offer)
     shots, courses, denied = manifest.shots, list[Course](), list[Denied]()
-    for need, indexes in by_need(shots).items():
-        climbed = climb(offers[need.model, need.loras], need, ground)
+    for need, indexes in needs.items():
+        climbed = _climbed(offers[need.model, need.loras], need, ground)
         if climbed.standing:
             courses.append(course_of(shots, need, climbed, indexes, climbed.standing[0]))
         else:
@@ -106,52 +155,95 @@ def _courses(manifest: RenderManifest, menu: Menu, ground: Ground) -> tuple[Cour
     return refuse_denied(denied, menu, ground) if denied else in_order(shots, courses)
 
 
+def _climbed(offers: Sequence[Offer], need: Need, ground: Ground) -> Climb:
+    """What stands on the judging device; where nothing does, on the first other one that has something.
+
+    A target that one device misses is met where another one takes the batch.
+    """
+    first = climb(offers, need, ground)
+    if first.standing:
+        return first
+    others = (climb(offers, need, judged_on(ground, device)) for device in ground.others)
+    return next((other for other in others if other.standing), first)
+
+
 # --- the night -------------------------------------------------------------------------------
 
 
 def _fit_the_night(
-    manifest: RenderManifest,
-    menu: Menu,
-    courses: tuple[Course, ...],
-    ground: Ground,
-    fleet: Fleet,
-    now: datetime,
-) -> tuple[Course, ...] | PlanRefusal:
-    """The courses as they are where there is time for them; cut where the order allows it; else a refusal."""
-    within = _time_left(ground, now)
-    if within is None or _laid(courses, ground, fleet, within)[1].finish.p95 <= within:
-        return courses
-    split = by_urgency(manifest.shots, courses)
-    groups = _groups(split, _cheaper(courses, ground))
+    manifest: RenderManifest, menu: Menu, asked: Sequence[Asked], fleet: Fleet, now: datetime
+) -> Asked | PlanRefusal:
+    """As asked where there is time for it; cut where the order allows it; else a refusal.
+
+    Of what fits as judged on the several devices, the best: quality first, then the end.
+    """
+    within = _time_left(manifest, now)
+    fitting = [one for one in asked if within is None or keeps(_parts(one), fleet, within)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting or within is None:
+        return min(fitting, key=lambda one: (-_worth_asked(one), _laid(one, fleet, within)[1].finish.p95))
+    nights: list[tuple[float, Asked]] = []
+    shortfalls: list[Shortfall] = []
+    by_band = by_urgency(manifest.shots, asked[0].courses)
+    for one in asked:
+        split = _judged_alike(by_band, one.courses)
+        outcome = _allotted(menu, one, split, fleet, within)
+        if isinstance(outcome, Shortfall):
+            shortfalls.append(outcome)
+        else:
+            nights.append((outcome.quality, replace(one, courses=_as_allotted(split, outcome))))
+    if nights:
+        return max(nights, key=lambda night: night[0])[1]
+    outcome = min(shortfalls, key=lambda shortfall: shortfall.floor_wall_p95)
+    deadline = manifest.service.deadline or now
+    reason = Reason(
+        code="night_does_not_fit", ruling=Ruling.DENY, detail=why_it_does_not_fit(outcome, deadline, now)
+    )
+    return PlanRefusal(reasons=(reason,), remedies=outcome.remedies)
+
+
+def _worth_asked(asked: Asked) -> float:
+    return math.fsum(len(course.shots) * worth(course.run) for course in asked.courses)
+
+
+def _allotted(
+    menu: Menu, asked: Asked, split: Sequence[Course], fleet: Fleet, within: float
+) -> Allotment | Shortfall:
+    ground = asked.ground
+    groups = _groups(split, _cheaper(asked.courses, ground))
     night = Night(
         seconds=within,
         may_degrade=may_shed(ground),
         latency_target_s=ground.service.latency_target_s,
         fleet=fleet,
     )
-    outcome = allot_night(groups, night, _without_a_floor(menu, courses, split, ground))
-    if isinstance(outcome, Shortfall):
-        deadline = ground.service.deadline or now
-        reason = Reason(
-            code="night_does_not_fit", ruling=Ruling.DENY, detail=why_it_does_not_fit(outcome, deadline, now)
-        )
-        return PlanRefusal(reasons=(reason,), remedies=outcome.remedies)
+    return allot_night(groups, night, _without_a_floor(menu, asked.courses, split, ground))
+
+
+def _judged_alike(split: Sequence[Course], courses: Sequence[Course]) -> list[Course]:
+    """A split of the night, with how its needs run as judged on another device."""
+    runs = {course.need: course for course in courses}
+    return [replace(part, climbed=runs[part.need].climbed, run=runs[part.need].run) for part in split]
+
+
+def _as_allotted(split: Sequence[Course], allotment: Allotment) -> tuple[Course, ...]:
     return joined(
         [
             part
-            for course, portions in zip(split, outcome.portions, strict=True)
+            for course, portions in zip(split, allotment.portions, strict=True)
             for part in divided(course, portions)
         ]
     )
 
 
-def _time_left(ground: Ground, now: datetime) -> float | None:
-    deadline = ground.service.deadline
+def _time_left(manifest: RenderManifest, now: datetime) -> float | None:
+    deadline = manifest.service.deadline
     return None if deadline is None else (deadline - now).total_seconds()
 
 
 def _cheaper(courses: Sequence[Course], ground: Ground) -> dict[Need, tuple[Candidate, ...]]:
-    return {course.need: cheaper_ways(course, ground) for course in courses}
+    return {course.need: cheaper_ways(course, judged_as(course, ground)) for course in courses}
 
 
 def _groups(split: Sequence[Course], cheaper: dict[Need, tuple[Candidate, ...]]) -> list[Group]:
@@ -177,7 +269,10 @@ def _without_a_floor(
     free = replace(ground, service=replace(ground.service, quality_floor=0.0))
     lowered = [
         replace(
-            course, climbed=climb(menu.offers_for(course.need.model, course.need.loras), course.need, free)
+            course,
+            climbed=climb(
+                menu.offers_for(course.need.model, course.need.loras), course.need, judged_as(course, free)
+            ),
         )
         for course in courses
     ]
@@ -190,14 +285,14 @@ def _without_a_floor(
 def _written_down(
     manifest: RenderManifest,
     menu: Menu,
-    courses: tuple[Course, ...],
-    ground: Ground,
+    asked: Asked,
     fleet: Fleet,
     runtime: Versions,
     now: datetime,
 ) -> ExecutionPlan:
-    parts, layout = _laid(courses, ground, fleet, _time_left(ground, now))
+    parts, layout = _laid(asked, fleet, _time_left(manifest, now))
     laid = sized(parts, layout)
+    courses, ground = asked.courses, asked.ground
     offer_digests: dict[Offer, str] = {}
     decisions = tuple(
         decide(course, part, ground, offer_digests) for course, part in zip(courses, laid, strict=True)
@@ -211,7 +306,7 @@ def _written_down(
         decisions=decisions,
         shots=shots,
         batches=batches,
-        totals=_totals(courses, parts, layout, fleet),
+        totals=_totals(courses, layout.ending, fleet),
         warnings=_warnings(manifest, menu, courses),
         made_at=now,
     )
@@ -244,33 +339,53 @@ def _batches(
     return tuple(sorted(composed, key=lambda batch: -shots[batch.shots[0]].priority))
 
 
-def _laid(
-    courses: Sequence[Course], ground: Ground, fleet: Fleet, within: float | None
-) -> tuple[list[Part], Layout]:
+def _laid(asked: Asked, fleet: Fleet, within: float | None) -> tuple[list[Part], Layout]:
     """Courses as batches, the most urgent first; cut so that they end in time where that can be."""
-    parts = [
-        Part(priced=price(course.run, ground.service.latency_target_s), pictures=len(course.shots))
-        for course in courses
-    ]
+    parts = _parts(asked)
     return parts, lay_out(parts, fleet, None if within is None else within * ALIKE)
 
 
-def _totals(courses: Sequence[Course], parts: Sequence[Part], layout: Layout, fleet: Fleet) -> PlanTotals:
-    device = device_seconds(works_of(parts, layout))
-    per_hour = fleet.price_per_device_hour
+def _parts(asked: Asked) -> list[Part]:
+    return [
+        Part(priced=price(course.run, asked.ground.service.latency_target_s), pictures=len(course.shots))
+        for course in asked.courses
+    ]
+
+
+def _totals(courses: Sequence[Course], ending: Ending, fleet: Fleet) -> PlanTotals:
+    device = whole_seconds(ending)
+    shares = _shares(ending, fleet)
+    prices = [share.price for share in shares if share.batches]
     return PlanTotals(
         shots=sum(len(course.shots) for course in courses),
-        forward_passes=sum(
-            course.run.steps * course.run.rows_per_picture * len(course.shots) for course in courses
-        ),
+        forward_passes=sum(course.run.forward_passes * len(course.shots) for course in courses),
         seconds_p50=device.p50,
         seconds_p95=device.p95,
-        wall_seconds_p50=layout.finish.p50,
-        wall_seconds_p95=layout.finish.p95,
+        wall_seconds_p50=ending.finish.p50,
+        wall_seconds_p95=ending.finish.p95,
         bytes_on_disk=sum(len(course.shots) * _picture_bytes(course.need) for course in courses),
-        price=None if per_hour is None else device.p50 / 3600 * per_hour,
+        price=None if None in prices else math.fsum(price for price in prices if price is not None),
         currency=fleet.currency,
+        devices=shares,
     )
+
+
+def _shares(ending: Ending, fleet: Fleet) -> tuple[DeviceShare, ...]:
+    """What each device is predicted to do, in the order of the fleet."""
+    shares: list[DeviceShare] = []
+    for group, works in zip(fleet.groups, ending.shares, strict=True):
+        seconds, per_hour = device_seconds(works), group.price_per_device_hour
+        shares.append(
+            DeviceShare(
+                device=group.device,
+                workers=group.workers,
+                batches=sum(run.batches for work in works for run in work.runs),
+                seconds_p50=seconds.p50,
+                seconds_p95=seconds.p95,
+                price=None if per_hour is None else seconds.p50 / 3600 * per_hour,
+            )
+        )
+    return tuple(shares)
 
 
 def _picture_bytes(need: Need) -> int:

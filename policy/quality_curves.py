@@ -54,8 +54,13 @@ def curve_of(preset: MethodPreset) -> QualityCurve:
 
 
 def curve_through(points: tuple[QualityPrior, ...]) -> QualityCurve:
-    """The least monotone and concave curve over points, in whatever order they come."""
-    return QualityCurve(corners=_concave(_rising(points)), is_measured=True)
+    """The least monotone and concave curve over points, in whatever order they come.
+
+    It counts as measured where every point was: an assumed one may carry the whole curve.
+    """
+    return QualityCurve(
+        corners=_concave(_rising(points)), is_measured=all(point.samples > 0 for point in points)
+    )
 
 
 def _rising(points: tuple[QualityPrior, ...]) -> tuple[Point, ...]:

@@ -12,7 +12,7 @@ from policy.plan import PlanRefusal
 from policy.step_counts import choose_steps
 from policy.tiers import TIER_TABLE, ServiceTier
 from policy.verdicts import Reason, Ruling
-from policy.wording import duration, names, plural, rounded
+from policy.wording import duration, names, plural, rounded, thing
 
 NEAREST = 3  # alternatives a need
 ADVISED = 20  # needs that get advice of their own; the reasons are never cut
@@ -65,7 +65,11 @@ def _reasons(case: Denied, menu: Menu) -> list[Reason]:
     if case.climbed.objections:
         known = sorted({objection.preset for objection in case.climbed.objections})
         what = _ordered(case.need.model, case.need.loras)
-        detail = f"No method {case.need.method} runs {what}; {names(known)} would."
+        incomplete = [
+            absence.detail for absence in _absences(case, menu) if absence.preset == case.need.method
+        ]
+        why = f" {incomplete[0]}" if incomplete else ""
+        detail = f"No method {case.need.method} runs {what}; {names(known)} would.{why}"
         return [
             Reason(
                 code="unknown_method",
@@ -92,7 +96,9 @@ def _telling(case: Denied) -> tuple[Objection, ...]:
 
 def _advice(case: Denied, menu: Menu) -> list[str]:
     told = [objection.remedy for objection in _telling(case)] + [
-        absence.next_step for absence in _absences(case, menu)
+        absence.next_step
+        for absence in _absences(case, menu)
+        if case.need.method is None or absence.preset in {"", case.need.method}
     ]
     return told or [objection.remedy for objection in case.climbed.objections]
 
@@ -170,7 +176,8 @@ def _offered(candidate: Candidate, elsewhere: str, asked: Candidate | None) -> s
     return (
         f"Use {_ordered(offer.model, offer.loras)} with method {offer.preset.name}{elsewhere}: permitted, "
         f"{plural(candidate.steps, 'step')}, quality {rounded(candidate.quality)}, "
-        f"about {duration(candidate.seconds()[0])} a picture{_against(candidate, asked)}."
+        f"about {duration(candidate.seconds()[0])} a {thing(candidate.profile.key.frames)}"
+        f"{_against(candidate, asked)}."
     )
 
 

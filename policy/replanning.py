@@ -13,19 +13,31 @@ from datetime import datetime
 
 from policy.allotment import Pile, Stage, Way, allot, floor, quality
 from policy.canonical import digest
+from policy.costs import Fleet
 from policy.courses import may_shed
 from policy.decisions import CUT, decision_digest
-from policy.finish import DRIFT, Finish, Work, finish_of
+from policy.finish import DRIFT, Finish, Run, Work
 from policy.ladder import Candidate, Ground, Need, candidate_at, speaks_against
-from policy.layouts import Priced, price
+from policy.layouts import Priced, device_costs, price
 from policy.manifest import Shot
 from policy.night import worth
-from policy.plan import Decision, Rejection
+from policy.plan import Decision, DeviceCost, Rejection
+from policy.spans import Team, ending_of, ends_within
 from policy.step_counts import step_options
 from policy.wording import duration, plural, rounded
 
 TOLD = 3  # settled batches of a stack before what they took is believed
 SPARE = 0.1  # of the time left: given back only beyond it, so that rounds do not go to and fro
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What batches of a decision really took on one device class."""
+
+    device: str
+    batches: int
+    pictures: int
+    seconds: float  # loads apart
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +50,7 @@ class Standing:
     queued: int  # batches that may still change
     in_flight: int  # batches that may not, and are not settled
     weight: float  # of the quality of one picture
-    settled: int = 0  # batches
-    settled_pictures: int = 0
-    settled_seconds: float = 0.0  # what they really took, loads apart
+    settled: tuple[Settled, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,27 +88,48 @@ class Round:
 class Crew:
     """Who renders, and until when."""
 
-    workers: int
-    load_seconds: float
+    fleet: Fleet
     deadline: datetime
     now: datetime
 
 
+Pace = tuple[float, float]  # measured seconds for each predicted one, and what may be wrong with that
+
+
 @dataclass(frozen=True, slots=True)
 class _Queue:
-    """A decision with its ways, from the cheapest up, and how far its profile was off tonight."""
+    """A decision with its ways, from the cheapest up, and how far its profiles were off tonight."""
 
     standing: Standing
     ways: tuple[Priced, ...]
     now: int  # index of the way it runs
-    pace: float  # measured seconds for each predicted one
-    error: float
+    paces: dict[str, Pace]  # by device
+    devices: frozenset[str]  # that may take its batches; empty for any
 
-    def work(self, way: int, batches: int) -> Work:
-        priced = self.ways[way]
-        run = priced.run(self.standing.pictures, batches)
-        paced = type(run)(batches=batches, p50=run.p50 * self.pace, p95=run.p95 * self.pace)
-        return Work(stack_id=priced.stack_id, family=priced.family, error=self.error, runs=(paced,))
+    def work(self, way: int, batches: int, device: str) -> Work:
+        """So many batches as one device has them; infinitely long where it may not take them."""
+        there = self.there(way, device)
+        pace, error = self.paces.get(device, (1.0, there.error))
+        run = there.run(self.standing.pictures, batches)
+        p50, p95 = run.p50 * pace, run.p95 * pace
+        if self.devices and device not in self.devices:
+            p50 = p95 = math.inf
+        paced = Run(batches=batches, p50=p50, p95=p95)
+        return Work(stack_id=there.stack_id, family=there.family, error=error, runs=(paced,))
+
+    def there(self, way: int, device: str) -> Priced:
+        """A way on some device; on the one that it was judged on, where it is not known there."""
+        return self.ways[way].on(device) or self.ways[way]
+
+    def seconds(self, way: int, device: str) -> float:
+        """p50 seconds of a batch on a device, at tonight's pace."""
+        return self.work(way, 1, device).runs[0].p50
+
+    def judged(self, way: int) -> float:
+        """p50 seconds of a batch on the device that the night is judged on."""
+        here = self.ways[way]
+        pace, _ = self.paces.get(here.device, (1.0, 0.0))
+        return here.run(self.standing.pictures, 1).p50 * pace
 
     def pile(self, low: int, high: int) -> Pile:
         """The ways between two of them as a pile of batches."""
@@ -108,11 +139,11 @@ class _Queue:
             weight=self.standing.weight * pictures,
             ways=tuple(
                 Way(
-                    steps=way.candidate.steps,
-                    quality=worth(way.candidate),
-                    seconds=way.run(pictures, 1).p50 * self.pace,
+                    steps=self.ways[way].candidate.steps,
+                    quality=worth(self.ways[way].candidate),
+                    seconds=self.judged(way),
                 )
-                for way in self.ways[low : high + 1]
+                for way in range(low, high + 1)
             ),
         )
 
@@ -121,7 +152,7 @@ def replan(
     decisions: Sequence[Decision], standings: Sequence[Standing], ground: Ground, crew: Crew
 ) -> Round | None:
     """One look; None where nothing is open or nothing is known of it any more."""
-    queues = _queues(decisions, standings, ground)
+    queues = _queues(decisions, standings, ground, crew.fleet)
     if not any(queue.standing.queued or queue.standing.in_flight for queue in queues):
         return None
     left = (crew.deadline - crew.now).total_seconds()
@@ -143,9 +174,8 @@ def replan(
 def _shed(queues: Sequence[_Queue], left: float, crew: Crew) -> Stage:
     """Fewer steps, no more than it takes; everything that may be shed where that is not enough."""
     piles = [queue.pile(0, queue.now) for queue in queues]
-    found = allot(
-        piles, max(left, 0.0) * crew.workers, lambda stage: _finish(queues, stage, crew).p95 <= left
-    )
+    capacity = _capacity(queues, crew.fleet, max(left, 0.0))
+    found = allot(piles, capacity, lambda stage: ends_within(_teams(queues, stage, crew.fleet), left))
     return floor(piles) if found is None else found
 
 
@@ -156,9 +186,9 @@ def _given_back(queues: Sequence[_Queue], within: float, crew: Crew) -> Stage | 
     piles = [queue.pile(queue.now, len(queue.ways) - 1) for queue in queues]
 
     def fits(stage: Stage) -> bool:
-        return _finish(queues, _shifted(queues, stage), crew).p95 <= within
+        return ends_within(_teams(queues, _shifted(queues, stage), crew.fleet), within)
 
-    found = allot(piles, within * crew.workers, fits)
+    found = allot(piles, _capacity(queues, crew.fleet, within), fits)
     if found is None or quality(piles, found) <= quality(piles, floor(piles)):
         return None
     return _shifted(queues, found)
@@ -193,18 +223,53 @@ def _changes(queues: Sequence[_Queue], stage: Stage, why: str) -> tuple[Change, 
 
 
 def _paced(queue: _Queue) -> str:
-    return "" if queue.pace == 1.0 else f"; batches took {rounded(queue.pace)} times what was predicted"
+    told = [(device, pace) for device, (pace, _) in sorted(queue.paces.items()) if pace != 1.0]
+    if not told:
+        return ""
+    where = bool(queue.ways[queue.now].others)
+    times = " and ".join(f"{rounded(pace)} times{f' on {device}' if where else ''}" for device, pace in told)
+    return f"; batches took {times} what was predicted"
 
 
 def _finish(queues: Sequence[_Queue], stage: Stage, crew: Crew) -> Finish:
-    flying = [queue.work(queue.now, queue.standing.in_flight) for queue in queues if queue.standing.in_flight]
-    queued = [
-        queue.work(way, units)
-        for queue, share in zip(queues, stage, strict=True)
-        for way, units in share
-        if units
+    return ending_of(_teams(queues, stage, crew.fleet)).finish
+
+
+def _teams(queues: Sequence[_Queue], stage: Stage, fleet: Fleet) -> tuple[Team, ...]:
+    """What is in flight and what is queued, as each device of the fleet has it."""
+    batches = [(queue, queue.now, queue.standing.in_flight) for queue in queues]
+    batches += [
+        (queue, way, units) for queue, share in zip(queues, stage, strict=True) for way, units in share
     ]
-    return finish_of([*flying, *queued], crew.workers, crew.load_seconds)
+    return tuple(
+        Team(
+            device=group.device,
+            workers=group.workers,
+            load_seconds=group.load_seconds,
+            works=tuple(queue.work(way, units, group.device) for queue, way, units in batches if units),
+        )
+        for group in fleet.groups
+    )
+
+
+def _capacity(queues: Sequence[_Queue], fleet: Fleet, within: float) -> float:
+    """Seconds of the judging device that nothing which ends within these exceeds."""
+    if len(fleet.groups) == 1:
+        return within * fleet.workers
+    speeds = [
+        max(
+            (
+                queue.judged(way) / max(queue.seconds(way, group.device), 1e-9)
+                for queue in queues
+                for way in range(len(queue.ways))
+            ),
+            default=0.0,
+        )
+        for group in fleet.groups
+    ]
+    return within * math.fsum(
+        group.workers * speed for group, speed in zip(fleet.groups, speeds, strict=True)
+    )
 
 
 def decision_of(before: Decision, change: Change) -> Decision:
@@ -227,27 +292,43 @@ def decision_of(before: Decision, change: Change) -> Decision:
         seconds_p50=p50,
         seconds_p95=p95,
         quality=run.quality,
+        devices=_costs_of(before, run),
         reasons=(before.reasons[0], change.reason, *before.reasons[2:]),
         rejected=(night, *others) if run.steps < asked else others,
     )
     return replace(after, decision_id=decision_digest(after, digest("offer", after.offer)))
 
 
+def _costs_of(before: Decision, run: Candidate) -> tuple[DeviceCost, ...]:
+    """What changed batches cost on the devices that could take them before."""
+    known = {cost.device for cost in before.devices}
+    costs = device_costs(price(run, None), before.batch_size)
+    return tuple(cost for cost in costs if cost.device in known)
+
+
 # --- what may run, and how fast it is tonight ------------------------------------------------
 
 
-def _queues(decisions: Sequence[Decision], standings: Sequence[Standing], ground: Ground) -> list[_Queue]:
+def _queues(
+    decisions: Sequence[Decision], standings: Sequence[Standing], ground: Ground, fleet: Fleet
+) -> list[_Queue]:
     priced = [(standing, _ways(decisions[standing.decision], standing, ground)) for standing in standings]
     found = [(standing, ways) for standing, ways in priced if ways]
-    paces = _paces([(standing, ways, _now(decisions, standing, ways)) for standing, ways in found])
+    rows = [(standing, ways, _now(decisions, standing, ways)) for standing, ways in found]
+    only = fleet.devices[0] if len(fleet.groups) == 1 else None
+    paces = _paces(rows, only)
+    here = set(fleet.devices)
     return [
         _Queue(
             standing,
             ways,
-            _now(decisions, standing, ways),
-            *paces.get(ways[0].stack_id, (1.0, ways[0].error)),
+            now,
+            {device: paces[stack, device] for stack, device in paces if stack == ways[0].stack_id},
+            frozenset(cost.device for cost in decisions[standing.decision].devices) & here
+            if only is None
+            else frozenset(),
         )
-        for standing, ways in found
+        for standing, ways, now in rows
     ]
 
 
@@ -284,23 +365,24 @@ def steps_asked(decision: Decision) -> int:
 
 
 def _paces(
-    found: Sequence[tuple[Standing, tuple[Priced, ...], int]],
-) -> dict[str, tuple[float, float]]:
-    """(measured for predicted, what may still be wrong with that) by stack, from what settled tonight."""
-    settled: dict[str, list[tuple[int, float, float, float]]] = {}
+    found: Sequence[tuple[Standing, tuple[Priced, ...], int]], only: str | None
+) -> dict[tuple[str, str], Pace]:
+    """Paces by stack and device, from what settled tonight; all of it counts for the ``only`` device."""
+    settled: dict[tuple[str, str], list[tuple[int, float, float, float]]] = {}
     for standing, ways, now in found:
-        if standing.settled:
-            way = ways[now]
-            size = max(1, min(standing.pictures, round(standing.settled_pictures / standing.settled)))
-            predicted = way.run(size, 1).p50 * standing.settled_pictures / size
-            rows = settled.setdefault(way.stack_id, [])
-            rows.append((standing.settled, predicted, standing.settled_seconds, way.error))
-    paces: dict[str, tuple[float, float]] = {}
-    for stack_id, rows in settled.items():
+        for one in standing.settled:
+            device = only or one.device
+            way = ways[now].on(device) or ways[now]
+            size = max(1, min(standing.pictures, round(one.pictures / one.batches)))
+            predicted = way.run(size, 1).p50 * one.pictures / size
+            rows = settled.setdefault((way.stack_id, device), [])
+            rows.append((one.batches, predicted, one.seconds, way.error))
+    paces: dict[tuple[str, str], Pace] = {}
+    for place, rows in settled.items():
         batches = sum(row[0] for row in rows)
         predicted = math.fsum(row[1] for row in rows)
         if batches >= TOLD and predicted > 0:
-            paces[stack_id] = (
+            paces[place] = (
                 math.fsum(row[2] for row in rows) / predicted,
                 math.hypot(DRIFT, rows[0][3] / math.sqrt(batches)),
             )

@@ -47,6 +47,13 @@ class TierRule:
         str, ...
     ] = ()  # families that go before better ones on the same rung, most preferred first
     preferred_for_one_step: tuple[str, ...] = ()
+    admits_real_time_native: bool = False  # after its rungs: what keeps up without streaming
+
+    def place(self, rung: Rung, *, is_real_time_native: bool) -> int | None:
+        """The place of a rung in the order of preference; None where the tier does not run it."""
+        if rung in self.rungs:
+            return self.rungs.index(rung)
+        return len(self.rungs) if self.admits_real_time_native and is_real_time_native else None
 
 
 def preference(family: str, steps: int, rule: TierRule) -> int:
@@ -81,6 +88,11 @@ TIER_TABLE: dict[ServiceTier, TierRule] = {
         preferred_for_one_step=("hyper-sd",),
     ),
     ServiceTier.LIVE: TierRule(
-        tier=ServiceTier.LIVE, rungs=(Rung.CAUSAL,), min_steps=1, max_steps=8, default_steps=4
+        tier=ServiceTier.LIVE,
+        rungs=(Rung.CAUSAL,),
+        min_steps=1,
+        max_steps=8,
+        default_steps=4,
+        admits_real_time_native=True,
     ),
 }

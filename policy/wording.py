@@ -57,6 +57,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}es" if noun.endswith(("s", "ch")) else f"{count:,} {noun}s"
 
 
+def thing(frames: int) -> str:
+    """What so many frames make: a picture or a clip."""
+    return "picture" if frames == 1 else "clip"
+
+
 def names(items: Iterable[str]) -> str:
     """'"fox", "owl", "bee" and 3 more'."""
     listed = list(items)

@@ -43,10 +43,10 @@ def pin_of(listing: SourceListing, role: Role) -> ModelPin:
 
 def role_of(listing: SourceListing, distilled: Sequence[str]) -> Role:
     """What a repository is for, by its files and card; ``distilled`` are the repositories of methods."""
+    if "model_index.json" in listing.paths:
+        return Role.BASE  # though a method may take files of it too
     if listing.repo in distilled:
         return Role.DISTILL_LORA
-    if "model_index.json" in listing.paths:
-        return Role.BASE
     is_adapter = listing.card.relation == "adapter" or any("lora" in path.lower() for path in listing.paths)
     return Role.LORA if is_adapter else Role.BASE
 

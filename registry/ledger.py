@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from policy.costs import CostSample
+from policy.forecast import SettledBatch
 from policy.plan import Decision, ExecutionPlan
 from policy.tasks import BatchResult
 from registry import (
@@ -20,21 +21,26 @@ from registry import (
     ledger_replanning,
     ledger_settling,
     ledger_submission,
+    ledger_turns,
 )
 from registry.ledger_replanning import DecisionStanding, NewSteps
 from registry.records import (
     Attestation,
     ChangedBatches,
     DecisionFigures,
+    DeviceWork,
     HeldShot,
     JobRecord,
     JobState,
     LeasedChunk,
     PlanHeader,
     ReplanningRecord,
+    ServedSeconds,
     SettledChunk,
     ShotRecord,
     TakeRecord,
+    TurnKey,
+    TurnRecord,
     WorkerFaults,
 )
 
@@ -160,6 +166,40 @@ class Ledger:
         """
         return ledger_settling.settle(self._connection, chunk, results, now)
 
+    # Turns on a fleet
+
+    def ask_turn(self, key: TurnKey, *, picture_seconds: tuple[float, float], expires_at: datetime) -> None:
+        """Queue a driver for a fleet; ``picture_seconds`` is p50 and p95 of one picture on all of it."""
+        ledger_turns.ask(self._connection, key, picture_seconds, expires_at)
+
+    def renew_turn(self, key: TurnKey, *, expires_at: datetime) -> bool:
+        """Stay in the queue, or on the fleet; False where the turn was dropped."""
+        return ledger_turns.renew(self._connection, key, expires_at)
+
+    def begin_turn(self, key: TurnKey, now: datetime) -> bool:
+        """Take the fleet; False while another driver has it."""
+        return ledger_turns.begin(self._connection, key, now)
+
+    def leave_turn(self, key: TurnKey) -> None:
+        """Give the fleet or the place in its queue up."""
+        ledger_turns.leave(self._connection, key)
+
+    def drop_turns(self, fleet: str, now: datetime, is_gone: Callable[[str], bool]) -> int:
+        """Forget drivers that are gone or did not renew; returns how many."""
+        return ledger_turns.drop(self._connection, fleet, now, is_gone)
+
+    def turns(self, fleet: str, now: datetime, *, lock: bool = False) -> tuple[TurnRecord, ...]:
+        """Every driver of the fleet whose turn has not run out; ``lock`` keeps others from deciding too."""
+        return ledger_turns.turns(self._connection, fleet, now, lock=lock)
+
+    def others_ask(self, key: TurnKey, now: datetime) -> bool:
+        """Whether anybody else wants the fleet: one row of an index, asked before each lease."""
+        return ledger_turns.others_ask(self._connection, key, now)
+
+    def served(self, host: str, since: datetime) -> tuple[ServedSeconds, ...]:
+        """Worker seconds that drivers of a host had settled since then, by tier and owner."""
+        return ledger_turns.served(self._connection, host, since)
+
     # Planning anew, while it runs
 
     def standings(self, job_id: str) -> tuple[DecisionStanding, ...]:
@@ -214,9 +254,17 @@ class Ledger:
         """What batches really cost, newest first; late and failed ones are no measure."""
         return ledger_measures.cost_samples(self._connection, limit)
 
+    def settled_batches(self, job_id: str) -> tuple[SettledBatch, ...]:
+        """Every batch that counted, in the order in which they were settled."""
+        return ledger_measures.settled_batches(self._connection, job_id)
+
     def load_seconds(self, job_id: str) -> float:
         """Seconds that workers spent making stacks resident for a job."""
         return ledger_measures.load_seconds(self._connection, job_id)
+
+    def device_work(self, job_id: str) -> tuple[DeviceWork, ...]:
+        """What each device class really did for a job."""
+        return ledger_measures.device_work(self._connection, job_id)
 
     def attestations(self, job_id: str) -> tuple[Attestation, ...]:
         """What workers really loaded for the pictures of a job, reused ones included."""

@@ -8,12 +8,13 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from policy.costs import CostKey, CostSample
 from policy.errors import UnknownName
+from policy.forecast import SettledBatch
 from policy.tasks import TakeState
 from registry import tables
 from registry.bulk import insert_unknown
 from registry.ledger_blame import BLAMED
 from registry.ledger_reading import BATCH_OF_A_TAKE, figures_of
-from registry.records import Attestation, DecisionFigures, HeldShot, ShotFigures, WorkerFaults
+from registry.records import Attestation, DecisionFigures, DeviceWork, HeldShot, ShotFigures, WorkerFaults
 
 MADE = (TakeState.DONE.value, TakeState.REUSED.value)
 SHOT_OF_A_TAKE = and_(
@@ -68,6 +69,7 @@ def cost_samples(connection: Connection, limit: int) -> tuple[CostSample, ...]:
             batches_table.c.height,
             batches_table.c.frames,
             batches_table.c.pictures,
+            batches_table.c.cached_by,
             runs.c.device,
             runs.c.rows,
             runs.c.steps,
@@ -94,6 +96,7 @@ def cost_samples(connection: Connection, limit: int) -> tuple[CostSample, ...]:
                 height=row["height"],
                 frames=row["frames"],
                 device=row["device"],
+                cached_by=row["cached_by"],
             ),
             pictures=row["pictures"],
             rows=row["rows"],
@@ -105,10 +108,63 @@ def cost_samples(connection: Connection, limit: int) -> tuple[CostSample, ...]:
     )
 
 
+def settled_batches(connection: Connection, job_id: str) -> tuple[SettledBatch, ...]:
+    """Every batch of a job that counted, in the order in which they were settled."""
+    runs, batches_table, jobs_table = tables.batch_runs, tables.batches, tables.jobs
+    query = (
+        select(
+            batches_table.c.decision,
+            batches_table.c.pictures,
+            runs.c.load_seconds,
+            runs.c.total_seconds,
+            runs.c.settled_at,
+            jobs_table.c.started_at,
+        )
+        .select_from(runs)
+        .join(
+            batches_table,
+            and_(batches_table.c.job_id == runs.c.job_id, batches_table.c.number == runs.c.number),
+        )
+        .join(jobs_table, jobs_table.c.job_id == runs.c.job_id)
+        .where(runs.c.job_id == job_id, runs.c.is_late.is_(False), runs.c.denoise_seconds > 0)
+        .order_by(runs.c.settled_at, runs.c.number)
+    )
+    return tuple(
+        SettledBatch(
+            decision=row["decision"],
+            pictures=row["pictures"],
+            seconds=max(0.0, row["total_seconds"] - row["load_seconds"]),
+            load_seconds=row["load_seconds"],
+            at=(row["settled_at"] - row["started_at"]).total_seconds(),
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
 def load_seconds(connection: Connection, job_id: str) -> float:
     """Seconds that workers spent making stacks resident for a job."""
     query = select(func.sum(tables.batch_runs.c.load_seconds)).where(tables.batch_runs.c.job_id == job_id)
     return float(connection.scalar(query) or 0.0)
+
+
+def device_work(connection: Connection, job_id: str) -> tuple[DeviceWork, ...]:
+    """What each device class really did for a job, by name; batches that came too late are counted too."""
+    runs = tables.batch_runs
+    query = (
+        select(
+            runs.c.device,
+            func.count(),
+            func.sum(runs.c.total_seconds - runs.c.load_seconds),
+            func.sum(runs.c.load_seconds),
+        )
+        .where(runs.c.job_id == job_id, runs.c.device != "")
+        .group_by(runs.c.device)
+        .order_by(runs.c.device)
+    )
+    return tuple(
+        DeviceWork(device=device, batches=count, seconds=float(seconds), load_seconds=float(loads))
+        for device, count, seconds, loads in connection.execute(query)
+    )
 
 
 def attestations(connection: Connection, job_id: str) -> tuple[Attestation, ...]:

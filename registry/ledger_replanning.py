@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, bindparam, exists, func, insert, select
 from policy.codec import decode, encode
 from policy.manifest import Shot
 from policy.plan import Decision
+from policy.replanning import Settled
 from policy.tasks import TakeState
 from registry import ledger_reading, tables
 from registry.records import BatchState, ChangedBatches, ReplanningRecord
@@ -42,9 +43,7 @@ class DecisionStanding:
     pictures: int  # in the largest batch
     untried: int  # batches
     open: int  # batches that are not settled, tried or not
-    settled: int  # runs
-    settled_pictures: int
-    settled_seconds: float  # loads apart
+    settled: tuple[Settled, ...]  # runs, by device
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,31 +85,32 @@ def standings(connection: Connection, job_id: str) -> tuple[DecisionStanding, ..
             pictures=row["pictures"],
             untried=row["untried"],
             open=row["open"],
-            settled=settled.get(row["decision"], (0, 0, 0.0))[0],
-            settled_pictures=settled.get(row["decision"], (0, 0, 0.0))[1],
-            settled_seconds=settled.get(row["decision"], (0, 0, 0.0))[2],
+            settled=tuple(settled.get(row["decision"], ())),
         )
         for row in rows
     )
 
 
-def _settled(connection: Connection, job_id: str) -> dict[int, tuple[int, int, float]]:
+def _settled(connection: Connection, job_id: str) -> dict[int, list[Settled]]:
     runs, batches = tables.batch_runs, tables.batches
     query = (
         select(
             batches.c.decision,
+            runs.c.device,
             func.count(),
             func.sum(batches.c.pictures),
             func.sum(runs.c.total_seconds - runs.c.load_seconds),
         )
         .join_from(runs, batches, and_(batches.c.job_id == runs.c.job_id, batches.c.number == runs.c.number))
         .where(runs.c.job_id == job_id, runs.c.is_late.is_(False), runs.c.denoise_seconds > 0)
-        .group_by(batches.c.decision)
+        .group_by(batches.c.decision, runs.c.device)
+        .order_by(batches.c.decision, runs.c.device)
     )
-    return {
-        decision: (count, int(pictures), float(seconds))
-        for decision, count, pictures, seconds in connection.execute(query)
-    }
+    found: dict[int, list[Settled]] = {}
+    for decision, device, count, pictures, seconds in connection.execute(query):
+        settled = Settled(device=device, batches=count, pictures=int(pictures), seconds=float(seconds))
+        found.setdefault(decision, []).append(settled)
+    return found
 
 
 def _first_shots(

@@ -204,13 +204,15 @@ def _batch_rows(job_id: str, plan: ExecutionPlan, reused: dict[int, str]) -> Ite
 
     for rank, number in enumerate(sorted(range(len(plan.batches)), key=urgency)):
         batch = plan.batches[number]
+        offer = plan.decisions[batch.decision].offer
         first = plan.shots[batch.shots[0]].shot
         is_made = all(index in reused for index in batch.shots)
         yield {
             "job_id": job_id,
             "number": number,
             "decision": batch.decision,
-            "stack_id": plan.decisions[batch.decision].offer.stack.stack_id,
+            "stack_id": offer.stack.stack_id,
+            "cached_by": offer.preset.name if offer.preset.cache else "",
             "rank": rank,
             "width": first.width,
             "height": first.height,

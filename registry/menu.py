@@ -5,19 +5,21 @@ Denied offers stay on it, so that a refusal can say what was denied and which cl
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from policy.manifest import LoraRequest, RenderManifest
 from policy.menu import Absence, Menu, Offer
 from policy.methods import MethodPreset, PresetPart
 from policy.stacks import AdapterPin, ModelPin, Role, Stack
+from policy.tiers import TIER_TABLE, ServiceTier
 from policy.uses import IntendedUse
 from policy.verdicts import Verdict
 from registry.catalogue import Catalogue
 from registry.licences.claims import LicensedComponent
 
 Wish = tuple[str, tuple[LoraRequest, ...]]
+Parts = tuple[tuple[str, str], ...]  # repository, and file of it where a method names one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +39,13 @@ def build_menu(
     asked = dict.fromkeys((shot.model, shot.loras) for shot in manifest.shots)
     # The bare model stands beside its styles, so that a refused style has a permitted neighbour to name.
     wishes = tuple(dict.fromkeys([*asked, *((model, ()) for model, _ in asked if model in pinned)]))
-    verdicts: dict[tuple[tuple[str, str], ...], Verdict] = {}
-    found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, use, verdicts)]
+    verdicts: dict[Parts, Verdict] = {}
+    tier = manifest.service.tier
+    found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, use, tier, verdicts)]
     if _some_are_denied(asked, found):
         # What is denied is refused, and a refusal names permitted neighbours: any other base may be one.
         others = [(model, ()) for model in _bases(catalogue, pinned) if (model, ()) not in wishes]
-        found += [item for wish in others for item in _answers(wish, catalogue, pinned, use, verdicts)]
+        found += [item for wish in others for item in _answers(wish, catalogue, pinned, use, tier, verdicts)]
     return Menu(
         offers=tuple(item for item in found if isinstance(item, Offer)),
         absences=tuple(item for item in found if isinstance(item, Absence)),
@@ -67,14 +70,18 @@ def _answers(
     catalogue: Catalogue,
     pinned: Mapping[str, PinnedModel],
     use: IntendedUse,
-    verdicts: dict[tuple[tuple[str, str], ...], Verdict],
+    tier: ServiceTier,
+    verdicts: dict[Parts, Verdict],
 ) -> Iterator[Offer | Absence]:
     model, loras = wish
     missing = [repo for repo in dict.fromkeys((model, *(lora.repo for lora in loras))) if repo not in pinned]
-    if missing:
-        yield from (_absent(wish, repo, pinned) for repo in missing)
-        return
     presets = [preset for preset in catalogue.presets if model in preset.base]
+    if missing:
+        for repo in missing:
+            absence = _absent(wish, repo, pinned)
+            added = _added_for(presets, tier, pinned) if repo == model else ""
+            yield replace(absence, next_step=absence.next_step + added)
+        return
     if not presets:
         served = ", ".join(sorted({base for preset in catalogue.presets for base in preset.base}))
         yield Absence(
@@ -83,15 +90,18 @@ def _answers(
             detail=f"No method is known for {model}.",
             next_step=f"Methods are known for {served}; add one as a method file in the catalogue folder.",
         )
+    elif (none_serves := _none_serves(wish, catalogue, presets, tier)) is not None:
+        yield none_serves
     for preset in presets:
         missing_part = next((part for part in preset.parts if not _has(pinned, part)), None)
         if missing_part is not None:
-            yield _incomplete(wish, preset, missing_part, pinned)
+            if _serves(preset, tier):  # what another tier lacks helps nobody here
+                yield _incomplete(wish, preset, missing_part, pinned)
             continue
-        parts = (
-            *((repo, "") for repo in (model, *(lora.repo for lora in loras))),
-            *((part.repo, part.file) for part in preset.parts),
-        )
+        # A method may take files from the base's own repository, which is one component all the same.
+        named = tuple(dict.fromkeys((model, *(lora.repo for lora in loras))))
+        files = ((part.repo, part.file) for part in preset.parts if part.repo not in named)
+        parts = (*((repo, "") for repo in named), *dict.fromkeys(files))
         if parts not in verdicts:
             components = [pinned[repo].component.at_path(file) for repo, file in parts]
             verdicts[parts] = catalogue.verdicts.judge(components, use)
@@ -99,28 +109,67 @@ def _answers(
         yield Offer(model=model, loras=loras, preset=preset, stack=stack, verdict=verdicts[parts])
 
 
+def _none_serves(
+    wish: Wish, catalogue: Catalogue, presets: Iterable[MethodPreset], tier: ServiceTier
+) -> Absence | None:
+    """Which models have a method for the tier, said where this one has none, whatever is pinned."""
+    if any(_serves(preset, tier) for preset in presets):
+        return None
+    serving = sorted({base for preset in catalogue.presets if _serves(preset, tier) for base in preset.base})
+    return Absence(
+        model=wish[0],
+        loras=wish[1],
+        detail=f"No method of {wish[0]} is for tier {tier}.",
+        next_step=f"Methods for tier {tier} are known for {', '.join(serving)}.",
+    )
+
+
+def _added_for(presets: Iterable[MethodPreset], tier: ServiceTier, pinned: Mapping[str, PinnedModel]) -> str:
+    """What methods of a tier would add to a model that is yet to be pinned, and under which licences."""
+    serving = [preset for preset in presets if _serves(preset, tier)]
+    if any(not preset.repos for preset in serving):
+        return ""
+    added = {repo: preset.licence for preset in serving for repo in preset.repos if repo not in pinned}
+    if not added:
+        return ""
+    told = " or ".join(f"{repo} ({licence})" for repo, licence in sorted(added.items()))
+    return f" A method for tier {tier} also takes {told}."
+
+
+def _serves(preset: MethodPreset, tier: ServiceTier) -> bool:
+    rule = TIER_TABLE[tier]
+    return rule.place(preset.rung, is_real_time_native=preset.is_real_time_native) is not None
+
+
 def _has(pinned: Mapping[str, PinnedModel], part: PresetPart) -> bool:
     """Whether the very file of a part is pinned: one expert of two would draw without a word.
 
     What was published as a pickle is pinned as the safetensors file that it was imported to.
     """
-    file = str(PurePosixPath(part.file).with_suffix(".safetensors")) if part.is_pickle else part.file
     model = pinned.get(part.repo)
-    return model is not None and any(pin.path == file for pin in model.pin.files)
+    return model is not None and any(pin.path == _pinned_as(part) for pin in model.pin.files)
+
+
+def _pinned_as(part: PresetPart) -> str:
+    """The path under which a part is pinned."""
+    return str(PurePosixPath(part.file).with_suffix(".safetensors")) if part.is_pickle else part.file
 
 
 def _incomplete(
     wish: Wish, preset: MethodPreset, part: PresetPart, pinned: Mapping[str, PinnedModel]
 ) -> Absence:
     if part.repo in pinned:
-        detail = f"{preset.name} needs {part.file} of {part.repo}, which is pinned without it."
+        detail = f"{preset.name} needs {_pinned_as(part)} of {part.repo}, which is pinned without it."
     else:
         detail = f"{preset.name} needs {part.repo}, which is not pinned."
+    pin_it = f"in it with: rightstep model pin {part.repo}"
+    pickled = f"{part.file} is a pickle: import it to {_pinned_as(part)}, then p{pin_it}"
     return Absence(
         model=wish[0],
         loras=wish[1],
         detail=detail,
-        next_step=f"Pin it with: rightstep model pin {part.repo}",
+        next_step=pickled if part.is_pickle else f"P{pin_it}",
+        preset=preset.name,
     )
 
 
@@ -130,9 +179,9 @@ def _stack(
     """Base, then styles as asked, then what the method adds."""
     styles = [_style(pinned[lora.repo].pin, lora.scale) for lora in loras]
     added = [_added(pinned[part.repo].pin, part) for part in preset.parts]
-    names = [_short(model), *(_short(lora.repo) for lora in loras), *map(_short, preset.repos)]
+    repos = (model, *(lora.repo for lora in loras), *preset.repos)
     return Stack(
-        name=" + ".join(names),
+        name=" + ".join(dict.fromkeys(map(_short, repos))),
         pipeline=preset.pipeline,
         base=pinned[model].pin,
         adapters=(*styles, *added),
@@ -196,7 +245,7 @@ def standing_offers(
     catalogue: Catalogue, pinned: Mapping[str, PinnedModel], use: IntendedUse
 ) -> tuple[Offer, ...]:
     """Everything that what is pinned could render: each base, bare and with each LoRA made for it."""
-    verdicts: dict[tuple[tuple[str, str], ...], Verdict] = {}
+    verdicts: dict[Parts, Verdict] = {}
     bases = _bases(catalogue, pinned)
     styles = [repo for repo, model in sorted(pinned.items()) if model.pin.role is Role.LORA]
     wishes: list[Wish] = [(base, ()) for base in bases]
@@ -209,6 +258,6 @@ def standing_offers(
     return tuple(
         item
         for wish in wishes
-        for item in _answers(wish, catalogue, pinned, use, verdicts)
+        for item in _answers(wish, catalogue, pinned, use, ServiceTier.BATCH, verdicts)
         if isinstance(item, Offer)
     )

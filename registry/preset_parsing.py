@@ -1,8 +1,9 @@
 """Method files to presets: one TOML a family, every preset complete, so that it runs the same next year."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from policy.clips import ClipRule, Rollout
 from policy.methods import (
     CacheSpec,
     Engine,
@@ -61,6 +62,9 @@ def _preset(read: StrictTable, family: str) -> MethodPreset:
         licence=read.text("licence"),
         quality=read.many("quality", _quality),
         facts=read.many("facts", _fact),
+        clip=read.one("clip", _clip) if read.has("clip") else None,
+        rollout=read.one("rollout", _rollout) if read.has("rollout") else None,
+        is_real_time_native=read.flag("real_time_native"),
     )
     _check(read, preset)
     return preset
@@ -68,26 +72,52 @@ def _preset(read: StrictTable, family: str) -> MethodPreset:
 
 def _check(read: StrictTable, preset: MethodPreset) -> None:
     """What the types cannot say."""
-    steps = preset.steps
-    if not steps or list(steps) != sorted(set(steps)) or steps[0] < 1:
-        raise read.fault('"steps" must be a sorted list of different counts from 1 on.')
-    if preset.recommended_steps not in steps:
-        raise read.fault(f'"recommended_steps" {preset.recommended_steps} is not among "steps".')
-    if not preset.base or not preset.dtypes:
-        raise read.fault('"base" and "dtypes" need at least one entry.')
-    if preset.modality not in MODALITIES:
-        raise read.fault(f'"modality" is one of {", ".join(MODALITIES)}.')
-    if (preset.cache is None) == (preset.rung is Rung.CACHED):
-        raise read.fault('a preset on the cached rung has a "cache", and no other has.')
+    for is_wrong, why in _WRONG:
+        if is_wrong(preset):
+            raise read.fault(why)
     for part in preset.parts:
         if (part.scale is None) == (part.role is Role.DISTILL_LORA):
             raise read.fault(f'a LoRA has a "scale", and nothing else has: {part.file}.')
     for schedule in preset.schedules:
-        if schedule.steps not in steps:
+        if schedule.steps not in preset.steps:
             raise read.fault(f"a schedule is given for {schedule.steps} steps, which is not allowed.")
     for knob in preset.guidance:
         if not knob.minimum <= knob.default <= knob.maximum:
             raise read.fault(f'the default of "{knob.name}" is outside its own range.')
+        if (knob.adds_pass_above is None) == bool(knob.adds_pass):
+            raise read.fault(f'"{knob.name}" names the pass it adds and the value above which it does.')
+
+
+def _steps_are_no_set(preset: MethodPreset) -> bool:
+    return not preset.steps or list(preset.steps) != sorted(set(preset.steps)) or preset.steps[0] < 1
+
+
+_WRONG: tuple[tuple[Callable[[MethodPreset], bool], str], ...] = (
+    (_steps_are_no_set, '"steps" must be a sorted list of different counts from 1 on.'),
+    (lambda one: one.recommended_steps not in one.steps, '"recommended_steps" is not among "steps".'),
+    (lambda one: not one.base or not one.dtypes, '"base" and "dtypes" need at least one entry.'),
+    (lambda one: one.modality not in MODALITIES, f'"modality" is one of {", ".join(MODALITIES)}.'),
+    (
+        lambda one: (one.cache is None) == (one.rung is Rung.CACHED),
+        'a preset on the cached rung has a "cache", and no other has.',
+    ),
+    (
+        lambda one: one.cache is not None and not 0 < one.cache.step_share <= 1,
+        'the "step_share" of a cache is above 0 and at most 1.',
+    ),
+    (
+        lambda one: (one.rollout is None) == (one.rung is Rung.CAUSAL),
+        'a preset on the causal rung has a "rollout", and no other has.',
+    ),
+    (
+        lambda one: (one.clip is None) != (one.modality == "image"),
+        'a preset for clips has a "clip", and one for pictures has none.',
+    ),
+    (
+        lambda one: one.clip is not None and not one.clip.takes_frames(one.frames),
+        '"frames" is not a length that its own "clip" allows.',
+    ),
+)
 
 
 def _part(read: StrictTable) -> PresetPart:
@@ -102,13 +132,49 @@ def _part(read: StrictTable) -> PresetPart:
     )
 
 
-def _size(read: StrictTable) -> tuple[int, int] | None:
-    if not read.has("size"):
+def _size(read: StrictTable, key: str = "size") -> tuple[int, int] | None:
+    if not read.has(key):
         return None
-    size = read.whole_numbers("size")
+    size = read.whole_numbers(key)
     if len(size) != 2:
-        raise read.fault('"size" is [width, height].')
+        raise read.fault(f'"{key}" is [width, height].')
     return size[0], size[1]
+
+
+def _count(read: StrictTable, key: str) -> int | None:
+    return read.take(key, int) if read.has(key) else None
+
+
+def _clip(read: StrictTable) -> ClipRule:
+    rule = ClipRule(
+        every=read.take("every", int),
+        first=read.take("first", int),
+        shortest=read.take("shortest", int),
+        longest=_count(read, "longest"),
+        sides=read.take("sides", int),
+        only_size=_size(read, "only_size"),
+    )
+    if rule.every < 1 or rule.sides < 1 or rule.shortest < 1:
+        raise read.fault('"every", "shortest" and "sides" are at least 1.')
+    return rule
+
+
+def _rollout(read: StrictTable) -> Rollout:
+    rollout = Rollout(
+        latent_frames=read.take("latent_frames", int),
+        cache_passes=read.take("cache_passes", int),
+        window=_count(read, "window"),
+        frame_rate=read.take("frame_rate", int),
+        sink=_count(read, "sink") or 0,
+        first_latent_frames=_count(read, "first_latent_frames"),
+        first_extra_passes=_count(read, "first_extra_passes") or 0,
+        last_is_cached=not read.flag("last_is_not_cached"),
+        decoded_alone=read.flag("decoded_alone"),
+        cache_bytes_a_latent=_count(read, "cache_bytes_a_latent"),
+    )
+    if rollout.latent_frames < 1 or rollout.cache_passes < 0:
+        raise read.fault('"latent_frames" is at least 1, and "cache_passes" is not negative.')
+    return rollout
 
 
 def _plain_values(read: StrictTable, key: str) -> tuple[tuple[str, Plain], ...]:
@@ -134,14 +200,31 @@ def _cache(read: StrictTable) -> CacheSpec:
     return CacheSpec(
         class_name=read.text("class"),
         config=_plain_values(read, "config"),
+        ranges=_ranges(read),
         component=read.text("component"),
+        step_share=read.number("step_share"),
     )
+
+
+def _ranges(read: StrictTable) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Pairs of numbers, sorted by name; none where the key is absent."""
+    if not read.has("ranges"):
+        return ()
+    return tuple(sorted((name, _pair(read, name, value)) for name, value in read.mapping("ranges").items()))
+
+
+def _pair(read: StrictTable, name: str, value: Any) -> tuple[int, ...]:
+    ends: tuple[object, ...] = tuple(value) if isinstance(value, list) else ()
+    if len(ends) != 2 or any(type(end) is not int for end in ends):
+        raise read.fault(f'"{name}" is [lower, upper], two whole numbers.')
+    return tuple(value)
 
 
 def _schedule(read: StrictTable) -> StepSchedule:
     return StepSchedule(
         steps=read.take("steps", int),
         timesteps=read.numbers("timesteps"),
+        size=_size(read),
         explicit_timesteps=read.flag("explicit"),
         sigmas=read.numbers("sigmas"),
         second_sigmas=read.numbers("second_sigmas"),
@@ -158,6 +241,8 @@ def _knob(read: StrictTable) -> GuidanceKnob:
         off=read.number("off"),
         doubles_batch_above=read.optional_number("doubles_batch_above"),
         why=read.text("why"),
+        adds_pass_above=read.optional_number("adds_pass_above"),
+        adds_pass=read.text("adds_pass", ""),
     )
 
 

@@ -229,6 +229,16 @@ class WorkerFaults:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceWork:
+    """What one device class did for a job."""
+
+    device: str
+    batches: int
+    seconds: float  # loads apart
+    load_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attestation:
     """What a worker really loaded and ran, and in how many batches."""
 
@@ -274,6 +284,40 @@ class HeldShot:
     @property
     def is_released(self) -> bool:
         return self.released_by is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnKey:
+    """A driver at a job, on a fleet."""
+
+    fleet: str
+    job_id: str
+    holder: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnRecord:
+    """A driver that waits for a fleet or has it, with what matters of its job."""
+
+    key: TurnKey
+    tier: str
+    owner: str
+    deadline: datetime | None
+    submitted_at: datetime
+    queued: int  # shots that nobody has taken
+    picture_p50: float  # seconds on the whole fleet
+    picture_p95: float
+    has_fleet: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServedSeconds:
+    """Worker seconds that went into settled batches of one tier and owner."""
+
+    tier: str
+    owner: str
+    seconds: float
+    late: float  # of these: after the deadline of their job
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,6 +37,7 @@ metadata = MetaData(
 UNFINISHED_JOB = text("state IN ('queued', 'running', 'held')")
 LEASED_BATCH = text("state = 'leased'")
 STANDING_TAKE = text("state <> 'failed'")
+BEGUN_TURN = text("began_at IS NOT NULL")
 
 
 # What we know of models: exact bytes, what is said about them, what was concluded.
@@ -165,6 +166,7 @@ class BatchColumns(TypedColumns):
     height: Named[int]
     frames: Named[int]
     pictures: Named[int]
+    cached_by: Named[str] = Column(server_default="")  # preset whose cache it runs under; "" for none
     state: Named[str]
     runs: Named[int]  # how often it was leased
     holder: Named[str | None]
@@ -277,6 +279,18 @@ class ReplanningColumns(TypedColumns):
     changes_json: Named[str] = Column(Text)  # what changed, and why
 
 
+class TurnColumns(TypedColumns):
+    fleet: Named[str] = Column(
+        primary_key=True
+    )  # host and folder of Ray: the workers that one driver has at a time
+    job_id: Named[str] = Column(ForeignKey("jobs.job_id"), primary_key=True)
+    holder: Named[str] = Column(primary_key=True)  # the driver
+    picture_p50: Named[float]  # seconds a picture on the whole fleet, as planned
+    picture_p95: Named[float]
+    expires_at: Named[datetime] = Column(Instant)
+    began_at: Named[datetime | None] = Column(Instant)  # None: it waits
+
+
 jobs = Table(
     "jobs",
     metadata,
@@ -330,6 +344,7 @@ batch_runs = Table(
     metadata,
     BatchRunColumns,
     ForeignKeyConstraint(["job_id", "number"], ["batches.job_id", "batches.number"]),
+    Index(None, "settled_at"),
 )
 artefacts = Table("artefacts", metadata, ArtefactColumns, Index(None, "sha256"), sqlite_with_rowid=False)
 quality_holds = Table(
@@ -340,6 +355,12 @@ quality_holds = Table(
 )
 
 replannings = Table("replannings", metadata, ReplanningColumns)
+turns = Table(
+    "turns",
+    metadata,
+    TurnColumns,
+    Index("uq_turns_begun", "fleet", unique=True, sqlite_where=BEGUN_TURN, postgresql_where=BEGUN_TURN),
+)
 
 
 # What left the house, and the chain of what happened.

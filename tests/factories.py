@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from policy.canonical import digest
-from policy.costs import CostKey, CostProfile, Fleet, RowCost
+from policy.costs import CostKey, CostProfile, DeviceGroup, Fleet, RowCost
 from policy.gates import ShipEvidence, ShippedItem, StackEvidence
 from policy.manifest import LoraRequest, RenderManifest, Shot, ShotInput
 from policy.menu import Menu, Offer
@@ -249,8 +249,13 @@ def make_cost_profile(**changes: Any) -> CostProfile:
     return replace(profile, **changes)
 
 
-def make_fleet(**changes: Any) -> Fleet:
-    return replace(Fleet(workers=2, device="cpu-2"), **changes)
+def make_group(**changes: Any) -> DeviceGroup:
+    return replace(DeviceGroup(workers=2, device="cpu-2"), **changes)
+
+
+def make_fleet(*groups: DeviceGroup, **changes: Any) -> Fleet:
+    """A fleet of these groups; without any, of one with the changes."""
+    return Fleet(groups=groups or (make_group(**changes),))
 
 
 # --- manifests and plans -------------------------------------------------------------

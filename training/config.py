@@ -114,6 +114,7 @@ class EvaluationPlan:
     guidance: float = 3.0
     burnt_guidance: float = 7.5
     full_steps: int = 40
+    broadcast: int = 3
     batch: int = 24
 
 

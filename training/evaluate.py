@@ -20,6 +20,7 @@ from training.stages import Workshop
 from training.subjects import ADDED_STYLES
 from training.vae import round_trip
 
+PRESETS = {"teacher": "emoji-64-full", "student": "emoji-64-lcm", "broadcast": "emoji-64-broadcast"}
 QUALITY = Path("registry/builtin/quality")
 PICTURES = Path("docs/pictures")
 
@@ -66,6 +67,13 @@ def settings(plan: EvaluationPlan) -> list[Setting]:
     burnt = plan.burnt_guidance
     return [
         *teacher,
+        Setting(
+            key=f"broadcast_{full}",
+            label=f"teacher, {full} steps, guidance {on:g}, attention every {plan.broadcast} steps",
+            steps=full,
+            guidance=on,
+            broadcast=plan.broadcast,
+        ),
         Setting(key="teacher_off_4", label="teacher, 4 steps, guidance off", steps=4, guidance=1.0),
         *students,
         Setting(
@@ -184,13 +192,13 @@ def _write_measured(
     best = max(row.subject for row in rows if row.key.startswith("teacher_"))
     priors = [
         {
-            "preset": "emoji-64-lcm" if row.key.startswith("student") else "emoji-64-full",
+            "preset": PRESETS[row.key.split("_")[0]],
             "steps": int(row.key.split("_")[1]),
             "quality": round(min(1.0, row.subject / best), 3),
             "n": row.n,
         }
         for row in rows
-        if row.key.split("_")[0] in ("teacher", "student") and row.key.split("_")[1].isdigit()
+        if row.key.split("_")[0] in PRESETS and row.key.split("_")[1].isdigit()
     ]
     document = {
         "model": "rightstep/emoji-64",

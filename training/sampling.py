@@ -13,10 +13,12 @@ import torch
 from diffusers import DDIMScheduler, LCMScheduler, StableDiffusionPipeline
 from numpy.typing import NDArray
 
+from policy.methods import CacheSpec
 from training.config import PICTURE_SIZE
 from training.lora import load_lora
 from training.pictures import ART, BACKGROUND_NAMES, Gallery
 from training.subjects import STYLES, article
+from workers.caches import cached
 
 HUB = Path("registry/builtin/hub/rightstep")
 BASE = "emoji-64"
@@ -43,6 +45,8 @@ class Setting:
     scheduler: str = "ddim"
     steps: int
     guidance: float
+    broadcast: int = 1
+    """Attention is computed every so many steps, and broadcast to those between."""
 
     @property
     def evaluations(self) -> int:
@@ -75,6 +79,42 @@ def measured_prompts(gallery: Gallery, count: int, seed: int, added_style: int |
     return prompts
 
 
+def broadcast_of(setting: Setting) -> CacheSpec | None:
+    """The cache of a setting: every attention of the denoiser, at all but the first and last steps."""
+    if setting.broadcast == 1:
+        return None
+    within = (100, 900)
+    return CacheSpec(
+        class_name="PyramidAttentionBroadcastConfig",
+        config=(
+            ("cross_attention_block_skip_range", setting.broadcast),
+            ("spatial_attention_block_skip_range", setting.broadcast),
+        ),
+        ranges=(
+            ("cross_attention_timestep_skip_range", within),
+            ("spatial_attention_timestep_skip_range", within),
+        ),
+        component="unet",
+    )
+
+
+class _Watch:
+    """Knows the timestep that a denoiser was last asked for, while it is open."""
+
+    def __init__(self, unet: torch.nn.Module) -> None:
+        self._unet = unet
+        self.timestep = 0.0
+
+    def __enter__(self) -> None:
+        self._hook = self._unet.register_forward_pre_hook(self._note)
+
+    def __exit__(self, *_fault: object) -> None:
+        self._hook.remove()
+
+    def _note(self, _module: torch.nn.Module, values: tuple[object, ...]) -> None:
+        self.timestep = float(torch.as_tensor(values[1]))
+
+
 class Easel:
     """Draws with the packed weights; one pipeline for each set of adapters, fused once as in the product."""
 
@@ -104,20 +144,22 @@ class Easel:
         pipe = self.pipe(setting.adapters)
         kind = {"ddim": DDIMScheduler, "lcm": LCMScheduler}[setting.scheduler]
         pipe.scheduler = kind.from_config(pipe.scheduler.config)
+        watch = _Watch(pipe.unet)
         parts = []
         began = time.monotonic()
         for first in range(0, len(prompts), self.batch):
             words = list(prompts[first : first + self.batch])
             noise = [torch.Generator().manual_seed(seed + first + i) for i in range(len(words))]
-            made = pipe(
-                words,
-                num_inference_steps=setting.steps,
-                guidance_scale=setting.guidance,
-                generator=noise,
-                height=PICTURE_SIZE,
-                width=PICTURE_SIZE,
-                output_type="np",
-            ).images
+            with watch, cached(pipe, broadcast_of(setting), lambda: watch.timestep):
+                made = pipe(
+                    words,
+                    num_inference_steps=setting.steps,
+                    guidance_scale=setting.guidance,
+                    generator=noise,
+                    height=PICTURE_SIZE,
+                    width=PICTURE_SIZE,
+                    output_type="np",
+                ).images
             parts.append((made * 255).round().astype(np.uint8))
         seconds = (time.monotonic() - began) / len(prompts)
         return Drawn(np.concatenate(parts), seconds)

@@ -60,7 +60,7 @@ def _config(spec: CacheSpec, timestep: Callable[[], float]) -> Any:
     made = getattr(diffusers, spec.class_name)
     asked = {"current_timestep_callback": timestep} if spec.class_name == BROADCAST else {}
     try:
-        return made(**dict(spec.config), **asked)
+        return made(**dict(spec.config), **dict(spec.ranges), **asked)
     except TypeError as fault:
         raise RenderFault(f"{spec.class_name} does not take these settings: {fault}", _NEXT) from fault
 

@@ -10,19 +10,14 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from policy.errors import RenderFault
-from policy.methods import StepSchedule
 from policy.stacks import Stack
 from policy.tasks import RenderTask, StackLoad
 from workers.caches import cached
+from workers.cards import device_class_of
 from workers.pipelines import call_arguments, denoisers
 from workers.renderer import OnStep, Rendered, RenderOptions
-from workers.schedules import (
-    build_scheduler,
-    refuse_other,
-    require_published,
-    schedule_of,
-    set_by_pipeline,
-)
+from workers.schedules import LiveSchedule, build_scheduler, refuse_other, require_published, schedule_of
+from workers.shifts import Caller
 from workers.stack_loading import is_exhausted, load_pipeline
 
 
@@ -40,7 +35,7 @@ class DiffusersRenderer:
     @property
     def device(self) -> str:
         if self._options.device.startswith("cuda"):
-            return str(torch.cuda.get_device_name(self._options.device)).lower().replace(" ", "-")
+            return device_class_of(str(torch.cuda.get_device_name(self._options.device)))
         return f"{self._options.device}-{self._options.threads}"
 
     @property
@@ -62,26 +57,29 @@ class DiffusersRenderer:
                 "Ask for one frame.",
             )
         torch.set_num_threads(self._options.threads)  # torch counts them per thread, and lanes are threads
-        if not set_by_pipeline(task.scheduler, task.schedule):
-            require_published(task.scheduler, task.schedule, task.steps)
-        return self._render_halving(task, on_step)
+        stack = task.load.stack
+        caller = Caller(
+            pipeline=stack.pipeline, settings=stack.settings, call=task.call, size=(task.width, task.height)
+        )
+        expected = require_published(task.scheduler, task.schedule, task.steps, caller)
+        return self._render_halving(task, expected, on_step)
 
-    def _render_halving(self, task: RenderTask, on_step: OnStep) -> Rendered:
+    def _render_halving(self, task: RenderTask, expected: LiveSchedule, on_step: OnStep) -> Rendered:
         """Render the batch, or its halves where memory runs out; one shot that does not fit fails."""
         try:
-            return self._render_batch(task, on_step)
+            return self._render_batch(task, expected, on_step)
         except RuntimeError as fault:
             if not is_exhausted(fault) or len(task.shots) == 1:
                 raise
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return join_halves([self._render_halving(half, on_step) for half in halves(task)])
+        return join_halves([self._render_halving(half, expected, on_step) for half in halves(task)])
 
-    def _render_batch(self, task: RenderTask, on_step: OnStep) -> Rendered:
+    def _render_batch(self, task: RenderTask, expected: LiveSchedule, on_step: OnStep) -> Rendered:
         pipeline = self._pipeline
         pipeline.scheduler = build_scheduler(task.scheduler)  # fresh: no state of the batch before
         arguments = call_arguments(task)
-        loop = _Loop(task.schedule, pipeline)
+        loop = _Loop(expected, pipeline)
 
         def at_boundary(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             loop.stop()
@@ -113,8 +111,8 @@ class DiffusersRenderer:
 class _Loop:
     """Watches the denoising loop: refuses a wrong schedule before the first pass, counts rows and time."""
 
-    def __init__(self, published: StepSchedule | None, pipeline: Any) -> None:
-        self._published = published
+    def __init__(self, expected: LiveSchedule, pipeline: Any) -> None:
+        self._expected = expected
         self._pipeline = pipeline
         self._first: float | None = None
         self._is_first_step = True
@@ -125,8 +123,7 @@ class _Loop:
     def start(self, _module: Any, values: tuple[Any, ...], named: dict[str, Any]) -> None:
         if self._first is None:
             live = schedule_of(self._pipeline.scheduler)
-            if self._published is not None:
-                refuse_other(type(self._pipeline.scheduler).__name__, self._published.timesteps, live)
+            refuse_other(type(self._pipeline.scheduler).__name__, self._expected.timesteps, live)
             self._first = time.perf_counter()
         if self._is_first_step:
             fed = values[0] if values else named.get("hidden_states", named.get("sample"))

@@ -10,8 +10,10 @@ from policy.tasks import RenderTask
 from workers.schedules import pipeline_schedule
 
 ALLOWED = (
+    "Flux2KleinKVPipeline",
     "Flux2KleinPipeline",
     "FluxPipeline",
+    "Krea2Pipeline",
     "LatentConsistencyModelPipeline",
     "QwenImagePipeline",
     "SanaSprintPipeline",
@@ -54,6 +56,7 @@ def call_arguments(task: RenderTask) -> dict[str, Any]:
     strange = sorted(set(arguments) - set(known))
     if strange:
         raise RenderFault(f"{name} takes no {' or '.join(strange)}.", "Correct the arguments of the preset.")
-    if any(shot.negative for shot in task.shots) and "negative_prompt" in known:
-        arguments["negative_prompt"] = [shot.negative for shot in task.shots]
+    own = arguments.pop("negative_prompt", "")  # of the recipe, for shots without one
+    if "negative_prompt" in known and (own or any(shot.negative for shot in task.shots)):
+        arguments["negative_prompt"] = [shot.negative or own for shot in task.shots]
     return arguments

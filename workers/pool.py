@@ -5,12 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from policy.errors import ServiceFault, WrongUse
 from policy.tasks import BatchResult, FaultKind, RenderTask
 from workers.finishing import failed_take
-from workers.routing import INCIDENTS, Request, SeatView, choose_seat, may_take
+from workers.routing import INCIDENTS, UNTOLD, Forecast, Request, SeatView, choose_seat, may_take
 from workers.stations import OpenStation, Station, StationFault, StationLost
 from workers.workbench import Bench, BenchProgress
 
@@ -19,18 +19,30 @@ ANSWER_SECONDS = 0.5  # how long a worker may take to say where it stands
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PoolOptions:
-    """How many workers, and what each of them is."""
+class SeatGroup:
+    """Workers that are alike, and what each of them is."""
 
     workers: int
     make_bench: Callable[
         [], Bench
     ]  # pickled to each worker: functools.partial(make_workbench, BenchOptions(...))
+    device: str = ""  # class, as forecasts name it; of no account where there is one group
     cpus_per_worker: float = 1.0  # what Ray reserves; threads of torch are set in the bench's own options
     gpus_per_worker: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolOptions(SeatGroup):
+    """The workers of a pool: one group, and any others beside it."""
+
+    others: tuple[SeatGroup, ...] = ()
     start_seconds: float = 180.0
     patience_seconds: float = 30.0  # a chunk that waited this long takes a worker with another stack
     on_stage: Callable[[str], None] | None = None  # told what start-up is doing
+
+    @property
+    def groups(self) -> tuple[SeatGroup, ...]:
+        return (self, *self.others)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +51,7 @@ class WorkerRecord:
 
     number: int
     name: str  # host:pid; "" until it stands
+    device: str  # class; "" where all are alike
     pid: int | None
     stack_id: str
     in_flight: int  # chunks
@@ -63,7 +76,9 @@ class _Seat:
     """A place for one worker process, and what has been seen of it. Guarded by the pool's lock."""
 
     number: int
+    group: SeatGroup
     station: Station
+    since: float = 0.0  # when its first chunk was begun
     stack_id: str = ""
     queue: list["_Place"] = field(default_factory=list["_Place"])  # the first one is being rendered
     batches: int = 0
@@ -77,7 +92,7 @@ class _Seat:
     takes_before: int = 0
     seen: BenchProgress | None = None
 
-    def view(self) -> SeatView:
+    def view(self, now: float = 0.0) -> SeatView:
         blocked = frozenset(stack for stack, count in self.incidents.items() if count >= INCIDENTS)
         return SeatView(
             number=self.number,
@@ -85,7 +100,22 @@ class _Seat:
             in_flight=len(self.queue),
             blocked=blocked,
             is_closed=self.is_closed,
+            device=self.group.device,
+            busy_seconds=self._busy_seconds(now),
         )
+
+    def _busy_seconds(self, now: float) -> float:
+        """Until its queue is empty, as predicted; a chunk that takes longer is taken to end any moment."""
+        if not self.queue:
+            return 0.0
+        first, *queued = self.queue
+        return max(0.0, first.seconds - (now - self.since)) + sum(place.seconds for place in queued)
+
+    def leave(self, place: "_Place") -> None:
+        """A chunk ended: the next one in the queue begins."""
+        if place in self.queue:  # a lost station took its queue with it
+            self.queue.remove(place)
+            self.since = time.monotonic()
 
 
 @dataclass(kw_only=True, eq=False)
@@ -95,6 +125,7 @@ class _Place:
     seat: _Seat
     station: Station
     stack_id: str
+    seconds: float = 0.0  # that the chunk is predicted to take here
     was_begun: bool = True  # False where the process died before it came to this chunk
 
 
@@ -102,10 +133,9 @@ class RenderPool:
     """Workers behind one blocking call that many threads may make at once."""
 
     def __init__(self, options: PoolOptions, open_station: OpenStation | None = None) -> None:
-        if options.workers < 1:
-            raise WrongUse(
-                f"A pool of {options.workers} workers renders nothing.", "Ask for at least one worker."
-            )
+        if any(group.workers < 1 for group in options.groups):
+            few = min(group.workers for group in options.groups)
+            raise WrongUse(f"A pool of {few} workers renders nothing.", "Ask for at least one worker.")
         self._options = options
         self._open = open_station
         self._seats: list[_Seat] = []
@@ -120,9 +150,11 @@ class RenderPool:
             from workers.actor import open_ray_station  # noqa: PLC0415 - Ray is imported after its environment is set
 
             self._open = open_ray_station
-        self._tell(f"starting {self._options.workers} workers")
+        groups = [group for group in self._options.groups for _ in range(group.workers)]
+        self._tell(f"starting {len(groups)} workers")
         self._seats = [
-            _Seat(number=number, station=self._opened()) for number in range(self._options.workers)
+            _Seat(number=number, group=group, station=self._opened(group))
+            for number, group in enumerate(groups)
         ]
         deadline = time.monotonic() + self._options.start_seconds
         for seat in self._seats:
@@ -138,10 +170,11 @@ class RenderPool:
                 )
         self._tell("workers are up")
 
-    def run_chunk(self, tasks: Sequence[RenderTask]) -> list[BatchResult]:
+    def run_chunk(self, tasks: Sequence[RenderTask], forecast: Forecast = UNTOLD) -> list[BatchResult]:
         """Render batches of one stack on one worker: a result for each, in order, whatever happens.
 
-        Blocks while all suitable workers have two chunks. What a dying worker had not
+        Blocks while all suitable workers have two chunks, or would end it later than those
+        that have; ``forecast`` says what it takes where devices differ. What a dying worker had not
         delivered comes back as its fault, and another process takes its seat.
         """
         if not tasks:
@@ -150,7 +183,7 @@ class RenderPool:
         if any(task.load.stack.stack_id != stack_id for task in tasks):
             raise WrongUse("A chunk holds batches of one stack.", "Split it by stack.")
         while True:
-            place = self._take_place(stack_id)
+            place = self._take_place(stack_id, forecast)
             if not isinstance(place, _Place):
                 return [unrendered(task, *place) for task in tasks]
             results, detail = self._render_at(place, tasks)
@@ -209,6 +242,7 @@ class RenderPool:
                 WorkerRecord(
                     number=seat.number,
                     name=seat.name,
+                    device=seat.group.device,
                     pid=seat.pid,
                     stack_id=seat.stack_id,
                     in_flight=len(seat.queue),
@@ -245,27 +279,33 @@ class RenderPool:
         finally:
             self._leave_place(place, results, len(tasks))
 
-    def _take_place(self, stack_id: str) -> _Place | tuple[FaultKind, str]:
+    def _take_place(self, stack_id: str, forecast: Forecast) -> _Place | tuple[FaultKind, str]:
         """Wait for a worker and queue there; where there will be none, the fault and its reason."""
         arrived = time.monotonic()
         with self._changed, self._waits_for(stack_id):
             while True:
                 if self._is_cancelled:
                     return FaultKind.CANCELLED, "The job was cancelled."
-                waited = time.monotonic() - arrived
+                now = time.monotonic()
+                waited = now - arrived
+                behind = forecast.behind + self._waiting.total() - 1
                 request = Request(
                     stack_id=stack_id,
                     wanted_elsewhere=frozenset(self._waiting) - {stack_id},
                     is_impatient=waited >= self._options.patience_seconds,
+                    forecast=replace(forecast, behind=behind),
                 )
-                views = [seat.view() for seat in self._seats]
+                views = [seat.view(now) for seat in self._seats]
                 if not any(may_take(request, view) for view in views):
                     told = "No worker is left that may take this stack: it failed on each."
                     return FaultKind.WORKER, f"{told} {self._reasons.get(stack_id, '')}".strip()
                 chosen = choose_seat(request, views)
                 if chosen is not None:
                     seat = self._seats[chosen]
-                    place = _Place(seat=seat, station=seat.station, stack_id=stack_id)
+                    seconds = dict(forecast.seconds).get(seat.group.device, 0.0)
+                    place = _Place(seat=seat, station=seat.station, stack_id=stack_id, seconds=seconds)
+                    if not seat.queue:
+                        seat.since = now
                     seat.queue.append(place)
                     seat.stack_id = stack_id
                     return place
@@ -290,8 +330,7 @@ class RenderPool:
         ]
         with self._changed:
             self._reasons.update({place.stack_id: reasons[-1]} if reasons else {})
-            if place in seat.queue:  # a lost station took its queue with it
-                seat.queue.remove(place)
+            seat.leave(place)
             seat.batches += len(results)
             if len(results) > failed:
                 seat.dead_starts = 0
@@ -320,7 +359,7 @@ class RenderPool:
             if seat.dead_starts >= DEAD_STARTS:
                 seat.is_closed = True
                 return
-            seat.station = self._opened()
+            seat.station = self._opened(seat.group)
             seat.name, seat.pid = "", None
         self._tell(f"worker {seat.number + 1} died and is replaced")
 
@@ -337,12 +376,10 @@ class RenderPool:
                 seat.name, seat.pid = found.name, found.pid
         return found is not None
 
-    def _opened(self) -> Station:
+    def _opened(self, group: SeatGroup) -> Station:
         if self._open is None:
             raise ServiceFault("The pool was not started.", "Call start() first.")
-        return self._open(
-            self._options.make_bench, self._options.cpus_per_worker, self._options.gpus_per_worker
-        )
+        return self._open(group.make_bench, group.cpus_per_worker, group.gpus_per_worker)
 
     def _tell(self, stage: str) -> None:
         if self._options.on_stage is not None:

@@ -1,9 +1,16 @@
-"""Which worker takes a chunk: the one that holds its stack, unless another stands idle. Pure."""
+"""Which worker takes a chunk: the one that holds its stack, unless another stands idle. Pure.
 
-from collections.abc import Callable, Iterable
+Where devices differ, a slow worker leaves a chunk alone that the others would be done with
+sooner, together with everything that waits behind it: near the end it stands idle, as the
+plan counts on.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 IN_FLIGHT = 2  # chunks per worker: one renders, the next is already there
+SHORTEST_SECONDS = 1e-4  # that a chunk is taken to last
 INCIDENTS = 3  # batches or deaths on one stack, with no success between, that block a worker for it
 
 
@@ -16,6 +23,19 @@ class SeatView:
     in_flight: int
     blocked: frozenset[str] = frozenset()  # stacks that keep failing here
     is_closed: bool = False  # its process cannot be started
+    device: str = ""  # class, as a forecast names it
+    busy_seconds: float = 0.0  # until its queue is empty, as predicted
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """What a chunk is predicted to take, where devices differ."""
+
+    seconds: tuple[tuple[str, float], ...] = ()  # by device class; one that is not named may not take it
+    behind: int = 0  # chunks like it that are still to come
+
+
+UNTOLD = Forecast()  # all devices alike
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +45,7 @@ class Request:
     stack_id: str
     wanted_elsewhere: frozenset[str] = frozenset()  # stacks of other waiting chunks
     is_impatient: bool = False  # has waited longer than a swap costs
+    forecast: Forecast = UNTOLD
 
 
 Preference = Callable[[Request, SeatView], bool]
@@ -66,7 +87,10 @@ PREFERENCES: tuple[Preference, ...] = (
 
 def choose_seat(request: Request, seats: Iterable[SeatView]) -> int | None:
     """The number of the worker that takes the chunk now; None to wait."""
-    open_seats = [seat for seat in seats if may_take(request, seat) and seat.in_flight < IN_FLIGHT]
+    able = [seat for seat in seats if may_take(request, seat)]
+    open_seats = [
+        seat for seat in able if seat.in_flight < IN_FLIGHT and not is_sooner_elsewhere(request, seat, able)
+    ]
     for preference in PREFERENCES:
         fitting = [seat for seat in open_seats if preference(request, seat)]
         if fitting:
@@ -76,4 +100,26 @@ def choose_seat(request: Request, seats: Iterable[SeatView]) -> int | None:
 
 def may_take(request: Request, seat: SeatView) -> bool:
     """Whether a worker may ever take the chunk, busy or not."""
-    return not seat.is_closed and request.stack_id not in seat.blocked
+    devices = {device for device, _ in request.forecast.seconds}
+    is_able = not devices or seat.device in devices
+    return is_able and not seat.is_closed and request.stack_id not in seat.blocked
+
+
+def is_sooner_elsewhere(request: Request, seat: SeatView, able: Sequence[SeatView]) -> bool:
+    """Whether the others would be done with this chunk, and with all behind it, before this worker with it.
+
+    Never for the worker that would end it first, so somebody always takes it. A chunk that
+    has waited long no longer trusts predictions. Loads are not counted.
+    """
+    seconds = dict(request.forecast.seconds)
+    if len(seconds) < 2 or request.is_impatient:
+        return False
+    end = seat.busy_seconds + seconds[seat.device]
+    others = [other for other in able if other.number != seat.number]
+    done = sum(_done_before(end - other.busy_seconds, seconds[other.device]) for other in others)
+    return done > request.forecast.behind
+
+
+def _done_before(available: float, seconds: float) -> int:
+    """How many chunks end strictly before the time is over."""
+    return max(0, math.ceil(available / max(seconds, SHORTEST_SECONDS) - 1e-9) - 1)

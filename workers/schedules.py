@@ -8,6 +8,8 @@ import diffusers
 
 from policy.errors import RenderFault
 from policy.methods import SchedulerSpec, StepSchedule
+from workers.flow_grids import OWN
+from workers.shifts import BARE, Caller, told_by_pipeline
 
 ALLOWED = (
     "DDIMScheduler",
@@ -15,7 +17,10 @@ ALLOWED = (
     "DPMSolverMultistepScheduler",
     "EulerAncestralDiscreteScheduler",
     "EulerDiscreteScheduler",
+    *OWN,
+    "FlowMapEulerDiscreteScheduler",
     "FlowMatchEulerDiscreteScheduler",
+    "HeliosDMDScheduler",
     "LCMScheduler",
     "PNDMScheduler",
     "SCMScheduler",
@@ -40,7 +45,7 @@ def build_scheduler(spec: SchedulerSpec) -> Any:
             f"The scheduler {spec.class_name} is not on the list of allowed ones.",
             f"Use one of {', '.join(ALLOWED)}.",
         )
-    made = getattr(diffusers, spec.class_name)
+    made = scheduler_class(spec.class_name)
     known = inspect.signature(made.__init__).parameters
     strange = [key for key, _ in spec.config if key not in known]
     if strange:
@@ -51,28 +56,52 @@ def build_scheduler(spec: SchedulerSpec) -> Any:
     return made(**dict(spec.config))
 
 
+def scheduler_class(name: str) -> Any:
+    """A scheduler's class: one of this house's own, or that of the library."""
+    return OWN.get(name) or getattr(diffusers, name)
+
+
 def live_schedule(
-    spec: SchedulerSpec,
-    steps: int,
-    *,
-    timesteps: tuple[float, ...] = (),
-    sigmas: tuple[float, ...] = (),
+    spec: SchedulerSpec, steps: int, published: StepSchedule | None = None, caller: Caller = BARE
 ) -> LiveSchedule:
-    """The schedule that a scheduler really takes for a step count, or for explicit timesteps or sigmas."""
+    """The schedule that a scheduler really takes when a pipeline sets it, at its size."""
     scheduler = build_scheduler(spec)
+    if isinstance(scheduler, diffusers.HeliosDMDScheduler):
+        return pyramid_schedule(scheduler, steps)
+    told = told_by_pipeline(caller, scheduler, steps)
+    if published is not None and published.explicit_timesteps:
+        told = told | {"timesteps": _whole(published.timesteps)}
+    elif published is not None and published.sigmas:
+        told = told | {"sigmas": list(published.sigmas)}
     try:
-        if timesteps:
-            scheduler.set_timesteps(timesteps=_whole(timesteps))
-        elif sigmas:
-            scheduler.set_timesteps(sigmas=list(sigmas))
+        if "timesteps" in told or "sigmas" in told:
+            scheduler.set_timesteps(**told)
         else:
-            scheduler.set_timesteps(steps)
+            scheduler.set_timesteps(steps, **told)
     except (TypeError, ValueError) as fault:
         raise RenderFault(
             f"{spec.class_name} does not run this schedule of {steps} steps: {fault}",
             "Choose a step count that the preset allows.",
         ) from fault
     return schedule_of(scheduler)
+
+
+def pyramid_schedule(scheduler: Any, steps: int, *, amplified: bool = False) -> LiveSchedule:
+    """The steps of all stages of a pyramid in a row; ``amplified`` as the first chunk runs: twice as many."""
+    stages = scheduler.config.stages
+    if steps % stages:
+        raise RenderFault(
+            f"{steps} steps do not divide into the {stages} stages of {type(scheduler).__name__}.",
+            "Choose a step count that the preset allows.",
+        )
+    found: list[LiveSchedule] = []
+    for stage in range(stages):
+        scheduler.set_timesteps(steps // stages, stage_index=stage, is_amplify_first_chunk=amplified)
+        found.append(schedule_of(scheduler))
+    return LiveSchedule(
+        timesteps=tuple(value for stage in found for value in stage.timesteps),
+        sigmas=tuple(value for stage in found for value in stage.sigmas),
+    )
 
 
 def schedule_of(scheduler: Any) -> LiveSchedule:
@@ -96,22 +125,18 @@ def pipeline_schedule(published: StepSchedule | None, steps: int) -> dict[str, A
     return {"num_inference_steps": steps}
 
 
-def require_published(spec: SchedulerSpec, published: StepSchedule | None, steps: int) -> LiveSchedule:
-    """Refuse to run a preset on any schedule but its published one; returns the live schedule."""
-    explicit = published.timesteps if published is not None and published.explicit_timesteps else ()
-    live = live_schedule(
-        spec, steps, timesteps=explicit, sigmas=published.sigmas if published is not None else ()
-    )
-    if published is not None:
+def require_published(
+    spec: SchedulerSpec, published: StepSchedule | None, steps: int, caller: Caller = BARE
+) -> LiveSchedule:
+    """Refuse to run a preset on any schedule but its published one; returns the live schedule.
+
+    At another size than the figures were published for, the live schedule is the pipeline's own
+    computation, and that is what has to run.
+    """
+    live = live_schedule(spec, steps, published, caller)
+    if published is not None and published.holds_at(caller.size):
         refuse_other(spec.class_name, published.timesteps, live)
     return live
-
-
-def set_by_pipeline(spec: SchedulerSpec, published: StepSchedule | None) -> bool:
-    """Whether only the running pipeline knows the schedule: it hands over sigmas, a shift or an end."""
-    own = spec.class_name in {"FlowMatchEulerDiscreteScheduler", "SCMScheduler"}
-    shifts = dict(spec.config).get("use_dynamic_shifting", False)
-    return bool(own and (shifts or published is None or not published.sigmas))
 
 
 def refuse_other(scheduler: str, published: tuple[float, ...], live: LiveSchedule) -> None:

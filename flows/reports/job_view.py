@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from policy.forecast import SettledBatch
 from policy.verdicts import Verdict
 from registry.records import (
     Attestation,
+    DeviceWork,
     HeldShot,
     JobRecord,
     PlanHeader,
@@ -77,6 +79,7 @@ class JobView:
     holds: tuple[HeldShot, ...] = ()
     shipments: tuple[ShipmentView, ...] = ()
     rounds: tuple[ReplanningRecord, ...] = ()  # how the night was planned anew
+    batches: tuple[SettledBatch, ...] = ()  # as they were rendered, in the order in which they were settled
     files: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
     )  # shot -> file beside the page
@@ -85,12 +88,26 @@ class JobView:
     load_seconds: float = 0.0  # spent making stacks resident
     workers: int = 1
     price_per_device_hour: float | None = None
+    devices: tuple[DeviceWork, ...] = ()  # who did what, by device class
+    prices: Mapping[str, float | None] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # device class -> price of its hour, where a fleet has several
     currency: str = "USD"
     version: str = ""  # of Rightstep
 
     @property
     def cost(self) -> float | None:
         """Money for the device time that was used; None where the fleet has no price."""
+        if self.prices:
+            return self._cost_by_device()
         if self.price_per_device_hour is None:
             return None
         return (self.device_seconds + self.load_seconds) / 3600 * self.price_per_device_hour
+
+    def _cost_by_device(self) -> float | None:
+        hours = [
+            ((one.seconds + one.load_seconds) / 3600, self.prices.get(one.device)) for one in self.devices
+        ]
+        if any(price is None for _, price in hours):
+            return None
+        return sum(spent * price for spent, price in hours if price is not None)

@@ -8,6 +8,7 @@ from flows.reports.findings import course_rows, failure_rows, make_headline, mak
 from flows.reports.job_view import JobView
 from flows.reports.pages import Clock, write_page
 from flows.reports.pictures import Thumbnail, choose_shown, load_thumbnail
+from flows.reports.predictions import make_prediction
 from policy.stacks import Stack
 from policy.tasks import TakeState
 from policy.verdicts import Obligation, Verdict
@@ -50,6 +51,7 @@ def write_morning_report(view: JobView, out: Path) -> Path:
         "rows": course_rows(view),
         "licences_of": licences_of,
         "timeline": make_timeline(view),
+        "prediction": make_prediction(view),
         "failures": failure_rows(view),
         "given_up": [shot for shot in view.shots if shot.state is TakeState.DEAD][:GIVEN_UP_SHOWN],
         "duties": make_duties(view.verdict),

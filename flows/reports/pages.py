@@ -46,6 +46,7 @@ def environment() -> Environment:
         "number": number,
         "rounded": rounded,
         "plural": plural,
+        "percent": percent,
         "beside": beside,
         "short": short,
         "sentence": sentence,
@@ -81,6 +82,11 @@ def sentence(text: str) -> str:
     """Somebody's words as a sentence of their own."""
     told = text.strip()
     return told if not told or told.endswith((".", "!", "?")) else f"{told}."
+
+
+def percent(share: float) -> str:
+    """A share as a reader says it."""
+    return f"{share:.0%}"
 
 
 def short(digest: str) -> str:

@@ -17,6 +17,7 @@ from rightstep.cli.progress import Ticker
 from rightstep.cli.shapes import Files, JobAnswer, ReportAnswer
 
 if TYPE_CHECKING:
+    from flows.reports.predictions import Prediction
     from flows.steps import Exported
     from registry.records import JobRecord, ReplanningRecord, ShotRecord
 
@@ -205,9 +206,10 @@ def report(
 
     exported = export_job(enter_house(), job, out)
     if as_json:
-        print_json(ReportAnswer(files=files_of(exported)))
+        print_json(ReportAnswer(files=files_of(exported), prediction=exported.prediction))
     else:
         print_files(exported)
+        print_pairs(predicted(exported.prediction))
 
 
 def files_of(exported: "Exported") -> Files:
@@ -219,6 +221,20 @@ def files_of(exported: "Exported") -> Files:
         report=str(exported.report),
         notices=str(exported.notices) if exported.notices else None,
     )
+
+
+def predicted(prediction: "Prediction") -> list[tuple[str, str]]:
+    """What was predicted beside what happened, a line each."""
+    if not prediction.courses:
+        return []
+    took, planned = duration(prediction.device_real), duration(prediction.device_p50)
+    lines = [("Device time", f"{took}, predicted {planned} ({prediction.device_error:.0%} off)")]
+    for label, told in (("Told at submit", prediction.submitted), ("Told early", prediction.early)):
+        if told is not None:
+            when = f", with {told.share:.0%} made" if told.share else ""
+            band = f"an end after {duration(told.p50)} (p95 {duration(told.p95)}){when}"
+            lines.append((label, f"{band}; it was {duration(told.real)} ({told.error:.0%} off)"))
+    return lines
 
 
 def print_files(exported: "Exported") -> None:

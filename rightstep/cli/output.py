@@ -127,6 +127,7 @@ STYLES = {
     "review": "yellow",
     "held": "yellow",
     "warning": "yellow",
+    "UNVERIFIED": "yellow",
     "deny": "red",
     "failed": "red",
     "dead": "red",
@@ -144,5 +145,5 @@ def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in pairs:
-        table.add_row(Text(name, style="dim"), _cell(value))
+        table.add_row(Text(name, style=STYLES.get(name, "dim")), _cell(value))
     data_console().print(table)

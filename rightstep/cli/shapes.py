@@ -7,6 +7,8 @@ and from those of ``policy``, ``registry`` and ``flows``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flows.reports.predictions import Prediction
+from policy.clips import ClipRule, Rollout
 from policy.methods import CacheSpec, Fact, PresetPart, QualityPrior
 from policy.verdicts import Reason
 from registry.licences.proof import ProofNode
@@ -70,6 +72,7 @@ class ReportAnswer:
     """A job that was written out."""
 
     files: Files
+    prediction: Prediction  # what was predicted beside what it took
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,12 +114,19 @@ class MethodShown:
     steps: int  # the count that this answer is for
     scheduler: str  # diffusers class
     scheduler_config: Mapping[str, str | int | float | bool | None]  # complete
+    at_size: (
+        tuple[int, int] | None
+    )  # width and height that the schedule holds for; null where it holds at any
     timesteps: tuple[float, ...]  # as the live scheduler reports them
     sigmas: tuple[float, ...]  # the same; empty where the scheduler knows none
     second_sigmas: tuple[float, ...]  # of the second stage, where the method has one
     guidance: Mapping[str, float]  # every guidance argument of the pipeline, as it will be passed
     rows_per_picture: int  # 2 where classifier-free guidance runs
-    forward_passes: int  # for one picture
+    forward_passes: int  # for one picture or clip; of a stream for one chunk, its cache filled
+    clip_passes: int  # for a whole clip of ``frames`` frames; of a picture the same
+    clip: ClipRule | None  # lengths and sizes of clips; null for pictures
+    rollout: Rollout | None  # how a causal method streams; null for every other
+    real_time_native: bool  # is it fast enough for live work without streaming
     fuse: bool  # are the LoRAs fused once, at load
     cache: CacheSpec | None  # the training-free cache it runs under, on the cached rung
     negative_prompt_is_inert: bool

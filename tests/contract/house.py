@@ -15,8 +15,10 @@ RENDERER_MODULES = (
     "workers.adapters",
     "workers.caches",
     "workers.diffusers_renderer",
+    "workers.flow_grids",
     "workers.pipelines",
     "workers.schedules",
+    "workers.shifts",
     "workers.stack_loading",
 )
 RAY_MODULES = ("workers.actor", "workers.cluster", "workers.pool", "workers.serving")

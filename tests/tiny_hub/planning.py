@@ -2,30 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
+from policy.manifest import RenderManifest
+from policy.methods import MethodPreset
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.planner import make_plan
-from policy.stacks import Role
 from policy.tasks import RenderTask, ShotTask
 from registry.catalogue import Catalogue
 from registry.components import PinnedClaims, claims_of, licensed_components, pin_of, role_of
 from registry.menu import PinnedModel, build_menu
-from registry.preset_parsing import parse_method
-from registry.sources import DirectorySource
+from registry.sources import DirectorySource, SourceListing
 from tests.factories import NOW, RUNTIME, make_cost_profile, make_fleet, make_manifest, make_shot
 from tests.unit.registry.licensing import catalogue
 
 PROMPTS = ("a fox", "a red heart")
 SEEDS = (7, 2**40)
 SIZE = 64
-FACTS: dict[str, Any] = {
-    "name": "tried", "version": 1, "rung": "distilled", "dtypes": ["float32"], "licence": "apache-2.0",
-    "negative_prompt_is_inert": True, "guidance": [], "schedules": [],
-    "quality": [{"steps": 1, "quality": 0.9, "samples": 0, "source": "prior: of a test"}],
-    "facts": [], "fuse": False,
-}  # fmt: skip
 
 
 def put_papers(root: Path, made_for: Mapping[str, Sequence[str]]) -> None:
@@ -39,44 +33,61 @@ def put_papers(root: Path, made_for: Mapping[str, Sequence[str]]) -> None:
             (folder / "LICENSE").write_bytes(catalogue().texts["apache-2.0"])
 
 
-def catalogue_of(preset: Mapping[str, Any]) -> Catalogue:
-    """A catalogue with one preset, written as a method file has it."""
-    table = {"family": "tried", "preset": [FACTS | dict(preset)]}
-    return replace(catalogue(), presets=parse_method(table, "tried.toml"))
+def catalogue_of(preset: MethodPreset) -> Catalogue:
+    """The catalogue with one preset alone."""
+    return replace(catalogue(), presets=(preset,))
+
+
+@cache
+def listed(root: Path) -> tuple[SourceListing, ...]:
+    """Every repository of a finished shelf, hashed once."""
+    source = DirectorySource(root)
+    return tuple(source.listing(repo) for repo in source.repositories())
 
 
 def plan_on(
     root: Path, known: Catalogue, base: str, steps: int, method: str
 ) -> tuple[ExecutionPlan | PlanRefusal, Mapping[str, PinnedModel]]:
     """Pin everything on the shelf and plan two shots on one of its models."""
-    source = DirectorySource(root)
-    added = [repo for preset in known.presets for repo in preset.repos]
-    listings = [source.listing(repo) for repo in source.repositories()]
-    pinned = [
-        PinnedClaims(pin=pin_of(listing, role_of(listing, added)), claims=claims_of(listing))
-        for listing in listings
-    ]
-    components = licensed_components(pinned, known.text_ids)
-    models = {
-        record.pin.repo: PinnedModel(
-            pin=record.pin, component=components[record.pin.repo], root=str(source.locate(record.pin.repo))
-        )
-        for record in pinned
-    }
+    models = pinned_on(root, known)
     shots = tuple(
         make_shot(f"shot-{number}", prompt=prompt, seed=seed, model=base, steps=steps, method=method,
                   width=SIZE, height=SIZE)
         for number, (prompt, seed) in enumerate(zip(PROMPTS, SEEDS, strict=True))
     )  # fmt: skip
     order = make_manifest(shots=shots)
+    return outcome_of(order, known, models), models
+
+
+def outcome_of(
+    order: RenderManifest, known: Catalogue, models: Mapping[str, PinnedModel]
+) -> ExecutionPlan | PlanRefusal:
+    """What the planner says to an order on these models."""
     menu = build_menu(manifest=order, catalogue=known, pinned=models, use=order.use)
-    outcome = make_plan(
+    return make_plan(
         manifest=order, menu=menu, costs=(make_cost_profile(),), fleet=make_fleet(), runtime=RUNTIME, now=NOW
     )
-    return outcome, models
 
 
-def task_on(root: Path, known: Catalogue, base: str, steps: int, method: str = "tried") -> RenderTask:
+def pinned_on(root: Path, known: Catalogue) -> Mapping[str, PinnedModel]:
+    """Everything on the shelf, pinned."""
+    source = DirectorySource(root)
+    added = [repo for preset in known.presets for repo in preset.repos]
+    listings = listed(root)
+    pinned = [
+        PinnedClaims(pin=pin_of(listing, role_of(listing, added)), claims=claims_of(listing))
+        for listing in listings
+    ]
+    components = licensed_components(pinned, known.text_ids)
+    return {
+        record.pin.repo: PinnedModel(
+            pin=record.pin, component=components[record.pin.repo], root=str(source.locate(record.pin.repo))
+        )
+        for record in pinned
+    }
+
+
+def task_on(root: Path, known: Catalogue, base: str, steps: int, method: str) -> RenderTask:
     """The batch of both shots, as the workshop makes it of the plan."""
     from flows.workshop import make_template
 
@@ -95,29 +106,3 @@ def task_on(root: Path, known: Catalogue, base: str, steps: int, method: str = "
         for planned, seed in zip(plan.shots, SEEDS, strict=True)
     ]
     return replace(template, task_id=f"{base}-{steps}", shots=tuple(shots))
-
-
-def knob(value: float, name: str = "guidance_scale", doubles: float | None = 1.0) -> dict[str, Any]:
-    """A guidance argument as a method file has it, with one value allowed."""
-    told = {
-        "name": name,
-        "default": value,
-        "minimum": value,
-        "maximum": value,
-        "off": value,
-        "why": "published",
-    }
-    return told if doubles is None else told | {"doubles_batch_above": doubles}
-
-
-def part(
-    repo: str, file: str, role: Role = Role.DISTILL_LORA, scale: float = 1.0, **more: Any
-) -> dict[str, Any]:
-    """A weight file that a method adds, as a method file has it."""
-    made = {"repo": repo, "file": file, "role": str(role), **more}
-    return made | ({"scale": scale} if role is Role.DISTILL_LORA else {})
-
-
-def timesteps(*lists: Sequence[float], explicit: bool = False) -> list[dict[str, Any]]:
-    """Published schedules as a method file has them."""
-    return [{"steps": len(given), "timesteps": list(given), "explicit": explicit} for given in lists]

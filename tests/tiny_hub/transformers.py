@@ -9,7 +9,7 @@ from tests.tiny_hub.tokenizers import clip, gemma, qwen, t5
 FLOW_DEV = {"base_image_seq_len": 256, "base_shift": 0.5, "max_image_seq_len": 4096, "max_shift": 1.15}
 
 
-def write_flux(folder: Path, *, distilled: bool) -> None:
+def write_flux(folder: Path, *, distilled: bool, depth: int = 4) -> None:
     """FLUX.1-dev with embedded guidance and dynamic shifting, or FLUX.1-schnell with neither."""
     import torch
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
@@ -23,7 +23,7 @@ def write_flux(folder: Path, *, distilled: bool) -> None:
     shifting = {"shift": 1.0} if distilled else {"shift": 3.0, "use_dynamic_shifting": True}
     FluxPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(**FLOW_DEV, **shifting),
-        vae=kl(16, quant=False, scaling=0.3611, shift=0.1159),
+        vae=kl(16, depth=depth, quant=False, scaling=0.3611, shift=0.1159),
         text_encoder=clip_text(words),
         tokenizer=words,
         text_encoder_2=t5_text(tokenizer),
@@ -89,18 +89,14 @@ def write_z_image(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
-def write_klein(folder: Path) -> None:
+def write_klein(folder: Path, *, pipeline: str = "Flux2KleinPipeline", distilled: bool = True) -> None:
     """FLUX.2-klein: three layers of the text encoder are read, and ``is_distilled`` is in model_index.json.
 
     Unverified: 5 and 20 blocks, and the scheduler's dynamic shift.
     """
+    import diffusers
     import torch
-    from diffusers import (
-        AutoencoderKLFlux2,
-        FlowMatchEulerDiscreteScheduler,
-        Flux2KleinPipeline,
-        Flux2Transformer2DModel,
-    )
+    from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
 
     torch.manual_seed(0)
     tokenizer = qwen()
@@ -111,13 +107,13 @@ def write_klein(folder: Path) -> None:
     vae = AutoencoderKLFlux2(
         block_out_channels=(8,) * 4, layers_per_block=1, norm_num_groups=4, sample_size=64
     )
-    Flux2KleinPipeline(
+    getattr(diffusers, pipeline)(
         scheduler=FlowMatchEulerDiscreteScheduler(**FLOW_DEV, shift=3.0, use_dynamic_shifting=True),
         vae=vae,
         text_encoder=_qwen3(len(tokenizer), 28, "Qwen3ForCausalLM"),
         tokenizer=tokenizer,
         transformer=transformer,
-        is_distilled=True,
+        is_distilled=distilled,
     ).save_pretrained(folder)
 
 
@@ -192,4 +188,44 @@ def write_sana(folder: Path) -> None:
         vae=vae,
         transformer=transformer,
         scheduler=SCMScheduler(prediction_type="trigflow", sigma_data=0.5),
+    ).save_pretrained(folder)
+
+
+def write_krea2(folder: Path, *, distilled: bool) -> None:
+    """Krea 2: 28 blocks over twelve layers of a text encoder that could see; the scheduler is unverified."""
+    import torch
+    from diffusers import (
+        AutoencoderKLQwenImage,
+        FlowMatchEulerDiscreteScheduler,
+        Krea2Pipeline,
+        Krea2Transformer2DModel,
+    )
+    from transformers import Qwen3VLConfig, Qwen3VLModel
+
+    torch.manual_seed(0)
+    tokenizer = qwen()
+    config = Qwen3VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 36,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8, "rope_theta": 1e6,
+            "rope_scaling": {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 1e6},
+        },
+        vision_config={
+            "depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16,
+            "deepstack_visual_indexes": [0],
+        },
+    )  # fmt: skip
+    transformer = Krea2Transformer2DModel(
+        in_channels=64, num_layers=28, attention_head_dim=8, num_attention_heads=2, num_key_value_heads=1,
+        intermediate_size=16, timestep_embed_dim=16, text_hidden_dim=16, num_text_layers=12,
+        text_num_attention_heads=2, text_num_key_value_heads=2, text_intermediate_size=16,
+        axes_dims_rope=(4, 2, 2),
+    )  # fmt: skip
+    Krea2Pipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, max_image_seq_len=6400),
+        vae=AutoencoderKLQwenImage(base_dim=4, num_res_blocks=1),
+        text_encoder=Qwen3VLModel(config).eval(),
+        tokenizer=tokenizer,
+        transformer=transformer,
+        is_distilled=distilled,
     ).save_pretrained(folder)

@@ -39,7 +39,7 @@ def xl_unet(**changes: Any) -> Any:
     return UNet2DConditionModel(**(facts | changes))
 
 
-def ssd_unet() -> Any:
+def ssd_unet(**changes: Any) -> Any:
     """SSD-1B: blocks of unequal depth, listed apart for the way up, and no attention in the middle.
 
     Unverified: the nested lists are inferred from the published model's block removal.
@@ -48,11 +48,12 @@ def ssd_unet() -> Any:
         transformer_layers_per_block=(1, (2, 2), (4, 4)),
         reverse_transformer_layers_per_block=((4, 4, 10), (2, 1, 1), 1),
         mid_block_type="UNetMidBlock2D",
+        **changes,
     )
 
 
 def write_sd(folder: Path, *, unet: Any = None, scheduler: Any = None, lcm: bool = False) -> None:
-    """A repository in the layout of Stable Diffusion 1.5."""
+    """A repository in the layout of Stable Diffusion 1.5; its scheduler config has the key that DDIM reads."""
     import torch
     from diffusers import LatentConsistencyModelPipeline, PNDMScheduler, StableDiffusionPipeline
 
@@ -70,6 +71,8 @@ def write_sd(folder: Path, *, unet: Any = None, scheduler: Any = None, lcm: bool
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder)
+    if scheduler is None:
+        _add_to_scheduler(folder, {"clip_sample": False})
 
 
 def write_xl(folder: Path, *, unet: Any = None, scheduler: Any = None, variant: str | None = None) -> None:
@@ -88,6 +91,16 @@ def write_xl(folder: Path, *, unet: Any = None, scheduler: Any = None, variant: 
         unet=unet or xl_unet(),
         scheduler=scheduler or EulerDiscreteScheduler(**BETAS, steps_offset=1, timestep_spacing="leading"),
     ).save_pretrained(folder, variant=variant)
+    if scheduler is None:
+        _add_to_scheduler(folder, {"clip_sample": False, "set_alpha_to_one": False})
+
+
+def _add_to_scheduler(folder: Path, keys: dict[str, Any]) -> None:
+    """Keys of the published scheduler config that its own class does not know, and DDIM, LCM and TCD do."""
+    import json
+
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
 
 
 def write_unet_file(path: Path, base: Path, seed: int) -> None:

@@ -70,6 +70,18 @@ def test_costs_are_told_without_the_time_to_load(store: Store):
     assert fit_profile([sample]).samples == 8
 
 
+def test_settled_batches_are_told_in_order_with_their_time_since_the_start(store: Store):
+    job = submit(store.engine, plan_of(24))
+    for seconds, load in ((5.5, 2.0), (3.0, 0.0)):
+        chunk = must_lease(store.engine, job.job_id)
+        settle(store.engine, chunk, results_of(chunk, load_seconds=load, total_seconds=seconds))
+    with unit_of_work(store.engine, read_only=True) as work:
+        first, second = work.ledger.settled_batches(job.job_id)
+    assert (first.seconds, first.load_seconds, first.pictures) == (3.5, 2.0, 8)
+    assert (second.seconds, second.load_seconds) == (3.0, 0.0)
+    assert 0 <= first.at <= second.at
+
+
 def test_the_time_spent_loading_is_told_by_job(store: Store):
     job = submit(store.engine)
     other = submit(store.engine, job_key="other")

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from policy.plan import Decision
+from policy.replanning import Settled
 from policy.tasks import FaultKind
 from registry.ledger_replanning import NewSteps
 from registry.records import ChangedBatches
@@ -90,8 +91,7 @@ def test_standings_tell_what_is_untried_in_flight_and_settled(store: Store):
     with unit_of_work(store.engine, read_only=True) as work:
         (one,) = work.ledger.standings(job_id)
     assert (one.decision, one.pictures, one.untried, one.open) == (0, 8, 3, 4)
-    assert (one.settled, one.settled_pictures) == (1, 8)
-    assert one.settled_seconds == 0.5
+    assert one.settled == (Settled(device="cpu-2", batches=1, pictures=8, seconds=0.5),)
     assert one.shot.steps is None
 
 

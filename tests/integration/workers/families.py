@@ -1,8 +1,13 @@
-"""Every image family: its tiny repositories, its preset, and the plain call as its card gives it."""
+"""Every image method that ships: its tiny repositories, and the plain call as its card gives it.
+
+The preset is the one of the method file. Only what tiny weights force is changed: float32
+throughout, and no rounding of the size. Presets that differ from another by names, step count
+and size alone share one proof: ``STANDS_FOR`` says which.
+"""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +15,55 @@ import diffusers
 import torch
 from safetensors.torch import load_file
 
-from policy.stacks import Role
+from policy.methods import MethodPreset
 from tests.tiny_hub import transformers, unets
-from tests.tiny_hub.planning import PROMPTS, SEEDS, SIZE, knob, part, timesteps
+from tests.tiny_hub.planning import PROMPTS, SEEDS, SIZE
+from tests.unit.registry.licensing import catalogue
 
 SD, XL = "stable-diffusion-v1-5/stable-diffusion-v1-5", "stabilityai/stable-diffusion-xl-base-1.0"
-SSD, LCM_SD, LCM_XL = "segmind/SSD-1B", "SimianLuo/LCM_Dreamshaper_v7", "latent-consistency/lcm-sdxl"
+SSD, DREAMSHAPER = "segmind/SSD-1B", "SimianLuo/LCM_Dreamshaper_v7"
+LCM_XL, LCM_SSD = "latent-consistency/lcm-sdxl", "latent-consistency/lcm-ssd-1b"
 DEV, SCHNELL = "black-forest-labs/FLUX.1-dev", "black-forest-labs/FLUX.1-schnell"
-KLEIN, Z = "black-forest-labs/FLUX.2-klein-4B", "Tongyi-MAI/Z-Image-Turbo"
-SD3, QWEN = "stabilityai/stable-diffusion-3-medium-diffusers", "Qwen/Qwen-Image"
+KLEIN = "black-forest-labs/FLUX.2-klein-4B"
+KLEIN_KV, KLEIN_BASE = "black-forest-labs/FLUX.2-klein-9b-kv", "black-forest-labs/FLUX.2-klein-base-4B"
+Z, QWEN = "Tongyi-MAI/Z-Image-Turbo", "Qwen/Qwen-Image"
+SD3 = "stabilityai/stable-diffusion-3-medium-diffusers"
 SANA = "Efficient-Large-Model/Sana_Sprint_0.6B_1024px_diffusers"
+KREA, KREA_RAW = "krea/Krea-2-Turbo", "krea/Krea-2-Raw"
 TURBO, XL_TURBO = "stabilityai/sd-turbo", "stabilityai/sdxl-turbo"
 LIGHTNING, HYPER, DMD2 = "ByteDance/SDXL-Lightning", "ByteDance/Hyper-SD", "tianweiy/DMD2"
 QWEN_LIGHTNING = "lightx2v/Qwen-Image-Lightning"
-BETAS = unets.BETAS
-FOUR = [999, 749, 499, 249]
-BASE_KEYS = BETAS | {"steps_offset": 1}
+LORA = "pytorch_lora_weights.safetensors"
 MADE_FOR = {
     "latent-consistency/lcm-lora-sdv1-5": (SD,), "latent-consistency/lcm-lora-sdxl": (XL,),
-    "latent-consistency/lcm-lora-ssd-1b": (SSD,), LCM_XL: (XL,), LIGHTNING: (XL,), DMD2: (XL,),
+    "latent-consistency/lcm-lora-ssd-1b": (SSD,), LCM_XL: (XL,), LCM_SSD: (SSD,), LIGHTNING: (XL,), DMD2: (XL,),
     HYPER: (SD, XL, SD3, DEV), QWEN_LIGHTNING: (QWEN,),
 }  # fmt: skip
 
 
+def shipped(name: str) -> MethodPreset:
+    """The preset of the method file, with what tiny weights force."""
+    preset = catalogue().preset(name)
+    call = dict(preset.call)
+    if preset.pipeline == "SanaSprintPipeline":
+        call["use_resolution_binning"] = False  # it would draw 1024 pixels and shrink them
+    return replace(preset, dtypes=("float32",), call=tuple(sorted(call.items())))
+
+
 @dataclass(frozen=True)
 class Family:
-    """One published recipe: what is on the shelf, what the preset says, what the card's code does."""
+    """One published recipe: the preset that ships, at one of its step counts, and what the card's code does."""
 
-    name: str
-    base: str
+    name: str  # of the preset
     steps: int
-    preset: dict[str, Any]
     plain: Callable[[Path], Any]  # the card's code, on the folder of the shelf
+
+    @property
+    def preset(self) -> MethodPreset:
+        return shipped(self.name)
+
+
+# --- the shelf ---------------------------------------------------------------------------------
 
 
 def write_bases(root: Path) -> None:
@@ -51,9 +73,9 @@ def write_bases(root: Path) -> None:
     unets.write_sd(root / SD)
     unets.write_xl(root / XL)
     unets.write_xl(root / SSD, unet=unets.ssd_unet())
-    unets.write_sd(root / LCM_SD, unet=unets.sd_unet(time_cond_proj_dim=8), lcm=True,
-                   scheduler=diffusers.LCMScheduler(**BETAS, set_alpha_to_one=True))  # fmt: skip
-    trailing = BETAS | {"timestep_spacing": "trailing"}
+    unets.write_sd(root / DREAMSHAPER, unet=unets.sd_unet(time_cond_proj_dim=8), lcm=True,
+                   scheduler=diffusers.LCMScheduler(**unets.BETAS, set_alpha_to_one=True))  # fmt: skip
+    trailing = unets.BETAS | {"timestep_spacing": "trailing"}
     unets.write_xl(root / XL_TURBO, scheduler=EulerAncestralDiscreteScheduler(**trailing), variant="fp16")
     unets.write_sd(root / TURBO, unet=unets.sd_unet(use_linear_projection=True),
                    scheduler=EulerDiscreteScheduler(**trailing))  # fmt: skip
@@ -62,22 +84,31 @@ def write_bases(root: Path) -> None:
     transformers.write_sd3(root / SD3)
     transformers.write_z_image(root / Z)
     transformers.write_klein(root / KLEIN)
+    transformers.write_klein(root / KLEIN_KV, pipeline="Flux2KleinKVPipeline")
+    transformers.write_klein(root / KLEIN_BASE, distilled=False)
     transformers.write_qwen_image(root / QWEN)
     transformers.write_sana(root / SANA)
+    transformers.write_krea2(root / KREA, distilled=True)
+    transformers.write_krea2(root / KREA_RAW, distilled=False)
 
 
 def write_additions(root: Path) -> None:
-    """LoRAs and single-file UNets under the published names."""
-    lora = "pytorch_lora_weights.safetensors"
-    for number, (repo, base) in enumerate((("sdv1-5", SD), ("sdxl", XL), ("ssd-1b", SSD))):
-        unets.write_lora(
-            root / f"latent-consistency/lcm-lora-{repo}" / lora, root / base, number, style="kohya"
-        )
-    unets.write_lora(root / LIGHTNING / "sdxl_lightning_4step_lora.safetensors", root / XL, 3, style="kohya")
-    unets.write_lora(root / HYPER / "Hyper-SDXL-4steps-lora.safetensors", root / XL, 4, style="kohya")
-    unets.write_lora(root / HYPER / "Hyper-SDXL-1step-lora.safetensors", root / XL, 5, style="kohya")
-    unets.write_lora(root / HYPER / "Hyper-SD15-8steps-CFG-lora.safetensors", root / SD, 6, style="kohya")
-    unets.write_lora(root / DMD2 / "dmd2_sdxl_4step_lora_fp16.safetensors", root / XL, 7, style="kohya")
+    """LoRAs and single-file UNets under the published names; on SDXL most LoRAs are narrowed to spare time."""
+    narrow = ("to_k",)
+    for number, (folder, file, base, targets) in enumerate((
+        ("latent-consistency/lcm-lora-sdv1-5", LORA, SD, None),
+        ("latent-consistency/lcm-lora-sdxl", LORA, XL, narrow),
+        ("latent-consistency/lcm-lora-ssd-1b", LORA, SSD, narrow),
+        (LIGHTNING, "sdxl_lightning_4step_lora.safetensors", XL, narrow),
+        (HYPER, "Hyper-SDXL-4steps-lora.safetensors", XL, None),
+        (HYPER, "Hyper-SDXL-1step-lora.safetensors", XL, narrow),
+        (HYPER, "Hyper-SDXL-8steps-CFG-lora.safetensors", XL, narrow),
+        (HYPER, "Hyper-SD15-4steps-lora.safetensors", SD, None),
+        (HYPER, "Hyper-SD15-1step-lora.safetensors", SD, None),
+        (HYPER, "Hyper-SD15-8steps-CFG-lora.safetensors", SD, None),
+        (DMD2, "dmd2_sdxl_4step_lora_fp16.safetensors", XL, narrow),
+    )):  # fmt: skip
+        unets.write_lora(root / folder / file, root / base, number, targets=targets, style="kohya")
     for file, base, repo, style in (
         ("Hyper-FLUX.1-dev-8steps-lora.safetensors", DEV, HYPER, "peft"),
         ("Hyper-SD3-8steps-CFG-lora.safetensors", SD3, HYPER, "peft"),
@@ -88,12 +119,15 @@ def write_additions(root: Path) -> None:
         root / LIGHTNING / "sdxl_lightning_4step_unet.safetensors",
         root / LIGHTNING / "sdxl_lightning_1step_unet_x0.safetensors",
         root / HYPER / "Hyper-SDXL-1step-Unet.safetensors",
-        root / DMD2 / "dmd2_sdxl_4step_unet_fp16.safetensors",
+        root / DMD2 / "dmd2_sdxl_4step_unet_fp16.safetensors",  # as imported: published as pickles
+        root / DMD2 / "dmd2_sdxl_1step_unet_fp16.safetensors",
     )):  # fmt: skip
         unets.write_unet_file(path, root / XL, 20 + seed)
-    full = root / LCM_XL
-    made = unets.xl_unet(time_cond_proj_dim=8)
-    made.save_pretrained(full)
+    unets.xl_unet(time_cond_proj_dim=8).save_pretrained(root / LCM_XL)
+    unets.ssd_unet(time_cond_proj_dim=8).save_pretrained(root / LCM_SSD)
+
+
+# --- what the cards do -------------------------------------------------------------------------
 
 
 def called(pipeline: Any, **arguments: Any) -> Any:
@@ -106,20 +140,26 @@ def called(pipeline: Any, **arguments: Any) -> Any:
     ).images
 
 
-def loaded(root: Path, repo: str, made: Any = diffusers.DiffusionPipeline, **parts: Any) -> Any:
-    return made.from_pretrained(root / repo, dtype=torch.float32, **parts)
+def loaded(root: Path, repo: str, dtype: torch.dtype = torch.float32, **parts: Any) -> Any:
+    return diffusers.DiffusionPipeline.from_pretrained(root / repo, dtype=dtype, **parts)
+
+
+def as_is(base: str, steps: int, **arguments: Any) -> Callable[[Path], Any]:
+    """A card that loads the repository and calls it."""
+    variant = {"variant": "fp16"} if base == XL_TURBO else {}
+    return lambda root: called(loaded(root, base, **variant), num_inference_steps=steps, **arguments)
 
 
 def with_lora(
-    repo: str, file: str, base: str, steps: int, scheduler: Any, *, fused: float | None = 1.0,
-    changes: dict[str, Any] | None = None, **arguments: Any,
+    repo: str, file: str, base: str, steps: int, scheduler: Any, *, scale: float = 1.0,
+    changes: Mapping[str, Any] | None = None, **arguments: Any,
 ) -> Callable[[Path], Any]:  # fmt: skip
     """A card that loads a LoRA, fuses it and changes the scheduler."""
 
     def plain(root: Path) -> Any:
         pipeline = loaded(root, base)
         pipeline.load_lora_weights(root / repo, weight_name=file, adapter_name="lora")
-        pipeline.set_adapters(["lora"], adapter_weights=[fused or 1.0])
+        pipeline.set_adapters(["lora"], adapter_weights=[scale])
         pipeline.fuse_lora(adapter_names=["lora"])
         if scheduler is not None:
             pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **(changes or {}))
@@ -129,32 +169,66 @@ def with_lora(
 
 
 def with_unet(
-    repo: str, file: str, steps: int, scheduler: Any, changes: dict[str, Any], **arguments: Any
-) -> Callable[[Path], Any]:
+    repo: str, file: str, steps: int, scheduler: Any, changes: Mapping[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32, **arguments: Any,
+) -> Callable[[Path], Any]:  # fmt: skip
     """A card that loads one file into the configuration of SDXL's own UNet."""
 
     def plain(root: Path) -> Any:
         made = diffusers.UNet2DConditionModel
         unet = made.from_config(made.load_config(root / XL, subfolder="unet"))
         unet.load_state_dict(load_file(root / repo / file))
-        pipeline = loaded(root, XL, unet=unet.eval())
-        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **changes)
+        pipeline = loaded(root, XL, dtype, unet=unet.to(dtype).eval())
+        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **(changes or {}))
         return called(pipeline, num_inference_steps=steps, **arguments)
 
     return plain
 
 
-def as_is(base: str, steps: int, **arguments: Any) -> Callable[[Path], Any]:
-    """A card that loads the repository and calls it."""
-    variant = {"variant": "fp16"} if base == XL_TURBO else {}
-    return lambda root: called(loaded(root, base, **variant), num_inference_steps=steps, **arguments)
+def lcm_unet(repo: str, base: str) -> Callable[[Path], Any]:
+    def plain(root: Path) -> Any:
+        unet = diffusers.UNet2DConditionModel.from_pretrained(root / repo)
+        pipeline = loaded(root, base, unet=unet)
+        pipeline.scheduler = diffusers.LCMScheduler.from_config(pipeline.scheduler.config)
+        return called(pipeline, num_inference_steps=4, guidance_scale=8.0)
+
+    return plain
 
 
-def lcm_xl(root: Path) -> Any:
-    unet = diffusers.UNet2DConditionModel.from_pretrained(root / LCM_XL)
-    pipeline = loaded(root, XL, unet=unet)
-    pipeline.scheduler = diffusers.LCMScheduler.from_config(pipeline.scheduler.config)
-    return called(pipeline, num_inference_steps=4, guidance_scale=8.0)
+def first_block(base: str, steps: int, **arguments: Any) -> Callable[[Path], Any]:
+    """The documentation's way of caching a transformer."""
+
+    def plain(root: Path) -> Any:
+        pipeline = loaded(root, base)
+        pipeline.transformer.enable_cache(diffusers.FirstBlockCacheConfig(threshold=0.05))
+        return called(pipeline, num_inference_steps=steps, **arguments)
+
+    return plain
+
+
+def broadcast(base: str, component: str, steps: int, **arguments: Any) -> Callable[[Path], Any]:
+    """The documentation's way of sharing attention between steps."""
+
+    def plain(root: Path) -> Any:
+        from diffusers.hooks import apply_pyramid_attention_broadcast
+
+        pipeline = loaded(root, base)
+        module, now = getattr(pipeline, component), {"timestep": 0.0}
+
+        def note(_module: Any, values: tuple[Any, ...], named: dict[str, Any]) -> None:
+            told = values[1] if len(values) > 1 else named["timestep"]
+            now["timestep"] = float(torch.as_tensor(told).flatten()[0])
+
+        module.register_forward_pre_hook(note, with_kwargs=True)
+        config = diffusers.PyramidAttentionBroadcastConfig(
+            spatial_attention_block_skip_range=2,
+            cross_attention_block_skip_range=2,
+            current_timestep_callback=lambda: now["timestep"],
+        )
+        apply_pyramid_attention_broadcast(module, config)
+        return called(pipeline, num_inference_steps=steps, **arguments)
+
+    return plain
 
 
 QWEN_SHIFT = {
@@ -171,111 +245,93 @@ def qwen_lightning(root: Path) -> Any:
     return called(pipeline, negative_prompt=[" "] * 2, num_inference_steps=4, true_cfg_scale=1.0)
 
 
-def preset(pipeline: str, base: str, steps: int, scheduler: str, config: dict[str, Any], **more: Any) -> Any:
-    return {
-        "pipeline": pipeline, "base": [base], "steps": [steps], "recommended_steps": steps,
-        "scheduler": {"class": scheduler, "config": config}, **more,
-    }  # fmt: skip
-
-
-def family(
-    name: str, pipeline: str, base: str, steps: int, scheduler: Any, config: Any, plain: Any, **more: Any
-) -> Family:
-    made = preset(pipeline, base, steps, scheduler, config, **more)
-    return Family(name=name, base=base, steps=steps, preset=made, plain=plain)
-
-
-SDP, XLP = "StableDiffusionPipeline", "StableDiffusionXLPipeline"
-LCM, EULER, DDIM, TCD = "LCMScheduler", "EulerDiscreteScheduler", "DDIMScheduler", "TCDScheduler"
-FLOW = "FlowMatchEulerDiscreteScheduler"
-OFF, ONE = [knob(0.0)], [knob(1.0)]
 TRAILING = {"timestep_spacing": "trailing"}
-LCM_FOUR = timesteps([999, 759, 499, 259])
-XL_DDIM = BASE_KEYS | TRAILING
-LORA = "pytorch_lora_weights.safetensors"
+X0 = TRAILING | {"prediction_type": "sample"}
+EULER, DDIM = diffusers.EulerDiscreteScheduler, diffusers.DDIMScheduler
+LCM, TCD = diffusers.LCMScheduler, diffusers.TCDScheduler
+FOUR = [999, 749, 499, 249]
+BLANK = [" "] * 2
+FEWEST = 25  # of the full step counts, the cheapest to prove
 
 
-def lcm_lora(repo: str, pipeline: str, base: str, **config: Any) -> Family:
-    repo = f"latent-consistency/{repo}"
-    plain = with_lora(repo, LORA, base, 4, diffusers.LCMScheduler, guidance_scale=1.0)
-    return family(repo.rpartition("/")[2], pipeline, base, 4, LCM, BASE_KEYS | config, plain, fuse=True,
-                  parts=[part(repo, LORA)], guidance=ONE, schedules=LCM_FOUR)  # fmt: skip
+def lcm_lora(name: str, base: str) -> Family:
+    return Family(name, 4, with_lora(f"latent-consistency/{name}", LORA, base, 4, LCM, guidance_scale=1.0))
 
 
-def xl_lora(
-    repo: str, file: str, steps: int, scheduler: str, config: Any, changes: Any, shown: Any, **call: Any
-) -> Family:
-    """A fused LoRA on SDXL without guidance."""
-    made = getattr(diffusers, scheduler)
-    explicit = {"timesteps": [int(t) for t in shown]} if repo == DMD2 else {}
-    plain = with_lora(repo, file, XL, steps, made, changes=changes, guidance_scale=0.0, **call, **explicit)
-    return family(file, XLP, XL, steps, scheduler, config, plain, parts=[part(repo, file)], fuse=True,
-                  guidance=OFF, call=call, schedules=timesteps(shown, explicit=repo == DMD2))  # fmt: skip
+def hyper(name: str, file: str, base: str, steps: int, made: Any, changes: Any, **call: Any) -> Family:
+    return Family(name, steps, with_lora(HYPER, file, base, steps, made, changes=changes, **call))
 
-
-def xl_unet(
-    repo: str, file: str, steps: int, scheduler: str, config: Any, changes: Any, shown: Any, explicit: bool
-) -> Family:
-    """Another UNet in SDXL without guidance."""
-    made = getattr(diffusers, scheduler)
-    told = {"timesteps": [int(t) for t in shown]} if explicit else {}
-    pickled = {"pickle": True} if repo == DMD2 else {}
-    named = file.replace(".safetensors", ".bin") if pickled else file
-    plain = with_unet(repo, file, steps, made, changes, guidance_scale=0.0, **told)
-    return family(named, XLP, XL, steps, scheduler, config, plain, guidance=OFF,
-                  parts=[part(repo, named, Role.UNET, **pickled)],
-                  schedules=timesteps(shown, explicit=explicit))  # fmt: skip
-
-
-HYPER_FLUX, HYPER_SD3 = "Hyper-FLUX.1-dev-8steps-lora.safetensors", "Hyper-SD3-8steps-CFG-lora.safetensors"
-HYPER_CFG = "Hyper-SD15-8steps-CFG-lora.safetensors"
-EIGHT = [999, 874, 749, 624, 499, 374, 249, 124]
-CLIPLESS = {"clip_sample": False, "set_alpha_to_one": False}
-SHIFTED = [1000, 954.5, 900, 833.3, 750, 642.9, 500, 300]
-FLOW_DEV = transformers.FLOW_DEV
 
 FAMILIES = (
-    lcm_lora("lcm-lora-sdv1-5", SDP, SD, set_alpha_to_one=False),
-    lcm_lora("lcm-lora-sdxl", XLP, XL),
-    lcm_lora("lcm-lora-ssd-1b", XLP, SSD),
-    family("lcm-full", "LatentConsistencyModelPipeline", LCM_SD, 4, LCM, BETAS,
-           as_is(LCM_SD, 4, guidance_scale=8.0), guidance=[knob(8.0, doubles=None)], schedules=LCM_FOUR),
-    family("lcm-sdxl", XLP, XL, 4, LCM, BASE_KEYS, lcm_xl, guidance=[knob(8.0, doubles=None)],
-           parts=[part(LCM_XL, "diffusion_pytorch_model.safetensors", Role.UNET)], schedules=LCM_FOUR),
-    family("sdxl-turbo", XLP, XL_TURBO, 1, "EulerAncestralDiscreteScheduler", BETAS | TRAILING, variant="fp16",
-           plain=as_is(XL_TURBO, 1, guidance_scale=0.0), guidance=OFF, schedules=timesteps([999])),
-    family("sd-turbo", SDP, TURBO, 2, EULER, BETAS | TRAILING, as_is(TURBO, 2, guidance_scale=0.0),
-           guidance=OFF, schedules=timesteps([999, 499])),
-    xl_unet(LIGHTNING, "sdxl_lightning_4step_unet.safetensors", 4, EULER, BASE_KEYS | TRAILING, TRAILING, FOUR, False),
-    xl_unet(LIGHTNING, "sdxl_lightning_1step_unet_x0.safetensors", 1, EULER,
-            BASE_KEYS | TRAILING | {"prediction_type": "sample"}, TRAILING | {"prediction_type": "sample"}, [999], False),
-    xl_lora(LIGHTNING, "sdxl_lightning_4step_lora.safetensors", 4, EULER, BASE_KEYS | TRAILING, TRAILING, FOUR),
-    xl_lora(HYPER, "Hyper-SDXL-4steps-lora.safetensors", 4, DDIM, XL_DDIM, TRAILING, FOUR),
-    xl_lora(HYPER, "Hyper-SDXL-1step-lora.safetensors", 4, TCD, BASE_KEYS, {}, [999, 759, 499, 259], eta=0.5),
-    xl_unet(HYPER, "Hyper-SDXL-1step-Unet.safetensors", 1, LCM, BASE_KEYS, {}, [800], True),
-    family("hyper-cfg", SDP, SD, 8, DDIM, XL_DDIM | {"set_alpha_to_one": False}, fuse=True,
-           plain=with_lora(HYPER, HYPER_CFG, SD, 8, diffusers.DDIMScheduler, changes=TRAILING, guidance_scale=5.0),
-           parts=[part(HYPER, HYPER_CFG)], guidance=[knob(5.0)], schedules=timesteps(EIGHT)),
-    family("hyper-flux", "FluxPipeline", DEV, 8, FLOW, FLOW_DEV | {"shift": 3.0, "use_dynamic_shifting": True},
-           with_lora(HYPER, HYPER_FLUX, DEV, 8, None, fused=0.125, guidance_scale=3.5), fuse=True,
-           parts=[part(HYPER, HYPER_FLUX, scale=0.125, component="transformer")], guidance=[knob(3.5, doubles=None)]),
-    family("hyper-sd3", "StableDiffusion3Pipeline", SD3, 8, FLOW, {"shift": 3.0}, fuse=True,
-           plain=with_lora(HYPER, HYPER_SD3, SD3, 8, None, fused=0.125, guidance_scale=5.0),
-           parts=[part(HYPER, HYPER_SD3, scale=0.125, component="transformer")], guidance=[knob(5.0)]),
-    family("z-image-turbo", "ZImagePipeline", Z, 8, FLOW, {"shift": 3.0}, as_is(Z, 8, guidance_scale=0.0),
-           guidance=[knob(0.0, doubles=0.0)], schedules=timesteps(SHIFTED)),
-    family("schnell", "FluxPipeline", SCHNELL, 4, FLOW, FLOW_DEV | {"shift": 1.0}, call={"max_sequence_length": 256},
-           plain=as_is(SCHNELL, 4, guidance_scale=0.0, max_sequence_length=256),
-           guidance=[knob(0.0, doubles=None)], schedules=timesteps([1000, 750, 500, 250])),
-    family("klein", "Flux2KleinPipeline", KLEIN, 4, FLOW, FLOW_DEV | {"shift": 3.0, "use_dynamic_shifting": True},
-           as_is(KLEIN, 4)),
-    family("qwen-lightning", "QwenImagePipeline", QWEN, 4, FLOW, QWEN_SHIFT, qwen_lightning,
-           parts=[part(QWEN_LIGHTNING, "Qwen-Image-Lightning-4steps-V2.0.safetensors", component="transformer")],
-           guidance=[knob(1.0, "true_cfg_scale")], schedules=timesteps([1000, 900, 750, 500])),
-    xl_unet(DMD2, "dmd2_sdxl_4step_unet_fp16.safetensors", 4, LCM, BASE_KEYS, {}, FOUR, True),
-    xl_lora(DMD2, "dmd2_sdxl_4step_lora_fp16.safetensors", 4, LCM, BASE_KEYS, {}, FOUR),
-    family("sana-sprint", "SanaSprintPipeline", SANA, 2, "SCMScheduler",
-           {"prediction_type": "trigflow", "sigma_data": 0.5}, call={"use_resolution_binning": False},
-           plain=as_is(SANA, 2, guidance_scale=4.5, use_resolution_binning=False),
-           guidance=[knob(4.5, doubles=None)], schedules=timesteps([1.5708, 1.3])),
+    lcm_lora("lcm-lora-sdv1-5", SD),
+    lcm_lora("lcm-lora-sdxl", XL),
+    lcm_lora("lcm-lora-ssd-1b", SSD),
+    Family("lcm-sdxl", 4, lcm_unet(LCM_XL, XL)),
+    Family("lcm-ssd-1b", 4, lcm_unet(LCM_SSD, SSD)),
+    Family("lcm-dreamshaper-v7", 4, as_is(DREAMSHAPER, 4, guidance_scale=8.0)),
+    Family("sdxl-turbo", 1, as_is(XL_TURBO, 1, guidance_scale=0.0)),
+    Family("sd-turbo", 2, as_is(TURBO, 2, guidance_scale=0.0)),
+    Family("sdxl-lightning-4step",
+           4, with_unet(LIGHTNING, "sdxl_lightning_4step_unet.safetensors", 4, EULER, TRAILING, guidance_scale=0.0)),
+    Family("sdxl-lightning-1step",
+           1, with_unet(LIGHTNING, "sdxl_lightning_1step_unet_x0.safetensors", 1, EULER, X0, guidance_scale=0.0)),
+    Family("sdxl-lightning-4step-lora", 4, with_lora(
+        LIGHTNING, "sdxl_lightning_4step_lora.safetensors", XL, 4, EULER, changes=TRAILING, guidance_scale=0.0)),
+    hyper("hyper-sdxl-4steps", "Hyper-SDXL-4steps-lora.safetensors", XL, 4, DDIM, TRAILING, guidance_scale=0.0),
+    hyper("hyper-sdxl-unified", "Hyper-SDXL-1step-lora.safetensors", XL, 4, TCD, {}, guidance_scale=0.0, eta=0.5),
+    hyper("hyper-sdxl-8steps-cfg", "Hyper-SDXL-8steps-CFG-lora.safetensors", XL, 8, DDIM, TRAILING, guidance_scale=5.0),
+    Family("hyper-sdxl-1step-unet", 1, with_unet(
+        HYPER, "Hyper-SDXL-1step-Unet.safetensors", 1, LCM, guidance_scale=0.0, timesteps=[800])),
+    hyper("hyper-sd15-4steps", "Hyper-SD15-4steps-lora.safetensors", SD, 4, DDIM, TRAILING, guidance_scale=0.0),
+    hyper("hyper-sd15-unified", "Hyper-SD15-1step-lora.safetensors", SD, 4, TCD, {}, guidance_scale=0.0, eta=0.5),
+    hyper("hyper-sd15-8steps-cfg", "Hyper-SD15-8steps-CFG-lora.safetensors", SD, 8, DDIM, TRAILING, guidance_scale=5.0),
+    hyper("hyper-flux1-dev-8steps", "Hyper-FLUX.1-dev-8steps-lora.safetensors", DEV, 8, None, {}, scale=0.125,
+          guidance_scale=3.5),
+    hyper("hyper-sd3-8steps-cfg", "Hyper-SD3-8steps-CFG-lora.safetensors", SD3, 8, None, {}, scale=0.125,
+          guidance_scale=5.0),
+    Family("z-image-turbo", 8, as_is(Z, 8, guidance_scale=0.0)),
+    Family("flux1-schnell", 4, as_is(SCHNELL, 4, guidance_scale=0.0, max_sequence_length=256)),
+    Family("flux2-klein-4b", 4, as_is(KLEIN, 4, guidance_scale=1.0)),
+    Family("flux2-klein-9b-kv", 4, as_is(KLEIN_KV, 4)),
+    Family("qwen-image-lightning-4steps-v2.0", 4, qwen_lightning),
+    Family("dmd2-sdxl-4step-unet", 4, with_unet(
+        DMD2, "dmd2_sdxl_4step_unet_fp16.safetensors", 4, LCM, guidance_scale=0.0, timesteps=FOUR)),
+    Family("dmd2-sdxl-1step-unet", 1, with_unet(
+        DMD2, "dmd2_sdxl_1step_unet_fp16.safetensors", 1, LCM, guidance_scale=0.0, timesteps=[399])),
+    Family("dmd2-sdxl-4step-lora", 4, with_lora(
+        DMD2, "dmd2_sdxl_4step_lora_fp16.safetensors", XL, 4, LCM, guidance_scale=0.0, timesteps=FOUR)),
+    Family("sana-sprint-0.6b", 2, as_is(SANA, 2, guidance_scale=4.5, use_resolution_binning=False)),
+    Family("krea-2-turbo", 8, as_is(KREA, 8, guidance_scale=0.0)),
+    Family("sd15-full", 20, as_is(SD, 20, guidance_scale=7.5)),
+    Family("sdxl-full", 20, as_is(XL, 20, guidance_scale=5.0)),
+    Family("flux1-dev-full", FEWEST, as_is(DEV, FEWEST, guidance_scale=3.5)),
+    Family("sd3-medium-full", FEWEST, as_is(SD3, FEWEST, guidance_scale=7.0)),
+    Family("qwen-image-full", FEWEST, as_is(QWEN, FEWEST, negative_prompt=BLANK, true_cfg_scale=4.0)),
+    Family("flux2-klein-base-4b-full", FEWEST, as_is(KLEIN_BASE, FEWEST, guidance_scale=4.0)),
+    Family("krea-2-raw-full", FEWEST, as_is(KREA_RAW, FEWEST, guidance_scale=4.5)),
+    Family("flux1-dev-cached", FEWEST, first_block(DEV, FEWEST, guidance_scale=3.5)),
+    Family("qwen-image-cached", FEWEST, first_block(QWEN, FEWEST, negative_prompt=BLANK, true_cfg_scale=4.0)),
+    Family("sd3-medium-cached", FEWEST, broadcast(SD3, "transformer", FEWEST, guidance_scale=7.0)),
+    Family("sdxl-cached", FEWEST, broadcast(XL, "unet", FEWEST, guidance_scale=5.0)),
 )  # fmt: skip
+
+# Proved by another: the same recipe with another file or repository, and its step count.
+STANDS_FOR = {
+    "sdxl-lightning-4step": ("sdxl-lightning-2step", "sdxl-lightning-8step"),
+    "sdxl-lightning-4step-lora": ("sdxl-lightning-2step-lora", "sdxl-lightning-8step-lora"),
+    "hyper-sdxl-4steps": ("hyper-sdxl-2steps", "hyper-sdxl-8steps"),
+    "hyper-sdxl-8steps-cfg": ("hyper-sdxl-12steps-cfg",),
+    "hyper-sd15-4steps": ("hyper-sd15-2steps", "hyper-sd15-8steps"),
+    "hyper-sd15-8steps-cfg": ("hyper-sd15-12steps-cfg",),
+    "hyper-flux1-dev-8steps": ("hyper-flux1-dev-16steps",),
+    "hyper-sd3-8steps-cfg": ("hyper-sd3-4steps-cfg", "hyper-sd3-16steps-cfg"),
+    "flux2-klein-4b": ("flux2-klein-9b",),
+    "flux2-klein-base-4b-full": ("flux2-klein-base-9b-full",),
+    "sana-sprint-0.6b": ("sana-sprint-1.6b",),
+    "qwen-image-lightning-4steps-v2.0": (
+        "qwen-image-lightning-4steps-v1.0", "qwen-image-lightning-4steps-v1.0-bf16",
+        "qwen-image-lightning-8steps-v1.0", "qwen-image-lightning-8steps-v1.1",
+        "qwen-image-lightning-8steps-v1.1-bf16", "qwen-image-lightning-8steps-v2.0",
+        "qwen-image-2512-lightning-4steps-v1.0-fp32", "qwen-image-2512-lightning-4steps-v1.0-bf16",
+    ),
+}  # fmt: skip

@@ -1,11 +1,12 @@
-"""Every image family, from pinned files to pictures, equals the code of its card bit for bit."""
+"""Every image method that ships, from pinned files to pictures, equals the code of its card bit for bit."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -14,15 +15,25 @@ from policy.methods import CacheSpec
 from policy.plan import PlanRefusal
 from registry.verification import hashed_files, verify_files
 from tests.integration.workers.families import (
+    DEV,
+    EULER,
     FAMILIES,
     HYPER,
     LIGHTNING,
     MADE_FOR,
+    SCHNELL,
+    STANDS_FOR,
+    TRAILING,
     XL,
+    called,
+    loaded,
+    with_unet,
     write_additions,
     write_bases,
 )
-from tests.tiny_hub.planning import catalogue_of, plan_on, put_papers, task_on
+from tests.tiny_hub.planning import SIZE, catalogue_of, plan_on, put_papers, task_on
+from tests.tiny_hub.transformers import write_flux
+from tests.unit.registry.licensing import catalogue
 from workers.renderer import RenderOptions, make_renderer
 from workers.workbench import BenchOptions, make_workbench
 
@@ -53,7 +64,8 @@ def plain(shelf):
 
 def task_of(shelf: Path, name: str, **changes):
     family = BY_NAME[name]
-    return task_on(shelf, catalogue_of(family.preset | changes), family.base, family.steps)
+    preset = replace(family.preset, **changes)
+    return task_on(shelf, catalogue_of(preset), preset.base[0], family.steps, name)
 
 
 def rendered(task):
@@ -63,18 +75,56 @@ def rendered(task):
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_a_family_equals_the_code_of_its_card_bit_for_bit(shelf, plain, name):
+def test_a_method_equals_the_code_of_its_card_bit_for_bit(shelf, plain, name):
     task = task_of(shelf, name)
     expected = plain(name)
     result = rendered(task)
     assert np.isfinite(expected).all()
     assert expected.std() > 0
     assert np.array_equal(result.pictures, expected)
-    if task.schedule is not None:
-        assert result.timesteps == pytest.approx(task.schedule.timesteps, abs=0.05)
 
 
-ON_RAY = ("sd-turbo", "Hyper-SDXL-1step-Unet.safetensors", "schnell", "qwen-lightning")
+def test_every_image_method_is_proved_or_differs_by_names_and_steps_alone():
+    proved = {
+        **{name: name for name in BY_NAME},
+        **{of: by for by, names in STANDS_FOR.items() for of in names},
+    }
+    ours = {preset.name for preset in catalogue().presets if preset.modality == "image"}
+    assert {name for name in ours if not name.startswith("emoji-64")} == set(proved)
+    for name, by in proved.items():
+        assert likeness(catalogue().preset(name)) == likeness(catalogue().preset(by)), name
+
+
+def likeness(preset) -> list[object]:
+    """What a recipe is, without names, files, step counts, licences and priors."""
+    apart = {"name", "base", "steps", "recommended_steps", "schedules", "parts", "guidance", "licence", "quality",
+             "facts", "dtypes"}  # fmt: skip
+    told: list[object] = [getattr(preset, field.name) for field in fields(preset) if field.name not in apart]
+    told += [(part.repo.partition("/")[0], part.role, part.component, part.scale) for part in preset.parts]
+    told += [(knob.name, knob.minimum, knob.maximum, knob.doubles_batch_above) for knob in preset.guidance]
+    return [*told, {(one.explicit_timesteps, one.sigmas, one.size) for one in preset.schedules}]
+
+
+def test_methods_run_in_the_precision_they_ship_with(shelf):
+    """In half precision the SDXL pipeline decodes in float32 by itself, as its VAE asks."""
+    name, file = "sdxl-lightning-4step", "sdxl_lightning_4step_unet.safetensors"
+    shipped = catalogue().preset(name)
+    task = task_of(shelf, name, dtypes=shipped.dtypes)
+    assert (task.load.stack.dtype, task.load.stack.component_dtypes) == ("float16", ())
+    card = with_unet(LIGHTNING, file, 4, EULER, TRAILING, torch.float16, guidance_scale=0.0)
+    assert np.array_equal(rendered(task).pictures, card(shelf))
+    task = task_of(shelf, "flux1-schnell", dtypes=catalogue().preset("flux1-schnell").dtypes)
+    assert task.load.stack.dtype == "bfloat16"
+    card = called(
+        loaded(shelf, SCHNELL, torch.bfloat16),
+        num_inference_steps=4,
+        guidance_scale=0.0,
+        max_sequence_length=256,
+    )
+    assert np.array_equal(rendered(task).pictures, card)
+
+
+ON_RAY = ("sd-turbo", "hyper-sdxl-1step-unet", "flux1-schnell", "qwen-image-lightning-4steps-v2.0")
 
 
 def test_a_ray_worker_keeps_the_pixels_of_the_cards(shelf, plain, make_pool, tmp_path):
@@ -120,11 +170,11 @@ def stray(tensors) -> None:
     ("name", "repo", "file", "change", "told"),
     [
         pytest.param(
-            "sdxl_lightning_4step_unet.safetensors", LIGHTNING, "sdxl_lightning_4step_unet.safetensors",
+            "sdxl-lightning-4step", LIGHTNING, "sdxl_lightning_4step_unet.safetensors",
             lambda tensors: tensors.pop("conv_in.weight"), "1 missing .conv_in.weight", id="a-tensor-is-missing",
         ),
         pytest.param(
-            "sdxl_lightning_4step_unet.safetensors", LIGHTNING, "sdxl_lightning_4step_unet.safetensors",
+            "sdxl-lightning-4step", LIGHTNING, "sdxl_lightning_4step_unet.safetensors",
             lambda tensors: tensors.update(stray=tensors["conv_in.bias"].clone()), "1 unexpected .stray",
             id="a-tensor-too-many",
         ),
@@ -148,22 +198,51 @@ def test_a_lora_of_another_base_is_refused(shelf):
 
 def test_a_lora_with_a_tensor_that_has_no_place_is_refused(shelf, tmp_path):
     repo, file = HYPER, "Hyper-SDXL-4steps-lora.safetensors"
-    task = with_file_at(task_of(shelf, file), repo, changed(shelf, repo, file, tmp_path, stray))
+    task = with_file_at(
+        task_of(shelf, "hyper-sdxl-4steps"), repo, changed(shelf, repo, file, tmp_path, stray)
+    )
     with pytest.raises(RenderFault):
         rendered(task)
 
 
 def test_a_schedule_that_is_not_the_published_one_is_refused(shelf):
     """Stock SDXL spaces its steps another way; on them a distilled model washes out."""
-    task = task_of(shelf, "Hyper-SDXL-4steps-lora.safetensors")
-    config = tuple(pair for pair in task.scheduler.config if pair[0] != "timestep_spacing")
+    task = task_of(shelf, "hyper-sdxl-4steps")
+    config = tuple((dict(task.scheduler.config) | {"timestep_spacing": "leading"}).items())
     with pytest.raises(RenderFault, match="published for 999, 749, 499, 249"):
         rendered(replace(task, scheduler=replace(task.scheduler, config=config)))
 
 
+def test_a_flow_schedule_that_is_not_the_published_one_is_refused_before_the_first_pass(shelf):
+    """Qwen-Image's own scheduler ends at 0.02 and shifts by the size; the LoRA was made for neither."""
+    task = task_of(shelf, "qwen-image-lightning-4steps-v2.0")
+    stock = catalogue().preset("qwen-image-full").scheduler
+    with pytest.raises(RenderFault, match="published for 1000, 900, 750, 500"):
+        rendered(replace(task, scheduler=stock))
+
+
+@pytest.mark.parametrize(("size", "refused"), [((SIZE, SIZE), True), ((1024, 1024), False)])
+def test_figures_hold_at_the_size_they_were_published_for(shelf, size, refused):
+    """At their size they have to run; at another the pipeline's own computation does."""
+    task = task_of(shelf, "flux2-klein-4b")
+    task = replace(task, schedule=replace(task.schedule, timesteps=(1000.0, 750.0, 500.0, 250.0), size=size))
+    if refused:
+        with pytest.raises(RenderFault, match="published for 1000, 750, 500, 250"):
+            rendered(task)
+    else:
+        assert rendered(task).timesteps != task.schedule.timesteps
+
+
+def test_a_pipeline_that_sets_another_schedule_than_computed_is_refused(shelf, tmp_path):
+    """An autoencoder by 4 makes four times the tokens: only the running pipeline can tell."""
+    write_flux(tmp_path, distilled=False, depth=3)
+    with pytest.raises(RenderFault, match="FlowMatchEulerDiscreteScheduler would run timesteps"):
+        rendered(with_file_at(task_of(shelf, "flux1-dev-full"), DEV, str(tmp_path)))
+
+
 def test_a_step_count_outside_the_set_is_refused_by_the_plan(shelf):
-    family = BY_NAME["Hyper-SDXL-4steps-lora.safetensors"]
-    refusal, _ = plan_on(shelf, catalogue_of(family.preset), XL, 5, "tried")
+    family = BY_NAME["hyper-sdxl-4steps"]
+    refusal, _ = plan_on(shelf, catalogue_of(family.preset), XL, 5, family.name)
     assert isinstance(refusal, PlanRefusal)
     assert {reason.code for reason in refusal.reasons} == {"steps_not_in_set"}
 
@@ -175,15 +254,17 @@ FIRST_BLOCK = CacheSpec(
 )
 BROADCAST = CacheSpec(
     class_name="PyramidAttentionBroadcastConfig",
-    config=(
-        ("cross_attention_block_skip_range", 2), ("cross_attention_timestep_skip_range", (0, 1000)),
-        ("spatial_attention_block_skip_range", 2), ("spatial_attention_timestep_skip_range", (0, 1000)),
+    config=(("cross_attention_block_skip_range", 2), ("spatial_attention_block_skip_range", 2)),
+    ranges=(
+        ("cross_attention_timestep_skip_range", (0, 1000)), ("spatial_attention_timestep_skip_range", (0, 1000)),
     ),
     component="unet",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "cache"), [("hyper-flux", FIRST_BLOCK), ("hyper-cfg", BROADCAST)])
+@pytest.mark.parametrize(
+    ("name", "cache"), [("hyper-flux1-dev-8steps", FIRST_BLOCK), ("hyper-sd15-8steps-cfg", BROADCAST)]
+)
 def test_a_cache_draws_other_pixels_and_leaves_nothing_behind(shelf, plain, name, cache):
     task = task_of(shelf, name)
     renderer = make_renderer(RenderOptions(threads=1))
@@ -195,6 +276,6 @@ def test_a_cache_draws_other_pixels_and_leaves_nothing_behind(shelf, plain, name
 
 
 def test_a_cache_that_does_not_fit_the_model_is_refused(shelf):
-    task = task_of(shelf, "hyper-cfg")
+    task = task_of(shelf, "hyper-sd15-8steps-cfg")
     with pytest.raises(RenderFault, match="does not fit a UNet2DConditionModel"):
         rendered(replace(task, cache=replace(FIRST_BLOCK, component="unet")))

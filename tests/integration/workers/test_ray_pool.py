@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,8 +15,9 @@ from policy.tasks import BatchResult, FaultKind, RenderTask
 from registry.verification import hashed_files, verify_files
 from tests.unit.workers.batches import make_task, no_faults, pinned_digests
 from workers.artefacts import ArtefactStore
-from workers.pool import RenderPool
+from workers.pool import RenderPool, SeatGroup
 from workers.renderer import RendererKind, RenderOptions
+from workers.routing import UNTOLD, Forecast
 from workers.workbench import Bench, BenchOptions, BenchProgress, make_workbench
 
 
@@ -46,9 +48,11 @@ def cannot_be_built() -> Bench:
 class Sent:
     """A chunk sent from a thread of its own, as task runs do."""
 
-    def __init__(self, pool: RenderPool, tasks: Sequence[RenderTask]) -> None:
+    def __init__(self, pool: RenderPool, tasks: Sequence[RenderTask], forecast: Forecast = UNTOLD) -> None:
         self.results: list[BatchResult] = []
-        self.thread = threading.Thread(target=lambda: self.results.extend(pool.run_chunk(tasks)), daemon=True)
+        self.thread = threading.Thread(
+            target=lambda: self.results.extend(pool.run_chunk(tasks, forecast)), daemon=True
+        )
         self.thread.start()
 
     def faults(self) -> list[FaultKind | None]:
@@ -142,3 +146,31 @@ def test_real_pictures_from_a_ray_worker_equal_those_of_this_process(make_pool, 
     assert [take.artefact.sha256 for take in far.takes] == [take.artefact.sha256 for take in near.takes]
     assert far.loaded == near.loaded
     assert (far.timesteps, far.rows, far.device) == (near.timesteps, near.rows, near.device)
+
+
+def test_processes_of_two_speeds_share_the_work_and_the_slow_one_leaves_the_end_to_the_quick_one(
+    make_pool: Callable[..., RenderPool], tmp_path: Path
+):
+    def bench(threads: int, step: float) -> Callable[[], Bench]:
+        render = RenderOptions(kind=RendererKind.SYNTHETIC, threads=threads, seconds_per_step=step)
+        options = BenchOptions(
+            store=tmp_path / "store", verify=no_faults, digests=pinned_digests, render=render
+        )
+        return partial(make_workbench, options)
+
+    slow = SeatGroup(workers=1, make_bench=bench(1, 0.4), device="synthetic-1")
+    pool = make_pool(workers=1, make_bench=bench(2, 0.01), device="synthetic-2", others=(slow,))
+    seconds = (("synthetic-1", 2 * 0.4 * 3), ("synthetic-2", 2 * 0.01 * 3))
+
+    def made_on(forecast: Forecast, chunks: int) -> Counter[str]:
+        sent = [
+            Sent(pool, [make_task(10 * number + place) for place in range(3)], forecast)
+            for number in range(chunks)
+        ]
+        assert all(fault is None for one in sent for fault in one.faults())
+        return Counter(result.device for one in sent for result in one.results)
+
+    with_much_to_come = made_on(Forecast(seconds=seconds, behind=1000), 8)
+    at_the_end = made_on(Forecast(seconds=seconds), 8)
+    assert set(with_much_to_come) == {"synthetic-1", "synthetic-2"}
+    assert set(at_the_end) == {"synthetic-2"}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.fleet_settings import read_fleet
 from flows.settings import Settings, load_settings
 from policy.errors import WrongUse
 
@@ -16,6 +17,13 @@ from policy.errors import WrongUse
         ("RIGHTSTEP_WORKERS", "many"),
         ("RIGHTSTEP_THREADS", "0"),
         ("RIGHTSTEP_DEVICE", "tpu"),
+        ("RIGHTSTEP_DEVICES", "tpu workers=2"),
+        ("RIGHTSTEP_DEVICES", "cpu workers=0"),
+        ("RIGHTSTEP_DEVICES", "cpu workers=1 workers=2"),
+        ("RIGHTSTEP_DEVICES", "cpu cores=2"),
+        ("RIGHTSTEP_DEVICES", "cuda name="),
+        ("RIGHTSTEP_DEVICES", "cuda price=-1"),
+        ("RIGHTSTEP_DEVICES", "cpu workers=1, cpu workers=2"),
         ("RIGHTSTEP_RENDERER", "comfy"),
         ("RIGHTSTEP_SYNTHETIC_SECONDS_PER_STEP", "-1"),
         ("RIGHTSTEP_PRICE_PER_DEVICE_HOUR", "-0.01"),
@@ -89,10 +97,37 @@ def test_what_is_not_known_of_the_organisation_is_none_and_never_zero():
 
 
 def test_the_cost_model_tells_devices_apart():
-    assert Settings(renderer="synthetic", threads=2).device_class == "synthetic-2"
-    assert Settings(threads=3).device_class == "cpu-3"
-    assert Settings(device="cuda:1").device_class == "cuda:1"
+    assert Settings(renderer="synthetic", threads=2).fleet.devices == ("synthetic-2",)
+    assert Settings(threads=3).fleet.devices == ("cpu-3",)
+    assert Settings(device="cuda:97").fleet.devices == ("cuda:97",)
 
 
 def test_every_setting_says_what_it_means():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_fleet_of_several_devices_is_one_setting(monkeypatch):
+    monkeypatch.setenv("RIGHTSTEP_DEVICES", "cpu threads=2 workers=3, cuda name=nvidia-h100 price=2.5 load=9")
+    monkeypatch.setenv("RIGHTSTEP_PRICE_PER_DEVICE_HOUR", "0.1")
+    slow, quick = load_settings().fleet.groups
+    assert (slow.device, slow.workers, slow.price_per_device_hour) == ("cpu-2", 3, 0.1)
+    assert (quick.device, quick.workers, quick.price_per_device_hour) == ("nvidia-h100", 1, 2.5)
+    assert quick.load_seconds == 9
+
+
+def test_without_it_the_fleet_is_one_group():
+    settings = Settings(workers=3, threads=2)
+    (group,) = settings.fleet.groups
+    assert (group.device, group.workers) == ("cpu-2", 3)
+
+
+def test_a_wrong_word_of_a_fleet_is_told_with_what_would_be_right(monkeypatch):
+    monkeypatch.setenv("RIGHTSTEP_DEVICES", "cpu workers=some")
+    with pytest.raises(WrongUse, match="'workers=some': workers is a whole number from 1 to 4096"):
+        load_settings()
+
+
+def test_cards_of_one_class_are_one_group():
+    groups = read_fleet("cuda:0 name=nvidia-h100, cuda:1 name=nvidia-h100, cpu threads=2")
+    fleet = Settings(devices=groups).fleet
+    assert {group.device: group.workers for group in fleet.groups} == {"nvidia-h100": 2, "cpu-2": 1}

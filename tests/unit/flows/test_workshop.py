@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from flows.workshop import is_dead_holder, make_task, make_template
+from flows.holders import is_dead_holder
+from flows.workshop import make_task, make_template
 from policy.errors import IntegrityFault
 from registry.records import LeasedBatch, LeasedShot
 from tests.factories import make_execution_plan

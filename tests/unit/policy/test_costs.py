@@ -107,3 +107,20 @@ def test_a_quantile_is_a_value_that_occurred():
     assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert quantile([1.0], 0.95) == 1.0
     assert quantile([float(n) for n in range(1, 101)], 0.95) == 95.0
+
+
+def test_a_step_under_an_unmeasured_cache_takes_its_stated_share_of_a_full_one():
+    key = make_cost_key(stack_id="s1", cached_by="emoji-64-cached")
+    full = make_cost_profile(key=make_cost_key(stack_id="s1"), samples=12)
+    cached = profile_for((full,), key, step_share=0.5)
+    assert [row.p50 for row in cached.rows] == [row.p50 / 2 for row in full.rows]
+    assert cached.fixed_p50 == full.fixed_p50  # text and decoding are not cached
+
+
+def test_what_ran_under_a_cache_tells_of_that_cache_alone():
+    cached = make_cost_profile(key=make_cost_key(stack_id="s1", cached_by="one"), samples=12)
+    prior = make_cost_profile()
+    costs = (cached, prior)
+    assert profile_for(costs, make_cost_key(stack_id="s1")).samples == 0
+    assert profile_for(costs, make_cost_key(stack_id="s1", cached_by="other"), 0.5).samples == 0
+    assert profile_for(costs, make_cost_key(stack_id="s1", cached_by="one"), 0.5).rows == cached.rows

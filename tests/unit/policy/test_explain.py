@@ -1,13 +1,20 @@
+from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from policy.explain import explain_plan, explain_refusal, reason_line
 from policy.tiers import ServiceTier
 from policy.verdicts import all_of
+from policy.wording import duration
 from tests.factories import (
     NOW,
+    make_cost_key,
+    make_cost_profile,
     make_denial,
     make_execution_plan,
     make_fleet,
+    make_group,
     make_manifest,
     make_menu,
     make_obligation,
@@ -127,3 +134,36 @@ def test_where_what_was_asked_cannot_be_run_at_all_nothing_is_compared_with_it()
     refusal = try_plan(manifest=make_manifest(shots=(shot,)), menu=menu)
     assert any("emoji-64-lcm: permitted" in remedy for remedy in refusal.remedies)
     assert not any("against" in remedy for remedy in refusal.remedies)
+
+
+def unlike_plan(**changes):
+    quick = make_cost_profile()
+    slow = replace(
+        make_cost_profile(key=make_cost_key(device="cpu-1")),
+        rows=tuple(replace(row, p50=row.p50 * 3, p95=row.p95 * 3) for row in quick.rows),
+    )
+    fleet = make_fleet(
+        make_group(workers=2, price_per_device_hour=3.0),
+        make_group(workers=1, device="cpu-1", price_per_device_hour=1.0),
+    )
+    manifest = make_manifest(shots=make_shots(100), **changes)
+    return make_execution_plan(manifest=manifest, costs=(quick, slow), fleet=fleet)
+
+
+def test_a_plan_for_several_devices_tells_what_each_of_them_does():
+    plan = unlike_plan()
+    text = "\n".join(explain_plan(plan))
+    slow, quick = plan.totals.devices
+    assert f"cpu-1, 1 worker: {duration(slow.seconds_p50)}" in text
+    assert f"cpu-2, 2 workers: {duration(quick.seconds_p50)}" in text
+    assert "by device" in text
+    assert slow.seconds_p50 + quick.seconds_p50 == pytest.approx(plan.totals.seconds_p50)
+    assert plan.totals.price == pytest.approx((slow.seconds_p50 + 3 * quick.seconds_p50) / 3600)
+
+
+def test_a_device_that_would_only_end_later_is_said_to_do_nothing():
+    manifest = make_manifest(shots=make_shots(1))
+    fleet = make_fleet(make_group(workers=1), make_group(workers=1, device="cpu-1"))
+    slow = replace(make_cost_profile(key=make_cost_key(device="cpu-1")), fixed_p50=90.0, fixed_p95=90.0)
+    plan = make_execution_plan(manifest=manifest, costs=(make_cost_profile(), slow), fleet=fleet)
+    assert any("cpu-1, 1 worker: nothing, which ends sooner" in line for line in explain_plan(plan))

@@ -5,15 +5,18 @@ from datetime import timedelta, timezone
 import pytest
 
 from policy.ladder import Ground, Need, candidate_at, climb
+from policy.methods import CacheSpec
 from policy.night import Allotment, Group, Night, allot_night
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.quality_curves import curve_of
 from policy.tiers import TIER_TABLE, ServiceTier
 from tests.factories import (
     NOW,
+    make_cost_key,
     make_cost_profile,
     make_execution_plan,
     make_fleet,
+    make_group,
     make_manifest,
     make_menu,
     make_offer,
@@ -170,6 +173,40 @@ def test_a_lower_rung_that_is_not_cheaper_is_no_help():
     assert isinstance(night(0.3, menu=slow_student), PlanRefusal)
 
 
+def cached_offer(quality, step_share):
+    preset = make_offer().preset
+    cache = CacheSpec(
+        class_name="FirstBlockCacheConfig",
+        config=(("threshold", 0.05),),
+        component="unet",
+        step_share=step_share,
+    )
+    points = tuple(replace(point, quality=point.quality * quality) for point in preset.quality)
+    return make_offer(
+        preset=replace(preset, name="emoji-64-cached", rung="cached", cache=cache, quality=points)
+    )
+
+
+@pytest.mark.parametrize(
+    ("quality", "step_share", "rungs"),
+    [(0.9999, 0.5, {"full", "cached"}), (0.5, 0.5, {"full"}), (0.9999, 1.0, {"full"})],
+)
+def test_a_cache_is_taken_beside_fewer_steps_where_it_keeps_more(quality, step_share, rungs):
+    menu = make_menu(offers=(make_offer(), cached_offer(quality, step_share)))
+    service = make_service(
+        deadline=NOW + timedelta(seconds=AS_ASKED * 0.8), may_degrade=True, may_approximate=True
+    )
+    plan = try_plan(manifest=make_manifest(shots=SHOTS, service=service), menu=menu)
+    assert {decision.offer.preset.rung for decision in plan.decisions} == rungs
+    assert plan.totals.wall_seconds_p95 <= AS_ASKED * 0.8
+
+
+def test_no_night_is_approximated_unasked():
+    menu = make_menu(offers=(make_offer(), cached_offer(0.9999, 0.5)))
+    plan = night(0.8, menu=menu)
+    assert {decision.offer.preset.rung for decision in plan.decisions} == {"full"}
+
+
 def test_many_priorities_still_share_batches():
     shots = tuple(replace(shot, priority=index) for index, shot in enumerate(SHOTS))
     plan = night(0.8, shots=shots)
@@ -276,3 +313,77 @@ def test_a_small_night_is_within_one_percent_of_every_combination_planned_by_han
 
 
 WEIGHTS = (1.0, 1.0, 2.0, 2.0, 4.0)
+
+
+# --- several devices ---------------------------------------------------------------------------
+
+SLOW = replace(
+    make_cost_profile(key=make_cost_key(device="cpu-1")),
+    rows=tuple(replace(row, p50=row.p50 * 4, p95=row.p95 * 4) for row in make_cost_profile().rows),
+)
+UNLIKE = {"costs": (make_cost_profile(), SLOW)}
+
+
+def unlike(quick=1, slow=2, prices=(None, None)):
+    return make_fleet(
+        make_group(workers=quick, price_per_device_hour=prices[0]),
+        make_group(workers=slow, device="cpu-1", price_per_device_hour=prices[1]),
+    )
+
+
+def advice(share, fleet):
+    refusal = night(share, may_degrade=False, fleet=fleet, **UNLIKE)
+    assert isinstance(refusal, PlanRefusal)
+    (said,) = [remedy for remedy in refusal.remedies if "workers of" in remedy]
+    return said
+
+
+@pytest.mark.parametrize(
+    ("prices", "device"), [((None, None), "cpu-2"), ((8.0, 1.0), "cpu-1"), ((3.0, 1.0), "cpu-2")]
+)
+def test_the_cheapest_device_to_add_is_named_and_one_worker_fewer_would_not_do(prices, device):
+    said = advice(0.6, unlike(prices=prices))
+    assert f" of {device} instead of " in said
+    needed = int(said.split()[1])
+    for workers, outcome in ((needed, ExecutionPlan), (needed - 1, PlanRefusal)):
+        fleet = unlike(quick=workers) if device == "cpu-2" else unlike(slow=workers)
+        assert isinstance(night(0.6, may_degrade=False, fleet=fleet, **UNLIKE), outcome)
+
+
+def test_a_device_that_cannot_help_is_not_advised():
+    shots = make_shots(1)
+    service = make_service(deadline=NOW + timedelta(seconds=1))
+    refusal = try_plan(
+        manifest=make_manifest(shots=shots, service=service), fleet=unlike(quick=1, slow=1), **UNLIKE
+    )
+    assert not any("worker" in remedy for remedy in refusal.remedies)
+
+
+def test_a_latency_target_is_judged_on_the_device_that_takes_the_batch():
+    shots = make_shots(20)
+    quick, slow = (
+        make_execution_plan(
+            manifest=make_manifest(shots=shots[:1], service=interactive()), fleet=fleet, **UNLIKE
+        )
+        for fleet in (make_fleet(workers=1), make_fleet(workers=1, device="cpu-1"))
+    )
+    target = (quick.decisions[0].seconds_p95 + slow.decisions[0].seconds_p95) / 2
+    service = interactive(latency_target_s=target)
+    manifest = make_manifest(shots=shots, service=service)
+    assert isinstance(try_plan(manifest=manifest, fleet=make_fleet(device="cpu-1"), **UNLIKE), PlanRefusal)
+    both = make_execution_plan(manifest=manifest, fleet=unlike(), **UNLIKE)
+    assert [cost.device for cost in both.decisions[0].devices] == ["cpu-2"]
+    assert {share.device: share.batches > 0 for share in both.totals.devices} == {
+        "cpu-1": False,
+        "cpu-2": True,
+    }
+
+
+def interactive(**changes):
+    return make_service(tier=ServiceTier.INTERACTIVE, **changes)
+
+
+def test_a_profile_of_another_device_is_a_guess_here():
+    measured = make_cost_profile(samples=500)
+    plan = make_execution_plan(costs=(measured,), fleet=make_fleet(device="cpu-7"))
+    assert "not measured here yet" in plan.decisions[0].reasons[-1]

@@ -1,6 +1,5 @@
 """What the planner chooses, what it refuses, and what it says about both."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -169,7 +168,7 @@ def test_twenty_four_pictures_on_two_workers_keep_both_busy() -> None:
 
 def test_a_price_makes_money_of_device_time() -> None:
     free = make_execution_plan().totals
-    priced = make_execution_plan(fleet=replace(make_fleet(), price_per_device_hour=3600.0)).totals
+    priced = make_execution_plan(fleet=make_fleet(price_per_device_hour=3600.0)).totals
     assert free.price is None
     assert priced.price == pytest.approx(priced.seconds_p50, rel=0.5)
 

@@ -5,13 +5,15 @@ import pytest
 
 from policy.ladder import Ground
 from policy.plan import ExecutionPlan
-from policy.replanning import Crew, Standing, decision_of, replan, steps_asked
+from policy.replanning import Crew, Settled, Standing, decision_of, replan, steps_asked
 from policy.tiers import TIER_TABLE, ServiceTier
 from tests.factories import (
     NOW,
+    make_cost_key,
     make_cost_profile,
     make_execution_plan,
     make_fleet,
+    make_group,
     make_manifest,
     make_offer,
     make_preset,
@@ -43,9 +45,14 @@ def make_standing(**changes):
     )
 
 
-def look(seconds, *, standing=None, ground=None, plan=None, workers=1):
+def settled(batches, seconds, device="cpu-2"):
+    return (Settled(device=device, batches=batches, pictures=8 * batches, seconds=seconds * batches),)
+
+
+def look(seconds, *, standing=None, ground=None, plan=None, workers=1, fleet=None):
     plan = plan or a_plan()
-    crew = Crew(workers=workers, load_seconds=0.0, deadline=NOW + timedelta(seconds=seconds), now=NOW)
+    fleet = fleet or make_fleet(workers=workers, load_seconds=0.0)
+    crew = Crew(fleet=fleet, deadline=NOW + timedelta(seconds=seconds), now=NOW)
     return replan(plan.decisions, [standing or make_standing()], ground or make_ground(), crew)
 
 
@@ -122,7 +129,7 @@ def test_a_quality_floor_stops_the_shedding():
 
 
 def test_slow_batches_make_a_night_late_that_was_planned_in_time():
-    slow = make_standing(settled=10, settled_pictures=80, settled_seconds=10 * BATCH_SECONDS * 2)
+    slow = make_standing(settled=settled(10, BATCH_SECONDS * 2))
     found = look(AS_PLANNED * 1.1, standing=slow)
     assert found.before.p50 == pytest.approx(2 * BATCHES * BATCH_SECONDS, rel=0.01)
     assert found.changes
@@ -130,12 +137,12 @@ def test_slow_batches_make_a_night_late_that_was_planned_in_time():
 
 
 def test_one_slow_batch_is_not_believed():
-    slow = make_standing(settled=1, settled_pictures=8, settled_seconds=BATCH_SECONDS * 5)
+    slow = make_standing(settled=settled(1, BATCH_SECONDS * 5))
     assert look(AS_PLANNED * 1.1, standing=slow).changes == ()
 
 
 def test_what_was_measured_tonight_narrows_the_band():
-    known = make_standing(settled=25, settled_pictures=200, settled_seconds=25 * BATCH_SECONDS)
+    known = make_standing(settled=settled(25, BATCH_SECONDS))
     wide, narrow = look(1e9).before, look(1e9, standing=known).before
     assert narrow.p50 == pytest.approx(wide.p50, rel=0.01)
     assert narrow.p95 < wide.p95
@@ -200,3 +207,62 @@ def test_a_night_that_is_early_on_paper_but_too_tight_to_give_a_step_back_stays(
     standing = make_standing(pictures=decision.batch_size, queued=1)
     now = look(1e9, standing=standing, plan=plan).before.p95
     assert look(now * 1.112, standing=standing, plan=plan).changes == ()
+
+
+# --- several devices ---------------------------------------------------------------------------
+
+QUICK = make_cost_profile()
+SLOW = replace(
+    make_cost_profile(key=make_cost_key(device="cpu-1")),
+    rows=tuple(replace(row, p50=row.p50 * 4, p95=row.p95 * 4) for row in QUICK.rows),
+)
+UNLIKE = make_fleet(
+    make_group(workers=2, load_seconds=0.0), make_group(workers=2, device="cpu-1", load_seconds=0.0)
+).in_order
+
+
+def look_at_both(seconds, **changes):
+    ground = replace(make_ground(), costs=(QUICK, SLOW), others=("cpu-1",))
+    plan = make_execution_plan(manifest=make_manifest(shots=make_shots(8)), costs=(QUICK, SLOW), fleet=UNLIKE)
+    return replan(
+        plan.decisions,
+        [make_standing(**changes)],
+        ground,
+        Crew(fleet=UNLIKE, deadline=NOW + timedelta(seconds=seconds), now=NOW),
+    )
+
+
+def test_a_slow_device_that_helps_ends_a_night_sooner():
+    quick_alone = look(1e9, workers=2).before
+    both = look_at_both(1e9).before
+    assert quick_alone.p50 / 1.3 < both.p50 < quick_alone.p50
+
+
+def test_the_pace_of_one_device_says_nothing_about_another():
+    usual = look_at_both(1e9).before.p50
+    slow_is_slower = look_at_both(1e9, settled=settled(10, BATCH_SECONDS * 4 * 3, "cpu-1")).before.p50
+    both_are = look_at_both(
+        1e9,
+        settled=(*settled(10, BATCH_SECONDS * 3), *settled(10, BATCH_SECONDS * 4 * 3, "cpu-1")),
+    ).before.p50
+    assert usual < slow_is_slower < usual * 1.3
+    assert both_are == pytest.approx(usual * 3, rel=0.05)
+
+
+def test_a_late_night_on_unlike_devices_sheds_no_more_than_it_takes_and_says_who_was_late():
+    left = look_at_both(1e9).before.p95
+    found = look_at_both(left, settled=settled(30, BATCH_SECONDS * 1.4))
+    assert found.changes
+    assert found.after.p95 <= left
+    assert all("1.4 times on cpu-2 what was predicted" in change.reason for change in found.changes)
+
+
+def test_changed_batches_are_priced_on_the_same_devices():
+    plan = make_execution_plan(manifest=make_manifest(shots=make_shots(8)), costs=(QUICK, SLOW), fleet=UNLIKE)
+    (change, *_) = look_at_both(look_at_both(1e9).before.p95 * 0.8).changes
+    after = decision_of(plan.decisions[0], change)
+    assert [cost.device for cost in after.devices] == [cost.device for cost in plan.decisions[0].devices]
+    assert all(
+        new.seconds_p50 < old.seconds_p50
+        for new, old in zip(after.devices, plan.decisions[0].devices, strict=True)
+    )

@@ -21,6 +21,11 @@ from registry.preset_parsing import parse_method
 from tests.unit.registry.licensing import catalogue
 
 PRESETS = catalogue().presets
+CLIP = {"every": 4, "first": 1, "shortest": 1, "sides": 16}
+STREAM = {"latent_frames": 3, "cache_passes": 1, "frame_rate": 16}
+
+
+LEFT_ATTACHED = {"qwen-image-lightning"}  # as its published script has it; every other LoRA is fused
 
 
 def method(**changes: Any) -> dict[str, Any]:
@@ -31,12 +36,32 @@ def method(**changes: Any) -> dict[str, Any]:
 def test_the_methods_are_there_by_family():
     families = Counter(preset.family for preset in PRESETS)
     assert families == {
-        "full": 3,
+        "full": 9,
+        "cached": 5,
         "lcm-lora": 4,
+        "lcm-unet": 3,
         "sdxl-turbo": 2,
         "sdxl-lightning": 7,
-        "hyper-sd": 13,
+        "hyper-sd": 18,
         "animatediff-lightning": 4,
+        "dmd2": 3,
+        "flux1-schnell": 1,
+        "flux2-klein": 3,
+        "krea-2-turbo": 1,
+        "qwen-image-lightning": 9,
+        "sana-sprint": 2,
+        "z-image-turbo": 1,
+        "wan": 4,
+        "wan2.2-lightning": 5,
+        "self-forcing": 2,
+        "causvid": 5,
+        "krea-realtime": 1,
+        "longlive": 2,
+        "anyflow": 4,
+        "helios": 1,
+        "rcm": 2,
+        "fastwan": 2,
+        "ltx-2": 3,
     }
     assert len({preset.name for preset in PRESETS}) == len(PRESETS)
 
@@ -49,7 +74,8 @@ def test_every_preset_is_whole(preset):
     assert preset.quality
     assert preset.negative_prompt_is_inert is (preset.rows_per_picture({}) == 1)  # no guidance, no negative
     assert all(fact.source for fact in preset.facts)
-    assert preset.fuse is any(part.role is Role.DISTILL_LORA for part in preset.parts)
+    has_lora = any(part.role is Role.DISTILL_LORA for part in preset.parts)
+    assert preset.fuse is (has_lora and preset.family not in LEFT_ATTACHED)
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
@@ -196,6 +222,13 @@ def test_a_file_that_is_no_toml_is_named(own):
         ({"parts": [{"repo": "a/b", "file": "c", "role": "unet", "scale": 1.0}]}, 'a LoRA has a "scale"'),
         ({"modality": "smell"}, '"modality" is one of'),
         ({"size": [64]}, "[width, height]"),
+        ({"rung": "causal"}, 'a preset on the causal rung has a "rollout"'),
+        ({"rollout": STREAM}, 'a preset on the causal rung has a "rollout"'),
+        ({"rollout": STREAM | {"latent_frames": 0}}, '"latent_frames" is at least 1'),
+        ({"modality": "video"}, 'a preset for clips has a "clip"'),
+        ({"modality": "video", "frames": 80, "clip": CLIP}, '"frames" is not a length'),
+        ({"clip": CLIP | {"sides": 0}}, '"sides" are at least 1'),
+        ({"clip": CLIP | {"only_size": [64]}}, '"only_size" is [width, height]'),
         ({"call": {"eta": [1]}}, "plain value"),
         ({"rung": "warp"}, '"rung" cannot be "warp"'),
         ({"version": True}, '"version" must be int'),
@@ -205,6 +238,22 @@ def test_a_file_that_is_no_toml_is_named(own):
         (
             {"guidance": [{"name": "g", "default": 9, "minimum": 1, "maximum": 2, "off": 1, "why": "x"}]},
             "outside its own range",
+        ),
+        (
+            {
+                "guidance": [
+                    {
+                        "name": "g",
+                        "default": 0,
+                        "minimum": 0,
+                        "maximum": 0,
+                        "off": 0,
+                        "why": "x",
+                        "adds_pass": "y",
+                    }
+                ]
+            },
+            "the value above which it does",
         ),
     ],
 )

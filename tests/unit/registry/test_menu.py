@@ -16,6 +16,7 @@ from registry.sources import builtin_source
 from tests.unit.registry.licensing import catalogue, make_use
 
 BASE = "rightstep/emoji-64"
+METHODS = ("emoji-64-broadcast", "emoji-64-full", "emoji-64-lcm")
 STUDENT, SHAPES, TWEMOJI = (f"{BASE}-{name}" for name in ("lcm-lora", "style-shapes", "style-twemoji"))
 
 
@@ -50,9 +51,9 @@ def menu_for(
     return build_menu(manifest=manifest, catalogue=catalogue(), pinned=pinned, use=make_use(act))
 
 
-def test_the_bare_base_is_offered_by_both_methods_and_permitted(pinned):
+def test_the_bare_base_is_offered_by_each_of_its_methods_and_permitted(pinned):
     menu = menu_for(pinned)
-    assert [offer.preset.name for offer in menu.offers] == ["emoji-64-full", "emoji-64-lcm"]
+    assert [offer.preset.name for offer in menu.offers] == list(METHODS)
     assert all(offer.verdict.is_permit for offer in menu.offers)
     assert menu.absences == ()
 
@@ -83,7 +84,7 @@ def test_everything_that_is_pinned_stands_on_offer(pinned):
 
 def test_the_stack_is_base_then_styles_then_the_methods_lora(pinned):
     styled = LoraRequest(repo=TWEMOJI, scale=0.8)
-    full, student = menu_for(pinned, styled).offers_for(BASE, (styled,))
+    cached, full, student = menu_for(pinned, styled).offers_for(BASE, (styled,))
     assert [(pin.repo, pin.role, getattr(pin, "scale", None)) for pin in student.stack.pins] == [
         (BASE, Role.BASE, None),
         (TWEMOJI, Role.LORA, 0.8),
@@ -91,13 +92,14 @@ def test_the_stack_is_base_then_styles_then_the_methods_lora(pinned):
     ]
     assert student.stack.name == "emoji-64 + emoji-64-style-twemoji + emoji-64-lcm-lora"
     assert full.stack.stack_id != student.stack.stack_id
+    assert full.stack.stack_id == cached.stack.stack_id  # a cache adds nothing that has a licence
     assert (student.stack.pipeline, student.stack.dtype) == ("StableDiffusionPipeline", "float32")
 
 
 def test_a_denied_offer_stays_on_the_menu_with_the_clause(pinned):
     menu = menu_for(pinned, LoraRequest(repo=SHAPES))
     denied = menu.offers_for(BASE, (LoraRequest(repo=SHAPES),))
-    assert [offer.verdict.ruling for offer in denied] == [Ruling.DENY, Ruling.DENY]
+    assert [offer.verdict.ruling for offer in denied] == [Ruling.DENY] * len(METHODS)
     (against,) = menu.offers[0].verdict.against()
     assert (against.code, against.component, against.licence) == (
         "noncommercial_licence",
@@ -134,7 +136,7 @@ def test_an_unknown_lora_is_absent_with_the_command_that_pins_it(pinned):
 
 def test_a_method_whose_artefact_is_not_pinned_is_absent_and_the_others_stay(pinned):
     menu = menu_for({repo: model for repo, model in pinned.items() if repo != STUDENT})
-    assert [offer.preset.name for offer in menu.offers] == ["emoji-64-full"]
+    assert [offer.preset.name for offer in menu.offers] == ["emoji-64-broadcast", "emoji-64-full"]
     (absence,) = menu.absences
     assert absence.next_step == f"Pin it with: rightstep model pin {STUDENT}"
 
@@ -158,7 +160,7 @@ def test_a_method_of_two_files_is_absent_where_one_of_them_is_not_pinned(pinned)
         pinned=pinned,
         use=make_use(),
     )
-    assert [offer.preset.name for offer in menu.offers] == ["emoji-64-full"]
+    assert [offer.preset.name for offer in menu.offers] == ["emoji-64-broadcast", "emoji-64-full"]
     (absence,) = menu.absences
     assert absence.detail == f"emoji-64-lcm needs low.safetensors of {STUDENT}, which is pinned without it."
 
@@ -171,13 +173,13 @@ def test_a_pinned_model_without_a_method_is_absent(pinned):
 
 def test_each_wish_is_answered_once_however_many_shots_share_it(pinned):
     menu = menu_for(pinned, LoraRequest(repo=TWEMOJI))
-    assert len(menu.offers_for(BASE, (LoraRequest(repo=TWEMOJI),))) == 2
-    assert len(menu.offers) == 4
+    assert len(menu.offers_for(BASE, (LoraRequest(repo=TWEMOJI),))) == len(METHODS)
+    assert len(menu.offers) == 2 * len(METHODS)
 
 
 def test_the_bare_model_is_offered_beside_its_styles_as_a_way_out(pinned):
     menu = menu_for(pinned, LoraRequest(repo=TWEMOJI))
-    assert [offer.preset.name for offer in menu.offers_for(BASE, ())] == ["emoji-64-full", "emoji-64-lcm"]
+    assert [offer.preset.name for offer in menu.offers_for(BASE, ())] == list(METHODS)
 
 
 def test_where_a_model_is_denied_the_other_bases_stand_as_a_way_out(pinned):
@@ -215,4 +217,8 @@ def test_a_scale_changes_the_stack_and_not_the_verdict(pinned):
     menu = build_menu(manifest=manifest, catalogue=catalogue(), pinned=pinned, use=make_use())
     styled = [offer for offer in menu.offers if offer.loras]
     assert len({offer.stack.stack_id for offer in styled}) == 4
-    assert styled[0].verdict == styled[2].verdict
+    half, whole = (
+        next(offer for offer in styled if offer.loras[0].scale == scale and offer.preset.name == METHODS[-1])
+        for scale in (0.5, 1.0)
+    )
+    assert half.verdict == whole.verdict

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,16 +57,24 @@ def test_planning_loads_neither_torch_nor_prefect_nor_ray():
     assert in_a_fresh_process(program).splitlines()[-1] == "LOADED [] 0"
 
 
+# Of the examples, those that are not planned; the last two name models that have to be pinned first.
+NOT_PLANNED = {
+    "infeasible": ExitCode.REFUSED,
+    "refused": ExitCode.REFUSED,
+    "clip": ExitCode.WRONG_USE,
+    "live": ExitCode.WRONG_USE,
+}
+
+
 @pytest.mark.parametrize("order", sorted(EXAMPLES.iterdir()), ids=lambda path: path.name)
 def test_every_example_is_planned_or_refused_as_it_says(rightstep, order: Path):
     answer = rightstep("plan", order)
-    assert answer.code == (ExitCode.REFUSED if order.stem in {"infeasible", "refused"} else ExitCode.DONE), (
-        answer.err
-    )
+    assert answer.code == NOT_PLANNED.get(order.stem, ExitCode.DONE), answer.err
 
 
 def test_an_infeasible_night_says_when_it_would_end_and_what_would_fit(rightstep):
-    answer = rightstep("plan", EXAMPLES / "infeasible.toml")
+    in_half_a_day = (datetime.now(UTC) + timedelta(hours=12)).isoformat(timespec="seconds")
+    answer = rightstep("plan", EXAMPLES / "infeasible.toml", "--deadline", in_half_a_day)
     assert "after the deadline of" in answer.err
     for remedy in ("Set may_degrade = true", "Move the deadline", "workers instead of", "Leave out the"):
         assert remedy in answer.err
@@ -236,6 +245,52 @@ def test_a_method_is_shown_as_its_live_scheduler_runs_it(rightstep):
     assert shown["timesteps"] == [float(step) for step in live.timesteps]
     assert shown["forward_passes"] == 4
     assert shown["guidance"] == {"guidance_scale": 1.0}
+
+
+def test_methods_are_listed_by_family_modality_and_base(rightstep):
+    families = rightstep("method", "list", "--family", "hyper-sd", "--json").data
+    assert {method["family"] for method in families} == {"hyper-sd"}
+    clips = rightstep("method", "list", "--modality", "video", "--json").data
+    assert {method["modality"] for method in clips} == {"video"}
+    flux = rightstep("method", "list", "--base", "flux.1-dev", "--json").data
+    assert {"flux1-dev-full", "flux1-dev-cached", "hyper-flux1-dev-8steps"} == {
+        method["name"] for method in flux if "16" not in method["name"]
+    }
+    assert rightstep("method", "list", "--base", "nobody/nothing", "--json").data == []
+    answer = rightstep("method", "list", "--family", "hyper")
+    assert answer.code == ExitCode.WRONG_USE
+    assert "hyper-sd" in answer.err
+
+
+def test_a_list_of_methods_counts_what_was_not_verified(rightstep):
+    lines = rightstep("method", "list", "--family", "dmd2").out.splitlines()
+    assert any(line.startswith("dmd2 (image)") for line in lines)
+    (line,) = [line for line in lines if "dmd2-sdxl-1step-unet" in line]
+    assert "1 of 6 facts" in line
+
+
+def test_what_was_not_verified_stands_out_where_a_method_is_shown(rightstep):
+    lines = rightstep("method", "show", "z-image-turbo").out.splitlines()
+    marked = [line for line in lines if line.startswith("UNVERIFIED")]
+    assert any("shift 3.0" in line for line in marked)
+    assert lines.index(marked[-1]) > max(n for n, line in enumerate(lines) if line.startswith("fact"))
+
+
+def test_a_schedule_that_follows_the_size_is_shown_at_the_size_asked_for(rightstep):
+    published = rightstep("method", "show", "flux2-klein-4b", "--steps", "4", "--json").data
+    assert published["at_size"] == [1024, 1024]
+    assert published["timesteps"] == pytest.approx([1000, 967.4, 908.1, 767.2], abs=0.05)
+    small = rightstep("method", "show", "flux2-klein-4b", "--size", "512x768", "--json").data
+    assert small["at_size"] == [512, 768]
+    assert small["timesteps"][1] < published["timesteps"][1]
+    assert rightstep("method", "show", "flux1-schnell", "--size", "512x768", "--json").data["at_size"] is None
+
+
+@pytest.mark.parametrize("told", ["1024", "0x64", "64x-1"])
+def test_what_is_no_size_is_wrong_use(rightstep, told):
+    answer = rightstep("method", "show", "flux2-klein-4b", "--size", told)
+    assert answer.code == ExitCode.WRONG_USE
+    assert "1024x768" in answer.err
 
 
 def test_a_step_count_outside_the_set_is_wrong_use(rightstep):

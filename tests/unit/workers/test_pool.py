@@ -11,8 +11,8 @@ from policy.errors import ServiceFault, WrongUse
 from policy.tasks import BatchResult, FaultKind, RenderTask
 from tests.factories import make_batch_result, make_stack, make_take_result
 from tests.unit.workers.batches import make_load, make_task
-from workers.pool import DEAD_STARTS, PoolOptions, RenderPool
-from workers.routing import INCIDENTS
+from workers.pool import DEAD_STARTS, PoolOptions, RenderPool, SeatGroup
+from workers.routing import INCIDENTS, UNTOLD, Forecast
 from workers.stations import StationFault, StationLost, WorkerIdentity
 from workers.workbench import BenchProgress
 
@@ -86,8 +86,8 @@ class House:
         self.opened.append(Worker())
         return self.opened[-1]
 
-    def send(self, *tasks: RenderTask) -> "Chunk":
-        return Chunk(self.pool, tasks)
+    def send(self, *tasks: RenderTask, forecast: Forecast = UNTOLD) -> "Chunk":
+        return Chunk(self.pool, tasks, forecast)
 
     def wait_for(self, condition) -> None:
         for _ in range(1000):
@@ -98,9 +98,11 @@ class House:
 
 
 class Chunk:
-    def __init__(self, pool: RenderPool, tasks: Sequence[RenderTask]) -> None:
+    def __init__(self, pool: RenderPool, tasks: Sequence[RenderTask], forecast: Forecast = UNTOLD) -> None:
         self.results: list[BatchResult] = []
-        self.thread = threading.Thread(target=lambda: self.results.extend(pool.run_chunk(tasks)), daemon=True)
+        self.thread = threading.Thread(
+            target=lambda: self.results.extend(pool.run_chunk(tasks, forecast)), daemon=True
+        )
         self.thread.start()
 
     def faults(self) -> list[FaultKind | None]:
@@ -290,3 +292,53 @@ def test_a_worker_that_never_answers_stops_the_pool():
         RenderPool(
             PoolOptions(workers=1, make_bench=lambda: None, start_seconds=0.1), lambda *_facts: Silent()
         ).start()
+
+
+def unlike_house() -> House:
+    """A quick worker, and a slow one beside it."""
+    slow = SeatGroup(workers=1, make_bench=lambda: None, device="cpu-1")
+    return House(workers=1, device="cpu-2", others=(slow,))
+
+
+def test_workers_of_several_devices_sit_in_one_pool():
+    house = unlike_house()
+    assert [worker.device for worker in house.pool.workers()] == ["cpu-2", "cpu-1"]
+
+
+def test_near_the_end_a_chunk_waits_for_the_quick_worker_and_the_slow_one_stands_idle():
+    house = unlike_house()
+    quick, slow = house.opened
+    forecast = Forecast(seconds=(("cpu-2", 60.0), ("cpu-1", 600.0)))
+    chunks = [house.send(make_task(number), forecast=forecast) for number in range(4)]
+    house.wait_for(lambda: house.pool.progress().chunks_in_flight == 2)
+    for _ in chunks:
+        quick.begun.get(timeout=30)
+        quick.fate.put(done)
+    assert [chunk.faults() for chunk in chunks] == [[None, None]] * 4
+    assert slow.begun.empty()
+
+
+def test_while_much_is_to_come_the_slow_worker_helps():
+    house = unlike_house()
+    quick, slow = house.opened
+    forecast = Forecast(seconds=(("cpu-2", 60.0), ("cpu-1", 600.0)), behind=1000)
+    chunks = [house.send(make_task(number), forecast=forecast) for number in range(3)]
+    for worker in (quick, slow):
+        worker.begun.get(timeout=30)
+        for _ in range(3):
+            worker.fate.put(done)
+    assert [chunk.faults() for chunk in chunks] == [[None, None]] * 3
+
+
+def test_a_chunk_goes_only_to_devices_that_its_forecast_names():
+    house = unlike_house()
+    quick, slow = house.opened
+    chunks = [
+        house.send(make_task(number), forecast=Forecast(seconds=(("cpu-1", 1.0),), behind=9))
+        for number in range(2)
+    ]
+    for _ in chunks:
+        slow.begun.get(timeout=30)
+        slow.fate.put(done)
+    assert [chunk.faults() for chunk in chunks] == [[None, None]] * 2
+    assert quick.begun.empty()

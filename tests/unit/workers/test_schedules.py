@@ -2,7 +2,14 @@ import pytest
 
 from policy.errors import RenderFault
 from policy.methods import SchedulerSpec, StepSchedule
-from workers.schedules import ALLOWED, build_scheduler, live_schedule, pipeline_schedule, require_published
+from workers.schedules import (
+    ALLOWED,
+    build_scheduler,
+    live_schedule,
+    pipeline_schedule,
+    require_published,
+)
+from workers.shifts import Caller
 
 BETAS = (("beta_end", 0.012), ("beta_schedule", "scaled_linear"), ("beta_start", 0.00085))
 TRAILING = ("timestep_spacing", "trailing")
@@ -90,3 +97,53 @@ def test_a_setting_that_the_class_does_not_know_is_refused():
 def test_more_steps_than_a_scheduler_can_run_are_refused_in_its_words():
     with pytest.raises(RenderFault, match="does not run this schedule of 60 steps"):
         live_schedule(make_spec(), 60)
+
+
+# --- schedules that follow the size ----------------------------------------------------
+
+
+def flow(**config) -> SchedulerSpec:
+    told = {"shift": 3.0, "use_dynamic_shifting": True, **config}
+    return SchedulerSpec(class_name="FlowMatchEulerDiscreteScheduler", config=tuple(sorted(told.items())))
+
+
+def calling(pipeline: str, size: tuple[int, int] | None = (1024, 1024), **settings) -> Caller:
+    return Caller(pipeline=pipeline, size=size, settings=tuple(settings.items()))
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    ["FluxPipeline", "Flux2KleinPipeline", "Krea2Pipeline", "StableDiffusion3Pipeline", "ZImagePipeline"],
+)
+def test_a_dynamic_shift_needs_a_size_and_rises_with_it(pipeline):
+    small, large = (
+        live_schedule(flow(), 4, None, calling(pipeline, size)) for size in ((512, 512), (1024, 1024))
+    )
+    assert all(less < more for less, more in zip(small.sigmas[1:-1], large.sigmas[1:-1], strict=True))
+    with pytest.raises(RenderFault, match="follows the size of the picture"):
+        live_schedule(flow(), 4, None, calling(pipeline, None))
+
+
+@pytest.mark.parametrize(
+    "pipeline", ["FluxPipeline", "Flux2KleinPipeline", "Krea2Pipeline", "ZImagePipeline"]
+)
+def test_a_fixed_shift_is_the_same_at_every_size(pipeline):
+    fixed = flow(use_dynamic_shifting=False)
+    assert live_schedule(fixed, 4, None, calling(pipeline, None)) == live_schedule(
+        fixed, 4, None, calling(pipeline)
+    )
+
+
+def test_krea_2_distilled_has_one_shift_of_its_own():
+    told = calling("Krea2Pipeline", None, is_distilled=True)
+    assert live_schedule(flow(), 2, None, told).sigmas == pytest.approx((1, 0.7595, 0), abs=1e-4)
+
+
+def test_published_figures_hold_at_their_own_size_only():
+    spec = flow()
+    at_1024 = live_schedule(spec, 4, None, calling("FluxPipeline"))
+    published = StepSchedule(steps=4, timesteps=at_1024.timesteps, size=(1024, 1024))
+    assert require_published(spec, published, 4, calling("FluxPipeline")) == at_1024
+    assert require_published(spec, published, 4, calling("FluxPipeline", (512, 512))) != at_1024
+    with pytest.raises(RenderFault, match="the preset was published for"):
+        require_published(flow(max_shift=0.9), published, 4, calling("FluxPipeline"))

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from flows.bootstrap import House
+from flows.bootstrap import House, open_house
 from flows.exporting import export_job
 from flows.progress import Progress
 from flows.rendering import cancel_job, job_of, render_job, resume_job, shots_of
+from flows.settings import load_settings
 from flows.shipping import ship_job
 from flows.stocktaking import affected, audit_check, pin_model, verify_models
 from policy.tasks import TakeState
@@ -172,3 +173,33 @@ def test_a_job_is_held_when_more_shots_fail_than_it_allows_and_goes_on_when_the_
     after = finished_takes(house, job.job_id)
     assert {shot: after[shot] for shot in before} == before
     assert audit_check(house).ok
+
+
+@pytest.mark.slow
+def test_a_job_on_two_device_classes_is_planned_and_made_on_both(
+    make_house: MakeHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    slow, quick = "cpu threads=1 step=0.1", "cpu threads=2 step=0.01"
+    house = make_house(devices=slow)
+    for devices, prompt in ((slow, "a slow fox"), (quick, "a quick fox")):  # what a batch takes on each
+        monkeypatch.setenv("RIGHTSTEP_DEVICES", devices)
+        house = open_house(load_settings())
+        order = write_order(tmp_path, 64, tier="interactive", shots={"prompt": prompt})
+        assert render_job(house, submit(house, order).job_id).counts.done == 64
+
+    monkeypatch.setenv("RIGHTSTEP_DEVICES", f"{slow}, {quick}")
+    house = open_house(load_settings())
+    order = write_order(tmp_path, 640, tier="interactive")
+    plan = plan_order(house, order)
+    slower, quicker = plan.decisions[0].devices
+    assert (slower.device, quicker.device) == ("synthetic-1", "synthetic-2")
+    assert slower.seconds_p50 > 2 * quicker.seconds_p50
+
+    job = submit(house, order)
+    assert render_job(house, job.job_id).counts.done == 640
+    assert_each_shot_done_once(house, job.job_id)
+    with unit_of_work(house.engine, read_only=True) as work:
+        done = {one.device: one.batches for one in work.ledger.device_work(job.job_id)}
+    predicted = {share.device: share.batches for share in plan.totals.devices}
+    assert predicted["synthetic-2"] > predicted["synthetic-1"] > 0
+    assert done["synthetic-2"] > done["synthetic-1"] > 0

@@ -1,11 +1,14 @@
 """What the figures of a job amount to."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from flows.reports.findings import Tone, failure_rows, make_headline, make_timeline, pace
 from flows.reports.pictures import choose_shown
+from flows.reports.predictions import make_prediction
+from policy.forecast import SettledBatch
 from policy.tasks import TakeState
 from registry.records import JobState
 from tests.unit.flows.reports.night import (
@@ -96,3 +99,30 @@ def test_failures_do_not_crowd_out_the_pictures():
 def test_a_night_of_nothing_but_failures_still_fills_the_page():
     shots = [make_lost_shot(number, "Black.") for number in range(90)]
     assert len(choose_shown(shots, 40)) == 40
+
+
+def test_a_job_is_held_against_its_plan_and_against_what_a_tenth_of_it_told():
+    view = make_job_view()
+    seconds = view.plan.decisions[0].seconds_p50 * 4 * 2  # twice what was planned
+    batches = tuple(
+        SettledBatch(
+            decision=0, pictures=4, seconds=seconds, load_seconds=0.0, at=seconds * (number // 2 + 1)
+        )
+        for number in range(40)
+    )
+    prediction = make_prediction(replace(view, batches=batches))
+    assert prediction.device_error == pytest.approx(0.5)
+    (course,) = prediction.courses
+    assert (course.pictures, course.error) == (160, pytest.approx(0.5))
+    assert prediction.early is not None
+    assert prediction.early.error < 0.05
+    assert prediction.submitted is not None
+    assert prediction.submitted.real == batches[-1].at
+
+
+def test_what_was_reused_is_not_held_against_the_plan_of_the_whole():
+    view = make_job_view([make_shot_record(0, state=TakeState.REUSED), make_shot_record(1)])
+    batch = SettledBatch(decision=0, pictures=1, seconds=1.0, load_seconds=0.0, at=1.0)
+    prediction = make_prediction(replace(view, batches=(batch,)))
+    assert prediction.submitted is None
+    assert prediction.courses

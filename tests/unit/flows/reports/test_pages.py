@@ -14,7 +14,7 @@ from flows.reports.morning_report import write_morning_report
 from policy.errors import StorageFault
 from policy.tasks import FaultKind, TakeState
 from policy.verdicts import all_of
-from registry.records import HeldShot, JobState
+from registry.records import DeviceWork, HeldShot, JobState
 from tests.factories import make_denial, make_execution_plan, make_manifest, make_obligation, make_verdict
 from tests.unit.flows.reports.night import (
     ENDED,
@@ -203,6 +203,20 @@ def test_money_is_shown_only_where_the_fleet_has_a_price(tmp_path: Path):
     assert "Cost" not in report_of(make_job_view(), tmp_path).said
     priced = make_job_view(price_per_device_hour=36.0, currency="EUR", device_seconds=90.0, load_seconds=10.0)
     assert "1.00 EUR" in report_of(priced, tmp_path).said
+
+
+def test_who_did_what_of_a_night_is_told_by_device_and_priced_by_device(tmp_path: Path):
+    quick = DeviceWork(device="cpu-2", batches=30, seconds=80.0, load_seconds=10.0)
+    slow = DeviceWork(device="cpu-1", batches=4, seconds=90.0, load_seconds=0.0)
+    prices = {"cpu-1": 4.0, "cpu-2": 36.0}
+    view = make_job_view(devices=(slow, quick), prices=prices, currency="EUR")
+    said = report_of(view, tmp_path).said
+    assert "1.00 EUR" in said
+    assert "by the hours of each device" in said
+    assert "On cpu-1" in said
+    assert "30 batches, at 36.00 EUR an hour" in said
+    unpriced = make_job_view(devices=(slow, quick), prices={"cpu-1": 4.0, "cpu-2": None})
+    assert "Cost" not in report_of(unpriced, tmp_path).said
 
 
 def test_obligations_and_refusals_stand_in_the_report(tmp_path: Path):
