@@ -18,6 +18,7 @@ BENCHMARKS = (
     "few_steps",
     "cached",
     "identical_bytes",
+    "verdicts",
     "driver_memory",
     "verification",
     "audit_walk",

@@ -79,7 +79,7 @@ def _of_manifest(house: House, path: Path, use: Act | None) -> tuple[Question, .
 
 def _of_job(house: House, job_id: str) -> tuple[Question, ...]:
     goods = gather(house, job_id)
-    evidence = make_evidence(house, goods)
+    evidence = make_evidence(house, goods, {}, ())  # files and duties are no question for an approver
     found: list[Question] = []
     for stack in evidence.stacks:
         alone = replace(

@@ -191,6 +191,7 @@ def the_organisation_is_known(house: House) -> Iterator[Finding]:
     is_known = bool(settings.organisation) and settings.annual_revenue_usd is not None
     state = FindingState.OK if is_known else FindingState.WARNING
     told = settings.organisation if is_known else "not known: licences that ask for revenue will need review"
+    told += f", figures of {settings.organisation_as_of}" if is_known and settings.organisation_as_of else ""
     step = "" if is_known else "Set RIGHTSTEP_ORGANISATION and RIGHTSTEP_ANNUAL_REVENUE_USD."
     yield _finding("organisation", state, told, step)
 

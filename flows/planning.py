@@ -207,7 +207,7 @@ def components_of(house: House, records: Mapping[str, PinRecord]) -> dict[str, L
             PinnedClaims(
                 pin=record.pin,
                 claims=record.claims,
-                conclusion=record.conclusions[0] if record.conclusions else None,
+                conclusions=record.conclusions,
             )
             for record in records.values()
         ],

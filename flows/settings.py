@@ -6,6 +6,7 @@ counts as not set. Folders are separated as in ``PATH``, territories by commas.
 
 import getpass
 import os
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -120,6 +121,9 @@ class Settings(BaseSettings):
         description="Name of the identity that signs for the house; its key lies in keys/ under the home.",
     )
     organisation: str = Field(default="", description="Who uses the pictures, for the licence verdict.")
+    organisation_as_of: date | None = Field(
+        default=None, description="The day that the figures of the organisation are of."
+    )
     annual_revenue_usd: int | None = Field(default=None, ge=0, description="Not set means not known.")
     group_revenue_usd: int | None = Field(
         default=None, ge=0, description="With affiliates. Not set means not known."
@@ -189,6 +193,10 @@ class Settings(BaseSettings):
         return self.home / "artefacts"
 
     @property
+    def shipments(self) -> Path:
+        return self.home / "shipments"
+
+    @property
     def hub_cache(self) -> Path:
         """What was brought from a hub, in the Hub's own layout."""
         return self.home / "hub"
@@ -197,9 +205,6 @@ class Settings(BaseSettings):
     def imported(self) -> Path:
         """Repositories whose pickles were converted here."""
         return self.home / "imported"
-
-    def shipments(self) -> Path:
-        return self.home / "shipments"
 
     @property
     def run_folder(self) -> Path:

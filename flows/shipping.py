@@ -13,11 +13,10 @@ from policy.canonical import canonical_json
 from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence
 from policy.plan import Decision
 from policy.quarantine import Revocation, quarantined
-from policy.stacks import Stack
+from policy.stacks import AdapterPin, Stack
 from policy.uses import IntendedUse
 from policy.verdicts import Reason, Ruling, Verdict, from_reasons
 from registry.licences.claims import LicensedComponent
-from registry.licences.evaluation import evaluate
 from registry.model_registry import PinRecord
 from registry.records import Attestation, HeldShot, JobRecord, PlanHeader, ShotRecord
 from registry.unit_of_work import unit_of_work
@@ -76,9 +75,9 @@ def gather(house: House, job_id: str) -> Goods:
 
 
 def parts_of(goods: Goods, stack: Stack) -> tuple[LicensedComponent, ...]:
-    """The components of a stack that are still pinned as they were used."""
+    """The components of a stack that are still pinned as they were used, each as the file that was used."""
     return tuple(
-        goods.components[pin.repo]
+        goods.components[pin.repo].at_path(pin.file if isinstance(pin, AdapterPin) else "")
         for pin in stack.pins
         if pin.repo in goods.components and goods.pinned[pin.repo].pin.pin_id == pin.pin_id
     )
@@ -132,7 +131,7 @@ def stack_verdict(house: House, goods: Goods, stack: Stack) -> Verdict:
                     )
                 ]
             )
-    verdict = evaluate(parts_of(goods, stack), goods.use, house.catalogue.terms)
+    verdict = house.catalogue.verdicts.judge(parts_of(goods, stack), goods.use)
     return quarantined(verdict, stack.pins, goods.revocations)
 
 

@@ -55,6 +55,7 @@ from flows.stocktaking import (
     verify_models,
 )
 from flows.submitting import refuse_order, submit_plan
+from flows.whatif import Supposition, WhatIf, what_if
 
 __all__ = [
     "DriftLook",
@@ -71,6 +72,8 @@ __all__ = [
     "Progress",
     "ScheduleRecord",
     "ServiceStatus",
+    "Supposition",
+    "WhatIf",
     "add_schedule",
     "affected",
     "ask_for_approval",
@@ -134,4 +137,5 @@ __all__ = [
     "withdraw_approval",
     "write_report_page",
     "write_report_table",
+    "what_if",
 ]

@@ -12,8 +12,10 @@ from policy.uses import Act, IntendedUse
 from policy.verdicts import Verdict
 from policy.wording import counts
 from registry.database import upgrade_database
+from registry.licences.case import make_case
 from registry.licences.claims import LicensedComponent
-from registry.licences.evaluation import evaluate
+from registry.licences.evaluation import findings_of, verdict_of
+from registry.licences.proof import ProofNode, prove
 from registry.model_registry import PinRecord
 from registry.sources import ModelSource
 from registry.unit_of_work import unit_of_work
@@ -169,7 +171,7 @@ def method_as_run(
     )
 
 
-def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None) -> Verdict:
+def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None) -> tuple[Verdict, ProofNode]:
     """What licences permit together, as if each were the whole licence of one part of a stack."""
     for licence in ids:
         house.catalogue.terms_of(licence)
@@ -184,7 +186,10 @@ def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None)
         )
         for number, licence in enumerate(ids, 1)
     ]
-    return evaluate(parts, use, house.catalogue.terms)
+    case = make_case(parts, use, house.catalogue.terms)
+    findings = findings_of(case)
+    verdict = verdict_of(case, findings)
+    return verdict, prove(case, findings, verdict)
 
 
 def upgrade_ledger(settings: Settings) -> str:

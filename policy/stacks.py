@@ -21,6 +21,12 @@ class Role(StrEnum):
     VAE = "vae"
     TEXT_ENCODER = "text_encoder"
     UPSCALER = "upscaler"
+    IP_ADAPTER = "ip_adapter"
+    IMAGE_ENCODER = "image_encoder"
+    SAFETY_CHECKER = "safety_checker"
+    INTERPOLATOR = "interpolator"
+    RUNTIME_CODE = "runtime_code"  # a library or script that runs the weights: it has a licence too
+    OTHER = "other"  # whatever else; nothing is known of what it does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

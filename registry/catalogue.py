@@ -9,6 +9,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,8 @@ from policy.costs import CostProfile
 from policy.errors import FormatFault, UnknownName
 from policy.methods import MethodPreset
 from registry.cost_parsing import parse_costs
+from registry.licences.remembered import RememberedVerdicts
+from registry.licences.strict_table import StrictTable
 from registry.licences.terms import LicenceTerms
 from registry.licences.terms_parsing import parse_terms
 from registry.licences.texts import core_sha256, normalised_sha256
@@ -35,8 +38,14 @@ class Catalogue:
     texts: Mapping[str, bytes]  # the full text by licence id
     term_files: Mapping[str, bytes]  # the file that the terms were read from, by licence id
     text_ids: Mapping[str, str]  # normalised sha256 of a text, in any known copy, to its licence id
+    origins: Mapping[str, tuple[str, ...]]  # licence ids by well-known repository, every known version
     costs: tuple[CostProfile, ...]  # priors by pipeline and device class
     references: tuple[QualityReference, ...]  # what good pictures of a stack look like
+
+    @cached_property
+    def verdicts(self) -> RememberedVerdicts:
+        """Verdicts under these terms, each question judged once."""
+        return RememberedVerdicts(self.terms)
 
     def preset(self, name: str) -> MethodPreset:
         """The preset of that name; UnknownName with the nearest ones."""
@@ -56,8 +65,11 @@ class Catalogue:
         return self.term_files[self.terms_of(licence).id]
 
     def text_of(self, licence: str) -> bytes:
-        """The full text of a licence id."""
-        return self.texts[self.terms_of(licence).id]
+        """The full text of a licence id; UnknownName where nobody had it at hand."""
+        terms = self.terms_of(licence)
+        if terms.id not in self.texts:
+            raise UnknownName(f"The text of {terms.name} is not at hand.", f"Read it: {terms.source.url}")
+        return self.texts[terms.id]
 
 
 def load_catalogue(extra: Path | None = None) -> Catalogue:
@@ -70,6 +82,7 @@ def load_catalogue(extra: Path | None = None) -> Catalogue:
         texts=MappingProxyType(texts),
         term_files=MappingProxyType(files),
         text_ids=MappingProxyType(_text_ids(terms, texts)),
+        origins=MappingProxyType(_origins(BUILTIN / "origins.toml", terms)),
         costs=tuple(
             profile for path, table in _tables(folders, "costs") for profile in parse_costs(table, str(path))
         ),
@@ -97,9 +110,20 @@ def _licences(
                 "Terms are added, never replaced: choose another id.",
             )
         terms[licence.id] = licence
-        texts[licence.id] = _text(path, licence)
+        if licence.source.text_sha256:
+            texts[licence.id] = _text(path, licence)
         files[licence.id] = path.read_bytes()
     return terms, texts, files
+
+
+def _origins(path: Path, terms: Mapping[str, LicenceTerms]) -> dict[str, tuple[str, ...]]:
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    read = StrictTable(table, str(path), "Correct the file.")
+    found = {repo: read.texts(repo) for repo in table}
+    unknown = sorted({licence for licences in found.values() for licence in licences} - set(terms))
+    if unknown:
+        raise read.fault(f"{', '.join(unknown)} has no term file.")
+    return found
 
 
 def _text(path: Path, licence: LicenceTerms) -> bytes:
@@ -120,6 +144,8 @@ def _text(path: Path, licence: LicenceTerms) -> bytes:
 def _text_ids(terms: Mapping[str, LicenceTerms], texts: Mapping[str, bytes]) -> dict[str, str]:
     found: dict[str, str] = {}
     for licence in terms.values():
+        if licence.id not in texts:
+            continue
         digests = {licence.source.text_sha256, *licence.source.variants, core_sha256(texts[licence.id])}
         for digest in digests:
             if found.setdefault(digest, licence.id) != licence.id:

@@ -27,7 +27,7 @@ class PinnedClaims:
 
     pin: ModelPin
     claims: tuple[Claim, ...]
-    conclusion: Conclusion | None = None
+    conclusions: tuple[Conclusion, ...] = ()  # newest first
 
 
 def pin_of(listing: SourceListing, role: Role) -> ModelPin:
@@ -113,7 +113,7 @@ def _component(
             for base in (claim.value for claim in claims if claim.kind is ClaimKind.BASE_MODEL)
         ),
         unsafe_files=unsafe_among(file.path for file in pin.files),
-        conclusion=record.conclusion,
+        conclusions=record.conclusions,
     )
 
 

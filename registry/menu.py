@@ -19,9 +19,10 @@ from policy.uses import IntendedUse
 from policy.verdicts import Verdict
 from registry.catalogue import Catalogue
 from registry.licences.claims import LicensedComponent
-from registry.licences.evaluation import evaluate
 
 Wish = tuple[str, tuple[LoraRequest, ...]]
+Parts = tuple[tuple[str, str], ...]  # repository, and file of it where a method names one
+Judge = Callable[[Parts], Verdict]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +47,7 @@ def build_menu(
     asked = dict.fromkeys((shot.model, shot.loras) for shot in manifest.shots)
     # The bare model stands beside its styles, so that a refused style has a permitted neighbour to name.
     wishes = tuple(dict.fromkeys([*asked, *((model, ()) for model, _ in asked if model in pinned)]))
-
-    @cache
-    def judge(parts: tuple[str, ...]) -> Verdict:
-        verdict = evaluate([pinned[repo].component for repo in parts], use, catalogue.terms)
-        return quarantined(verdict, [pinned[repo].pin for repo in parts], revocations)
-
+    judge = _judge_of(catalogue, pinned, use, revocations)
     tier = manifest.service.tier
     found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, tier, judge)]
     if _some_are_denied(asked, found):
@@ -63,6 +59,23 @@ def build_menu(
         absences=tuple(item for item in found if isinstance(item, Absence)),
         words=tuple(_words(wishes, pinned)),
     )
+
+
+def _judge_of(
+    catalogue: Catalogue,
+    pinned: Mapping[str, PinnedModel],
+    use: IntendedUse,
+    revocations: tuple[Revocation, ...] = (),
+) -> Judge:
+    """The verdict on parts for a use, asked once for each set of them; what is revoked is denied."""
+
+    @cache
+    def judge(parts: Parts) -> Verdict:
+        components = [pinned[repo].component.at_path(file) for repo, file in parts]
+        verdict = catalogue.verdicts.judge(components, use)
+        return quarantined(verdict, [pinned[repo].pin for repo, _ in parts], revocations)
+
+    return judge
 
 
 def _some_are_denied(asked: Iterable[Wish], found: Iterable[Offer | Absence]) -> bool:
@@ -82,7 +95,7 @@ def _answers(
     catalogue: Catalogue,
     pinned: Mapping[str, PinnedModel],
     tier: ServiceTier,
-    judge: Callable[[tuple[str, ...]], Verdict],
+    judge: Judge,
 ) -> Iterator[Offer | Absence]:
     model, loras = wish
     missing = [repo for repo in dict.fromkeys((model, *(lora.repo for lora in loras))) if repo not in pinned]
@@ -110,7 +123,9 @@ def _answers(
                 yield _incomplete(wish, preset, missing_part, pinned)
             continue
         # A method may take files from the base's own repository, which is one component all the same.
-        parts = tuple(dict.fromkeys((model, *(lora.repo for lora in loras), *preset.repos)))
+        named = tuple(dict.fromkeys((model, *(lora.repo for lora in loras))))
+        files = ((part.repo, part.file) for part in preset.parts if part.repo not in named)
+        parts = (*((repo, "") for repo in named), *dict.fromkeys(files))
         stack = _stack(pinned, loras, preset, model)
         yield Offer(model=model, loras=loras, preset=preset, stack=stack, verdict=judge(parts))
 
@@ -245,3 +260,25 @@ def _words(
 
 def _short(repo: str) -> str:
     return repo.rpartition("/")[2]
+
+
+def standing_offers(
+    catalogue: Catalogue, pinned: Mapping[str, PinnedModel], use: IntendedUse
+) -> tuple[Offer, ...]:
+    """Everything that what is pinned could render: each base, bare and with each LoRA made for it."""
+    judge = _judge_of(catalogue, pinned, use)
+    bases = _bases(catalogue, pinned)
+    styles = [repo for repo, model in sorted(pinned.items()) if model.pin.role is Role.LORA]
+    wishes: list[Wish] = [(base, ()) for base in bases]
+    wishes += [
+        (base, (LoraRequest(repo=repo),))
+        for base in bases
+        for repo in styles
+        if any(edge.to == base for edge in pinned[repo].component.edges)
+    ]
+    return tuple(
+        item
+        for wish in wishes
+        for item in _answers(wish, catalogue, pinned, ServiceTier.BATCH, judge)
+        if isinstance(item, Offer)
+    )

@@ -161,16 +161,20 @@ class ModelRegistry:
         pin: ModelPin,
         conclusion: Conclusion,
         *,
-        path: str = "",
         evidence: Sequence[str] = (),
         now: datetime,
     ) -> None:
-        """Record what a named person concluded about a pin, or about one file of it."""
-        facts = {"pin": pin.pin_id, "path": path, "conclusion": conclusion, "evidence": tuple(evidence)}
+        """Record what a named person concluded about a pin, or about the files in its scope."""
+        facts = {
+            "pin": pin.pin_id,
+            "path": conclusion.scope,
+            "conclusion": conclusion,
+            "evidence": tuple(evidence),
+        }
         row = {
             "conclusion_id": digest("licence-conclusion", {**facts, "at": now}),
             "pin_id": pin.pin_id,
-            "path": path,
+            "path": conclusion.scope,
             "licences_json": json.dumps(conclusion.licences),
             "reason": conclusion.reason,
             "evidence_json": json.dumps(tuple(evidence)),
@@ -179,7 +183,7 @@ class ModelRegistry:
             "valid_until": conclusion.valid_until,
         }
         self._connection.execute(insert(tables.licence_conclusions), row)
-        told = {"path": path, "licences": conclusion.licences, "conclusion": row["conclusion_id"]}
+        told = {"path": conclusion.scope, "licences": conclusion.licences, "conclusion": row["conclusion_id"]}
         self._tell("registry:licence:concluded", pin, told, conclusion.concluded_by, now)
 
     def _tell(self, tag: str, pin: ModelPin, facts: dict[str, Any], actor: str, now: datetime) -> None:
@@ -267,6 +271,7 @@ class ModelRegistry:
                 concluded_by=row["concluded_by"],
                 concluded_on=row["concluded_at"].date(),
                 valid_until=row["valid_until"],
+                scope=row["path"],
             )
             for row in self._connection.execute(query).mappings()
         )

@@ -49,6 +49,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
     from flows.schedules import ScheduleRecord  # noqa: PLC0415
     from flows.standing_house import HouseStatus  # noqa: PLC0415
     from flows.stocktaking import ModelCheck, ModelSummary  # noqa: PLC0415
+    from flows.whatif import WhatIf  # noqa: PLC0415
     from policy.approvals import ApprovalRequest  # noqa: PLC0415
     from policy.audit import ChainedEvent  # noqa: PLC0415
     from policy.checkpoints import Checkpoint, Reseal  # noqa: PLC0415
@@ -80,6 +81,8 @@ def answers() -> tuple[tuple[str, Any], ...]:
         ("licence list", [shapes.LicenceSummary]),
         ("licence show", LicenceTerms),
         ("licence explain", Verdict),
+        ("licence evaluate", shapes.EvaluatedStack),
+        ("licence whatif", WhatIf),
         ("model list", [ModelSummary]),
         ("model show", PinRecord),
         ("model verify", [ModelCheck]),
@@ -210,6 +213,7 @@ def page() -> str:
     for command, shape in printed:
         words = f"list of {said(shape[0])}" if isinstance(shape, list) else said(shape)
         words = "one " + said(shape[0]) + " a line" if command == "audit export" else words
+        words = f"one {words} a line for each stack" if command == "licence evaluate" else words
         commands.append(f"| `rightstep {command}` | {words} |")
     roots = [shape[0] if isinstance(shape, list) else shape for _, shape in printed]
     shapes = shapes_below([Refusal, Problem, *roots])

@@ -1,12 +1,13 @@
 """What somebody says about some bytes, kept apart from what was concluded about them.
 
 A claim is written down as it was found and never changed. A conclusion names who drew it,
-why and until when. Neither is a licence: a licence is a text.
+why, for which files and until when. Neither is a licence: a licence is a text.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from policy.stacks import Role
 from registry.licences.terms import EdgeKind
@@ -19,6 +20,9 @@ class ClaimKind(StrEnum):
     LICENSE_NAME = "license_name"
     LICENSE_LINK = "license_link"
     LICENCE_FILE = "licence_file"  # a LICENSE file: its value is texts.text_digests of its words
+    README_TEXT = "readme_text"  # what the body of the card says
+    UPSTREAM_REPO = "upstream_repo"  # what the origin says of the same bytes
+    UPLOADER_COPY = "uploader_copy"  # what another repository says of the same bytes
     BASE_MODEL = "base_model"
     BASE_MODEL_RELATION = "base_model_relation"
     SAFETENSORS_METADATA = "safetensors_metadata"
@@ -41,14 +45,42 @@ class Conclusion:
     licences: tuple[str, ...]  # ids; several mean all of them
     reason: str
     concluded_by: str
-    concluded_on: date
+    concluded_on: date | None  # None: the day is not on record
     valid_until: date | None = None
+    scope: str = ""  # a file, or a pattern of files such as "Hyper-SDXL-*"; "" for the whole repository
 
     def holds_on(self, day: date | None) -> bool:
         """Without a day to judge by, only an unlimited conclusion holds."""
         if self.valid_until is None:
             return True
         return day is not None and day <= self.valid_until
+
+    def covers(self, path: str) -> bool:
+        """Does it speak of this file? One with a scope never speaks of a whole repository."""
+        if not self.scope or self.scope == path:
+            return True
+        return bool(path) and fnmatchcase(path, self.scope)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copy:
+    """The same bytes elsewhere, and what is said of them there."""
+
+    repo: str
+    path: str = ""
+    tags: tuple[str, ...] = ()
+    licence_texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CivitaiFlags:
+    """The permissions that a Civitai page grants; the base licence still applies underneath."""
+
+    commercial_use: tuple[str, ...]  # Image, RentCivit, Rent, Sell; None or nothing: no commercial use
+    allows_derivatives: bool
+    allows_no_credit: bool
+    allows_other_licence: bool
+    is_snapshot: bool  # they were written down with a date: their author can edit the page
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,13 +103,19 @@ class LicensedComponent:
     pinned: bool = False  # every file by sha256 and size
     claims: tuple[Claim, ...] = ()
     licence_texts: tuple[str, ...] = ()  # ids, by text, of the licence files at the pin: all apply
+    sections_in: str = ""  # a licence file whose sections hold for different files; "" where there is none
+    copies: tuple[Copy, ...] = ()  # elsewhere, by sha256
+    flags: CivitaiFlags | None = None
     edges: tuple[Edge, ...] = ()
     unsafe_files: tuple[str, ...] = ()  # pickled weights or code that loading would have to run
     intact: bool = True  # False: bytes on disk are not the pinned ones
     gated: bool = False
     gate_accepted: bool = False
     texts_on_main: tuple[str, ...] | None = None  # ids on the moving branch today; None: not looked up
-    conclusion: Conclusion | None = None
+    texts_at_link: tuple[str, ...] | None = None  # the same, of the page that the card links to
+    same_bytes_on_main: bool | None = None  # None: not looked up
+    conclusions: tuple[Conclusion, ...] = ()  # newest first
+    is_origin: bool = False  # known from the list of origins alone
 
     @property
     def place(self) -> str:
@@ -87,3 +125,11 @@ class LicensedComponent:
     def said(self, kind: ClaimKind) -> tuple[str, ...]:
         """What the claims of one kind say."""
         return tuple(claim.value for claim in self.claims if claim.kind is kind)
+
+    def concluded(self, day: date | None) -> Conclusion | None:
+        """The newest conclusion that holds on a day and speaks of this file."""
+        return next((one for one in self.conclusions if one.holds_on(day) and one.covers(self.path)), None)
+
+    def at_path(self, path: str) -> "LicensedComponent":
+        """The same repository, of which one file is used; only where a conclusion tells files apart."""
+        return replace(self, path=path) if any(one.scope for one in self.conclusions) else self

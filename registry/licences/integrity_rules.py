@@ -1,12 +1,11 @@
-"""P2, P6, P7 and P8: exact bytes, accepted gates, changes after the pin, and nothing that runs."""
+"""P2, P6 and P8: exact bytes, accepted gates, and nothing that runs."""
 
 import re
 from collections.abc import Iterator
 
-from policy.verdicts import SEVERITY, Reason, Ruling
+from policy.verdicts import Reason, Ruling
 from registry.licences.case import Case, Part
-from registry.licences.term_reasons import evidence_reasons, ruling_on
-from registry.licences.terms import Binding
+from registry.licences.term_reasons import bought_here, evidence_reasons
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -42,39 +41,8 @@ def gates_are_accepted_and_evidence_is_shown(case: Case) -> Iterator[Reason]:
             )
     for part in case.parts:
         for licence in case.known(part):
-            yield from evidence_reasons(licence, part.component.place, case.use)
-
-
-def later_changes_never_decide_alone(case: Case) -> Iterator[Reason]:
-    """P7: what the moving branch says today is looked at, never obeyed by itself."""
-    for part in case.loaded:
-        now = part.component.texts_on_main
-        if now is None or set(now) == set(part.identity.licences):
-            continue
-        pinned, today = (
-            SEVERITY[ruling_on(texts, case.use, case.terms)] for texts in (part.identity.licences, now)
-        )
-        if today > pinned:
-            yield _on(
-                part,
-                "drift_stricter_after_pin",
-                Ruling.PERMIT,
-                "Its main branch has stricter terms today than at the pin.",
-            )
-        else:
-            yield _on(
-                part,
-                "drift_looser_after_pin",
-                Ruling.REVIEW,
-                "Its main branch has other terms today; they do not reach back to the pin.",
-            )
-        if any(licence.updating.binding is Binding.AGREEMENT_UPDATES for licence in case.known(part)):
-            yield _on(
-                part,
-                "agreement_updated_binding",
-                Ruling.REVIEW,
-                "Its terms say that updated terms bind, and they were updated.",
-            )
+            if bought_here(case, licence, part.loaded_repo) is None:
+                yield from evidence_reasons(licence, part.place, case.use)
 
 
 def nothing_is_unpickled_or_executed(case: Case) -> Iterator[Reason]:

@@ -3,9 +3,21 @@
 from collections.abc import Iterator
 
 from policy.stacks import Role
+from policy.uses import Act
 from policy.verdicts import SEVERITY, Reason, Ruling
-from registry.licences.case import ADAPTERS, CONVEYS_WEIGHTS, Case, Part, ancestry, unknown_ruling
-from registry.licences.term_reasons import ruling_on
+from registry.licences.case import (
+    ADAPTERS,
+    CONVEYS_WEIGHTS,
+    MERELY_LOOKS,
+    Case,
+    Part,
+    ancestors,
+    reaches,
+    unknown_ruling,
+)
+from registry.licences.identity import identity_of
+from registry.licences.term_reasons import bought_here, part_ruling, ruling_on
+from registry.licences.terms import EdgeKind, Stance
 
 
 def offspring_inherit_their_parents_terms(case: Case) -> Iterator[Reason]:
@@ -16,6 +28,30 @@ def offspring_inherit_their_parents_terms(case: Case) -> Iterator[Reason]:
             yield from _handed_down(part, case)
 
 
+def what_was_trained_on_outputs_was_allowed_to_be(case: Case) -> Iterator[Reason]:
+    """P4: where outputs must not train other models, a model that they trained is for a person."""
+    if case.use.act in {*MERELY_LOOKS, Act.CHARITABLE_USE}:
+        return
+    for part in case.parts:
+        for edge in part.component.edges:
+            parent = edge.parent
+            if edge.kind is not EdgeKind.TRAINED_ON_OUTPUTS_OF or parent is None:
+                continue
+            if reaches(edge, parent, case.use, case.terms):
+                continue  # inherited as a whole
+            for licence in identity_of(parent, case.terms, case.use.on).licences:
+                terms = case.terms[licence]
+                term = terms.on(Act.TRAIN_ON_OUTPUT_COMMERCIAL)
+                if term is not None and term.stance is Stance.ALLOW:
+                    continue
+                code = "act_not_addressed" if term is None else term.code
+                clause = "" if term is None else term.clause
+                detail = (
+                    f"It was trained on outputs of {parent.place}, which {terms.name} does not plainly allow."
+                )
+                yield _on(part.place, code, Ruling.REVIEW, detail, licence, clause)
+
+
 def adapters_fit_their_base(case: Case) -> Iterator[Reason]:
     """P4: an adapter made for another model carries terms of a model that is not here."""
     bases = [part.component for part in case.loaded if part.component.role is Role.BASE]
@@ -24,7 +60,7 @@ def adapters_fit_their_base(case: Case) -> Iterator[Reason]:
         if component.role not in ADAPTERS or not component.edges:
             continue
         for base in bases:
-            if not ancestry(component) & ancestry(base):
+            if not ancestors(component) & ancestors(base):
                 made_for = ", ".join(sorted({edge.to for edge in component.edges}))
                 yield _on(
                     component.place,
@@ -42,7 +78,7 @@ def weights_leave_under_a_licence_that_suits_all(case: Case) -> Iterator[Reason]
         (part.component.place, licence)
         for part in case.parts
         for licence in case.known(part)
-        if licence.lineage.outbound
+        if licence.lineage.outbound and bought_here(case, licence, part.loaded_repo) is None
     ]
     stated = case.use.outbound_licence
     for place, licence in demands:
@@ -71,8 +107,13 @@ def _unknown_parents(part: Part, case: Case) -> Iterator[Reason]:
     component = part.component
     for edge in component.edges:
         if edge.parent is None:
-            detail = f"It comes from {edge.to}, whose licence is not on record. Pin that repository as well."
+            parent = edge.to or "a model without a name"
+            detail = f"It comes from {parent}, whose licence is not on record. Pin that repository as well."
             yield _on(component.place, "base_unknown", unknown_ruling(case.use.act), detail)
+        elif edge.parent.is_origin:
+            known = ", ".join(edge.parent.licence_texts)
+            detail = f"{edge.to} is not described; it is known to have gone out under {known}."
+            yield _on(component.place, "base_from_the_list_of_origins", Ruling.PERMIT, detail)
     if component.role in ADAPTERS and not component.edges:
         yield _on(
             component.place,
@@ -85,7 +126,7 @@ def _unknown_parents(part: Part, case: Case) -> Iterator[Reason]:
 def _handed_down(part: Part, case: Case) -> Iterator[Reason]:
     """What a parent's terms mean for the component that inherits them."""
     parent = part.component
-    theirs = ruling_on(part.identity.licences, case.use, case.terms)
+    theirs = ruling_on(case, part.identity.licences, part.loaded_repo)
     heirs = [heir for heir in case.parts if heir.component.place == part.heir]
     if theirs is not Ruling.PERMIT:
         yield _on(
@@ -95,7 +136,7 @@ def _handed_down(part: Part, case: Case) -> Iterator[Reason]:
             f"It comes from {parent.place}, whose terms do not permit the use.",
         )
     for heir in heirs:
-        own = ruling_on(heir.identity.licences, case.use, case.terms)
+        own = part_ruling(case, heir)
         if SEVERITY[own] < SEVERITY[theirs]:
             detail = f"Its own licence reads looser than that of {parent.place}, which it comes from."
             yield _on(part.heir, "claim_looser_than_base", theirs, detail)

@@ -1,6 +1,7 @@
 """A parsed TOML table, read key by key and then closed, so that a slip in a data file is found at once."""
 
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
@@ -44,6 +45,24 @@ class StrictTable:
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts; left out means empty."""
         return self._list(key, str, "texts")
+
+    def text_or_texts(self, key: str) -> tuple[str, ...]:
+        """One text, or a list of them; left out means empty."""
+        return (self.text(key),) if isinstance(self._rest.get(key), str) else self.texts(key)
+
+    def scalar(self, key: str, default: str) -> str:
+        """A text, number, date or flag as text: of names that a file format may take for a number."""
+        value = self._rest.get(key, default)
+        if isinstance(value, bool):
+            self._rest[key] = str(value).lower()
+        elif isinstance(value, int | float | date) and not isinstance(value, datetime):
+            self._rest[key] = str(value)
+        return self.text(key, default)
+
+    def rest(self) -> dict[str, Any]:
+        """Whatever nobody asked for yet, as it is; after that nothing is left over."""
+        rest, self._rest = self._rest, {}
+        return rest
 
     def whole_numbers(self, key: str) -> tuple[int, ...]:
         """A list of integers; left out means empty."""

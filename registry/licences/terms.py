@@ -4,6 +4,8 @@ Every fact carries the clause it was read in and whether it was read there at al
 unverified fact never permits by itself.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -63,6 +65,7 @@ class ActTerm:
     clause: str
     detail: str
     verified: bool
+    remedy: str = ""  # the licence that can be bought instead; "" where the text names none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +82,7 @@ class Condition:
     code: str
     clause: str
     detail: str
-    remedy: str
+    remedy: str  # the licence that can be bought instead; "" where the text names none
     verified: bool
 
 
@@ -145,6 +148,8 @@ class OutputTerms:
     licensor_claims: str = "none"
     clause: str = ""
     detail: str = ""
+    marking_must_stay: bool = False  # watermarks and provenance marks must not be removed
+    marking_clause: str = ""
     verified: bool = True
 
 
@@ -175,8 +180,23 @@ class TextSource:
     url: str
     read_from: str
     read_on: date
-    text_sha256: str  # normalised
+    text_sha256: str  # normalised; "" where the text is not at hand, and then no fact is verified
     variants: tuple[str, ...] = ()  # normalised digests of the same licence in other copies
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamedModel:
+    """The model that a text names as the only one it licenses: other models need another text."""
+
+    named: str
+    family: str  # regular expression: a repository or file speaks of this kind of model
+    matches: str  # and of the one that is named
+    clause: str
+
+    def is_another(self, places: Iterable[str]) -> bool:
+        """Do these names of a component and its ancestors speak of the kind, and never of the one?"""
+        words = " ".join(places).lower()
+        return bool(re.search(self.family, words)) and not re.search(self.matches, words)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,6 +212,8 @@ class LicenceTerms:
     hub_names: tuple[str, ...]  # values of `license_name`, lower case; hints only
     acts: tuple[ActTerm, ...]
     source: TextSource
+    licensor: tuple[str, ...] = ()  # who can sell another licence, by every name; empty: not one party
+    model: NamedModel | None = None
     conditions: tuple[Condition, ...] = ()
     evidence: tuple[RequiredEvidence, ...] = ()
     duties: tuple[Duty, ...] = ()

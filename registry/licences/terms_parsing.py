@@ -3,6 +3,7 @@
 An unknown key, act or word is refused; a fact without ``verified`` counts as unverified.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -19,6 +20,7 @@ from registry.licences.terms import (
     EdgeKind,
     LicenceTerms,
     Lineage,
+    NamedModel,
     OutputTerms,
     Quote,
     RequiredEvidence,
@@ -47,6 +49,8 @@ def parse_terms(table: Mapping[str, Any], where: str) -> LicenceTerms:
         hub_names=tuple(name.lower() for name in read.texts("hub_names")),
         acts=_acts(read),
         source=read.one("source", _source),
+        licensor=read.texts("licensor"),
+        model=read.optional("model", _model, None),
         conditions=read.many("conditions", _condition),
         evidence=read.many("evidence", _evidence),
         duties=read.many("obligations", _duty),
@@ -78,10 +82,13 @@ def _acts(read: StrictTable) -> tuple[ActTerm, ...]:
             "clause": inner.text("clause"),
         }
         detail, verified = inner.text("detail"), inner.flag("verified")
+        remedy = inner.text("remedy", "")
         for act in inner.choices("on", Act):
             if act in found:
                 raise inner.fault(f'"{act}" is spoken of twice.')
-            found[act] = ActTerm(act=act, stance=stance, detail=detail, verified=verified, **shared)
+            found[act] = ActTerm(
+                act=act, stance=stance, detail=detail, verified=verified, remedy=remedy, **shared
+            )
         inner.close()
     return tuple(found[act] for act in Act if act in found)
 
@@ -94,6 +101,24 @@ def _source(read: StrictTable) -> TextSource:
         text_sha256=read.text("text_sha256"),
         variants=read.texts("variants"),
     )
+
+
+def _model(read: StrictTable) -> NamedModel | None:
+    return NamedModel(
+        named=read.text("named"),
+        family=_pattern(read, "family"),
+        matches=_pattern(read, "matches"),
+        clause=read.text("clause"),
+    )
+
+
+def _pattern(read: StrictTable, key: str) -> str:
+    text = read.text(key)
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise read.fault(f'"{key}" is not a regular expression: {error}.') from None
+    return text
 
 
 def _condition(read: StrictTable) -> Condition:
@@ -171,6 +196,8 @@ def _outputs(read: StrictTable) -> OutputTerms:
         licensor_claims=read.text("licensor_claims"),
         clause=read.text("clause", ""),
         detail=read.text("detail", ""),
+        marking_must_stay=read.flag("marking_must_stay"),
+        marking_clause=read.text("marking_clause", ""),
         verified=read.flag("verified"),
     )
 

@@ -33,18 +33,6 @@ UNSEEN: tuple[UnseenLicence, ...] = (
         settles="Read LICENSE.txt of the SANA repository at the pin; it differs from version to version.",
     ),
     UnseenLicence(
-        id="nvidia-nsclv1",
-        names=("nvidia-nsclv1", "nsclv1", "nscl-v1"),
-        what="the NVIDIA Source Code License v1",
-        settles="Read the LICENSE file of the repository at the pin.",
-    ),
-    UnseenLicence(
-        id="nvidia-open-model-2025-10-24",
-        names=("nvidia-open-model-2025-10-24",),
-        what="the NVIDIA Open Model License of 24 October 2025",
-        settles="Read the text as it stands in the repository; the one of 28 April 2025 is known.",
-    ),
-    UnseenLicence(
         id="anyflow-other",
         names=("anyflow-other",),
         what='the licence that the AnyFlow weights call "other"',
@@ -73,30 +61,6 @@ UNSEEN: tuple[UnseenLicence, ...] = (
         names=("flux-nc-2.1", "flux-non-commercial-license"),
         what="the FLUX Non-Commercial License v2.1 of FLUX.2 [klein] 9B",
         settles="Read the LICENSE file of the repository at the pin; versions up to 2.0 are known.",
-    ),
-    UnseenLicence(
-        id="tencent-hunyuan-dit-2024-05-14",
-        names=("tencent-hunyuan-dit-2024-05-14",),
-        what="the Tencent Hunyuan Community License of HunyuanDiT",
-        settles="Read the LICENSE file of HunyuanDiT at the pin.",
-    ),
-    UnseenLicence(
-        id="bytedance-hypersd-rail-2024-04-11",
-        names=("bytedance-hypersd-rail-2024-04-11",),
-        what="the RAIL of ByteDance for Hyper-SD, the first section of its LICENSE.md",
-        settles="Read LICENSE.md of ByteDance/Hyper-SD at the pin; its FLUX files have their own section.",
-    ),
-    UnseenLicence(
-        id="noobai-rider",
-        names=("noobai-rider",),
-        what="the rider on the model card of NoobAI-XL",
-        settles="Read the model card at the pin; it is said to forbid every commercial use.",
-    ),
-    UnseenLicence(
-        id="minimax-h3",
-        names=("minimax-h3",),
-        what="the MiniMax H3 licence",
-        settles="Read the LICENSE file at the pin; it is said to exclude territories.",
     ),
 )
 

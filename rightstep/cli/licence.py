@@ -6,6 +6,7 @@ import typer
 
 from policy.uses import Act
 from policy.verdicts import Verdict
+from rightstep.cli.described import evaluate_stacks, show_proof, what_if
 from rightstep.cli.door import enter_house, read_settings
 from rightstep.cli.options import AsJson, Use
 from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, print_table
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from registry.licences.terms import LicenceTerms, Lineage, Territory
 
 app = typer.Typer(no_args_is_help=True, help="What the known licences say, alone and together.")
+app.command("evaluate")(evaluate_stacks)
+app.command("whatif")(what_if)
 
 Ids = Annotated[
     list[str],
@@ -150,17 +153,19 @@ def _outgoing(lineage: "Lineage") -> str:
 
 @app.command("explain")
 def explain(ids: Ids, *, use: Use = None, as_json: AsJson = False) -> None:
-    """Say whether licences together permit a use: verdict, every reason with its clause, obligations.
+    """Say whether licences together permit a use: verdict, every reason with its clause, obligations, proof.
 
     Exits with 1 unless the use is permitted.
     """
     from flows.steps import explain_licences
 
-    verdict = explain_licences(enter_house(), tuple(ids), use)
+    verdict, proof = explain_licences(enter_house(), tuple(ids), use)
     if as_json:
         print_json(verdict)
     else:
         show_verdict(verdict, f"{', '.join(ids)} for {(use or Act.SHIP_OUTPUT_COMMERCIAL).value}")
+        print_data("")
+        show_proof(proof)
     if not verdict.is_permit:
         raise typer.Exit(ExitCode.REFUSED)
 

@@ -11,6 +11,7 @@ from flows.reports.predictions import Prediction
 from policy.clips import ClipRule, Rollout
 from policy.methods import CacheSpec, Fact, PresetPart, QualityPrior
 from policy.verdicts import Reason
+from registry.licences.proof import ProofNode
 from registry.records import JobRecord, ReplanningRecord, ShotRecord
 from registry.shipment_records import ShipmentRecord
 
@@ -144,6 +145,36 @@ class LicenceSummary:
     spdx: str | None
     hub_tags: tuple[str, ...]  # values of a model card's `license` that name it
     acts: Mapping[str, str]  # act: allow, review or deny; an act that is missing is unknown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToldReason:
+    """One fact that moved a verdict, or confirms it."""
+
+    code: str  # stable machine name, such as "noncommercial_licence"
+    component: str  # repository, or repository and file; "" for the whole
+    licence: str  # licence id, where one is involved
+    clause: str  # where in the licence text
+    detail: str  # one sentence for a person
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToldObligation:
+    """Something that must be done if the use goes ahead."""
+
+    id: str  # such as "attribution"
+    text: str  # what to do
+    when: str  # what triggers it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluatedStack:
+    """The verdict on one described stack."""
+
+    verdict: str  # allow, needs_approval or deny
+    reasons: tuple[ToldReason, ...]  # every one that applies, the strictest first
+    obligations: tuple[ToldObligation, ...]
+    proof: ProofNode  # from the verdict down to the words of the clauses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -116,7 +116,11 @@ def test_a_conclusion_stands_beside_the_claims_and_changes_none(store: Store):
         valid_until=NOW.date() + timedelta(days=90),
     )
     second = Conclusion(
-        licences=("mit", "cc-by-4.0"), reason="Asked.", concluded_by="chief", concluded_on=NOW.date()
+        licences=("mit", "cc-by-4.0"),
+        reason="Asked.",
+        concluded_by="chief",
+        concluded_on=NOW.date(),
+        scope="Hyper-SDXL-*",
     )
     with unit_of_work(store.engine) as work:
         work.models.conclude(pin, first, evidence=("LICENSE",), now=NOW)

@@ -37,6 +37,7 @@ def test_sdxl_turbo_may_not_make_pictures_for_sale():
     assert verdict.ruling is D
     assert against(verdict) == {
         ("noncommercial_licence", "1.a, with the definition of Non-Commercial Uses"),
+        ("paid_licence_required", "1.a, with the definition of Non-Commercial Uses"),
     }
 
 
@@ -91,7 +92,9 @@ def test_a_cap_holds_to_the_last_unit_and_is_never_assumed(licence, figure, belo
     assert judged(component, **{figure: below}).is_permit
     above = judged(component, **{figure: at})
     assert above.ruling is ruling_at
-    assert {code for code, _ in against(above)} <= {"revenue_cap_exceeded", "usage_cap_exceeded"}
+    codes = {code for code, _ in against(above)}
+    assert "paid_licence_required" in codes
+    assert codes <= {"revenue_cap_exceeded", "usage_cap_exceeded", "paid_licence_required"}
     unknown = judged(component, **{figure: None})
     assert unknown.ruling is D
     assert any(figure in reason.detail for reason in unknown.against())
@@ -139,7 +142,7 @@ def test_what_must_be_shown_is_asked_for(licence, act, evidence, ruling):
 def test_no_hosted_service_under_the_research_licences():
     for licence, clause in (("sai-nc-research-2023-11-28", "1.b"), ("sai-nc-research-2023-12-06", "1.b")):
         verdict = judged(make_component(licence), act=Act.HOST_SERVICE_NONCOMMERCIAL)
-        assert against(verdict) == {("hosted_service_forbidden", clause)}
+        assert against(verdict) == {("hosted_service_forbidden", clause), ("paid_licence_required", clause)}
 
 
 @pytest.mark.parametrize("licence", ["flux1-dev-nc-1.1", "flux1-dev-nc-1.1.1", "flux-dev-nc-2.0"])

@@ -8,8 +8,9 @@ import pytest
 from policy.stacks import Role
 from policy.uses import Act, Organisation
 from policy.verdicts import Ruling, Verdict
+from registry.licences.case import make_case
 from registry.licences.claims import Claim, ClaimKind, Conclusion, Edge, LicensedComponent
-from registry.licences.evaluation import evaluate, proof
+from registry.licences.evaluation import evaluate, findings_of
 from registry.licences.rules import RULES
 from registry.licences.terms import (
     Binding,
@@ -75,8 +76,10 @@ def test_the_rules_stand_in_the_order_of_the_policy():
 
 
 def test_the_proof_says_which_rule_found_what():
-    findings = proof([make_component("cc-by-nc-4.0")], SHIP, TERMS)
-    denying = [finding.rule for finding in findings if any(r.ruling is Ruling.DENY for r in finding.reasons)]
+    findings = findings_of(make_case([make_component("cc-by-nc-4.0")], SHIP, TERMS))
+    denying = [
+        finding.rule.id for finding in findings if any(r.ruling is Ruling.DENY for r in finding.reasons)
+    ]
     assert len(findings) == len(RULES)
     assert denying == ["P4"]
 
@@ -178,14 +181,40 @@ def test_a_conclusion_settles_a_contradiction_until_it_expires():
         concluded_on=date(2026, 1, 1),
         valid_until=date(2026, 6, 30),
     )
-    component = make_component("apache-2.0", claims=(tag("mit"),), conclusion=concluded)
+    component = make_component("apache-2.0", claims=(tag("mit"),), conclusions=(concluded,))
     settled = judged(component, use=make_use(on=date(2026, 6, 30)))
     assert settled.is_permit
     assert "concluded_by_a_person" in all_codes(settled)
     assert codes(judged(component, use=make_use(on=date(2026, 7, 1)))) == {"claim_conflict"}
     assert codes(judged(component, use=make_use(on=None))) == {"claim_conflict"}
-    unlimited = replace(component, conclusion=replace(concluded, valid_until=None))
+    unlimited = replace(component, conclusions=(replace(concluded, valid_until=None),))
     assert judged(unlimited, use=make_use(on=None)).is_permit
+
+
+def test_a_conclusion_holds_for_the_files_in_its_scope_and_for_no_others():
+    concluded = Conclusion(
+        licences=("apache-2.0",),
+        reason="Section one.",
+        concluded_by="R. Officer",
+        concluded_on=date(2026, 1, 1),
+        scope="Hyper-SDXL-*",
+    )
+    whole = make_component(
+        "",
+        licence_texts=("apache-2.0", "flux1-dev-nc-1.0"),
+        sections_in="LICENSE.md",
+        conclusions=(concluded,),
+    )
+    assert judged(whole.at_path("Hyper-SDXL-8steps-lora.safetensors")).is_permit
+    for other in (whole.at_path("Hyper-FLUX.1-dev-8steps-lora.safetensors"), whole):
+        verdict = judged(other)
+        assert verdict.ruling is Ruling.DENY
+        assert {"noncommercial_licence", "multi_licence_unscoped"} <= codes(verdict)
+        assert "conclusion_out_of_scope" in all_codes(verdict)
+
+
+def test_without_a_conclusion_that_tells_files_apart_a_file_is_its_repository():
+    assert make_component().at_path("x.safetensors") == make_component()
 
 
 # --- P4 conditions, territory, lineage --------------------------------------------------
@@ -224,7 +253,7 @@ def test_a_cap_keeps_its_own_comparator(comparison, revenue, holds):
     verdict = judged(
         make_component(), terms=terms, use=make_use(organisation=Organisation(annual_revenue_usd=revenue))
     )
-    assert codes(verdict) == (set() if holds else {"revenue_cap_exceeded"})
+    assert codes(verdict) == (set() if holds else {"revenue_cap_exceeded", "paid_licence_required"})
 
 
 def test_a_figure_that_is_not_known_is_not_zero():
@@ -327,7 +356,9 @@ def test_a_descent_the_text_does_not_cover_is_not_inherited():
     student = make_component(
         edges=(Edge(kind=EdgeKind.TRAINED_ON_OUTPUTS_OF, to=parent.repo, parent=parent),)
     )
-    assert judged(student).is_permit
+    assert codes(judged(student)) == {"noncommercial_licence"}  # training it for money was not allowed
+    assert judged(student).ruling is Ruling.REVIEW
+    assert judged(student, use=make_use(Act.CHARITABLE_USE)).is_permit
     unread = make_terms("cc-by-nc-4.0", lineage=Lineage(covers=(), clause="1", verified=False))
     assert judged(student, terms=unread).ruling is Ruling.DENY
 

@@ -10,7 +10,8 @@ from policy.stacks import Role
 from policy.uses import Act
 from policy.verdicts import Ruling
 from registry.components import PinnedClaims, claims_of, licensed_components, pin_of, role_of
-from registry.menu import PinnedModel, build_menu
+from registry.licences.claims import Conclusion
+from registry.menu import PinnedModel, build_menu, standing_offers
 from registry.sources import builtin_source
 from tests.unit.registry.licensing import catalogue, make_use
 
@@ -55,6 +56,30 @@ def test_the_bare_base_is_offered_by_each_of_its_methods_and_permitted(pinned):
     assert [offer.preset.name for offer in menu.offers] == list(METHODS)
     assert all(offer.verdict.is_permit for offer in menu.offers)
     assert menu.absences == ()
+
+
+def test_a_conclusion_about_another_file_says_nothing_of_the_methods_own(pinned):
+    def concluded(scope: str) -> dict[str, PinnedModel]:
+        officer = Conclusion(
+            licences=("cc-by-nc-4.0",), reason="Read.", concluded_by="officer", concluded_on=None, scope=scope
+        )
+        student = pinned[STUDENT]
+        component = replace(student.component, conclusions=(officer,))
+        return {**pinned, STUDENT: replace(student, component=component)}
+
+    rulings = {
+        scope: {offer.preset.name: offer.verdict.ruling for offer in menu_for(concluded(scope)).offers}
+        for scope in ("pytorch_*", "other_*")
+    }
+    assert rulings["pytorch_*"]["emoji-64-lcm"] is Ruling.DENY
+    assert rulings["other_*"]["emoji-64-lcm"] is Ruling.PERMIT
+    assert {ruling["emoji-64-full"] for ruling in rulings.values()} == {Ruling.PERMIT}
+
+
+def test_everything_that_is_pinned_stands_on_offer(pinned):
+    offers = standing_offers(catalogue(), pinned, make_use())
+    assert {tuple(lora.repo for lora in offer.loras) for offer in offers} == {(), (SHAPES,), (TWEMOJI,)}
+    assert {offer.preset.name for offer in offers} == {"emoji-64-full", "emoji-64-lcm"}
 
 
 def test_the_stack_is_base_then_styles_then_the_methods_lora(pinned):

@@ -1,0 +1,175 @@
+"""What a change of the organisation, its territories or the act would break or open, stack by stack."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from flows.bootstrap import House
+from flows.planning import complete_use, pinned_models
+from policy.uses import Act, IntendedUse, Organisation
+from policy.verdicts import SEVERITY, Reason, Ruling, Verdict
+from registry.licences.described import DescribedStack
+from registry.menu import PinnedModel, standing_offers
+
+EVERY_COMMERCIAL_ACT = (Act.SHIP_OUTPUT_COMMERCIAL, Act.HOST_SERVICE_COMMERCIAL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Supposition:
+    """What is supposed to be otherwise; None or empty: as it is."""
+
+    annual_revenue_usd: int | None = None
+    group_revenue_usd: int | None = None
+    mau: int | None = None
+    monthly_visits: int | None = None
+    territories: tuple[str, ...] = ()  # in addition to those served today
+    acts: tuple[Act, ...] = ()
+
+    def of(self, organisation: Organisation) -> Organisation:
+        """The organisation as it would be; a group makes at least what its entity makes."""
+        revenue = _other(self.annual_revenue_usd, organisation.annual_revenue_usd)
+        group = _other(self.group_revenue_usd, organisation.group_revenue_usd)
+        if self.group_revenue_usd is None and self.annual_revenue_usd is not None:
+            group = max(group or 0, self.annual_revenue_usd)
+        return replace(
+            organisation,
+            annual_revenue_usd=revenue,
+            group_revenue_usd=group,
+            mau=_other(self.mau, organisation.mau),
+            monthly_visits=_other(self.monthly_visits, organisation.monthly_visits),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A stack that would be judged otherwise."""
+
+    effect: str  # breaks, opens, stricter or looser
+    stack: str  # its artefacts, or the file that describes it
+    method: str  # preset name; "" of a described stack
+    act: str
+    before: str  # permit, review or deny
+    after: str
+    reasons: tuple[Reason, ...]  # what would speak against it; of one that opens: what no longer would
+    substitute: str  # of one that breaks: the nearest stack and method still permitted; "" where none is
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WhatIf:
+    """What would change, the worst first."""
+
+    today: Organisation
+    supposed: Organisation
+    as_of: date | None  # day that today's figures are of
+    territories: tuple[str, ...]  # supposed
+    judged: int  # how many stacks were asked about, act by act
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Judged:
+    stack: str
+    method: str
+    model: str
+    modality: str
+    verdict: Verdict
+
+
+def what_if(
+    house: House, supposition: Supposition, stacks: Sequence[tuple[str, DescribedStack]] = ()
+) -> WhatIf:
+    """Judge every pinned stack and every described one as things are and as they would be."""
+    changes: list[Change] = []
+    judged = 0
+    today, pinned = complete_use(house, IntendedUse()), pinned_models(house)
+    supposed = supposition.of(today.organisation)
+    served = tuple(dict.fromkeys((*today.territories, *supposition.territories)))
+    for act in supposition.acts or EVERY_COMMERCIAL_ACT:
+        before = _offered(house, pinned, replace(today, act=act))
+        after = _offered(house, pinned, replace(today, act=act, organisation=supposed, territories=served))
+        judged += len(after)
+        changes += _changes(before, after, act)
+    for name, asked in stacks:
+        judged += 1
+        use = replace(
+            asked.use,
+            organisation=supposition.of(asked.use.organisation),
+            territories=tuple(dict.fromkeys((*asked.use.territories, *supposition.territories))),
+            act=supposition.acts[0] if supposition.acts else asked.use.act,
+        )
+        pair = [[_described(house, name, asked, each)] for each in (asked.use, use)]
+        changes += _changes(pair[0], pair[1], use.act)
+    order = {"breaks": 0, "stricter": 1, "opens": 2, "looser": 3}
+    changes.sort(key=lambda change: (order[change.effect], change.stack, change.method, change.act))
+    return WhatIf(
+        today=today.organisation,
+        supposed=supposed,
+        as_of=house.settings.organisation_as_of,
+        territories=served,
+        judged=judged,
+        changes=tuple(changes),
+    )
+
+
+def _offered(house: House, pinned: Mapping[str, PinnedModel], use: IntendedUse) -> list[_Judged]:
+    return [
+        _Judged(
+            stack=offer.stack.name,
+            method=offer.preset.name,
+            model=offer.model,
+            modality=offer.preset.modality,
+            verdict=offer.verdict,
+        )
+        for offer in standing_offers(house.catalogue, pinned, use)
+    ]
+
+
+def _described(house: House, name: str, asked: DescribedStack, use: IntendedUse) -> _Judged:
+    verdict = house.catalogue.verdicts.judge(asked.components, use, asked.circumstances)
+    base = asked.components[0].repo if asked.components else ""
+    return _Judged(stack=name, method="", model=base, modality="", verdict=verdict)
+
+
+def _changes(before: Sequence[_Judged], after: Sequence[_Judged], act: Act) -> list[Change]:
+    permitted = [one for one in after if one.verdict.is_permit]
+    found = []
+    for was, will in zip(before, after, strict=True):
+        effect = _effect(was.verdict.ruling, will.verdict.ruling)
+        if not effect:
+            continue
+        telling = was.verdict if effect in {"opens", "looser"} else will.verdict
+        known = set((will if telling is was.verdict else was).verdict.against())
+        found.append(
+            Change(
+                effect=effect,
+                stack=will.stack,
+                method=will.method,
+                act=act.value,
+                before=was.verdict.ruling.value,
+                after=will.verdict.ruling.value,
+                reasons=tuple(reason for reason in telling.against() if reason not in known),
+                substitute=_substitute(will, permitted) if effect == "breaks" else "",
+            )
+        )
+    return found
+
+
+def _effect(before: Ruling, after: Ruling) -> str:
+    if before is after:
+        return ""
+    if before is Ruling.PERMIT:
+        return "breaks"
+    if after is Ruling.PERMIT:
+        return "opens"
+    return "stricter" if SEVERITY[after] > SEVERITY[before] else "looser"
+
+
+def _substitute(broken: _Judged, permitted: Sequence[_Judged]) -> str:
+    """The same model with another method first, then another model that makes the same kind of thing."""
+    alike = [one for one in permitted if one.modality == broken.modality]
+    alike.sort(key=lambda one: (one.model != broken.model, one.stack, one.method))
+    return f"{alike[0].stack} with {alike[0].method}" if alike else ""
+
+
+def _other(supposed: int | None, known: int | None) -> int | None:
+    return known if supposed is None else supposed

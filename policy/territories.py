@@ -1,0 +1,48 @@
+"""Countries by their ISO 3166-1 alpha-2 codes, and the two ways of naming many at once."""
+
+from collections.abc import Iterable
+
+WORLD = "WORLD"
+EUROPEAN_UNION = frozenset(
+    "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE".split()
+)
+# ISO 3166-1, officially assigned codes.
+CODES = frozenset(
+    """
+    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT
+    BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH
+    ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT
+    HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS
+    LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI
+    NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG
+    SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG
+    UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
+    """.split()
+)
+_SEVERAL = {
+    "EU": EUROPEAN_UNION,
+    "UK": frozenset({"GB"}),  # not the ISO code, and what everybody writes
+    # Parts of the Union that have codes of their own: Aland, Saint Martin, and the French regions overseas.
+    "AX": frozenset({"AX", "FI"}),
+    "MF": frozenset({"MF", "FR"}),
+    "GF": frozenset({"GF", "FR"}),
+    "GP": frozenset({"GP", "FR"}),
+    "MQ": frozenset({"MQ", "FR"}),
+    "RE": frozenset({"RE", "FR"}),
+    "YT": frozenset({"YT", "FR"}),
+}
+
+
+def is_territory(code: str) -> bool:
+    """Does this name a country, the European Union or the world?"""
+    return code == WORLD or code in CODES or code in _SEVERAL
+
+
+def countries(codes: Iterable[str]) -> frozenset[str] | None:
+    """The countries that codes name, WORLD left as it is; None where one of them names none."""
+    found: set[str] = set()
+    for code in codes:
+        if not is_territory(code):
+            return None
+        found |= _SEVERAL.get(code, {code})
+    return frozenset(found)
