@@ -125,7 +125,7 @@ def _said(reason: Reason) -> str:
 def _findings(check: AuditCheck, lines: Sequence[ShipmentLine]) -> list[str]:
     found = [] if check.ok else [f"The audit log does not hold: {check.detail}"]
     found += [
-        f"{line.shipment_id} would not ship today: {'; '.join(line.against)}"
+        f"{line.shipment_id} would not ship today: {_first(line.against)}"
         for line in lines
         if line.today not in {"permit", ""} and line.against
     ]
@@ -135,6 +135,12 @@ def _findings(check: AuditCheck, lines: Sequence[ShipmentLine]) -> list[str]:
             f"The files of {plural(len(lost), 'shipment')} are not in this house: {', '.join(lost)}."
         )
     return found
+
+
+def _first(reasons: Sequence[str]) -> str:
+    """The first reason; the shipment itself lists the others."""
+    more = f" ({len(reasons) - 1} more below.)" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}"
 
 
 def _broken_models(house: House) -> list[str]:

@@ -9,7 +9,7 @@ from policy.discharges import MetObligation, RecordedDischarge
 from policy.errors import StorageFault, UnknownName, WrongUse
 from policy.uses import IntendedUse
 from policy.verdicts import Obligation, Reason, Ruling
-from registry.licences.claims import LicensedComponent
+from registry.licences.case import Part
 from registry.shipment_records import FreshDischarge
 
 LARGEST_EVIDENCE = 16 << 20  # bytes: a scan of a contract, not a film of its signing
@@ -44,16 +44,18 @@ def _read(given: str, job_id: str) -> FreshDischarge:
     return FreshDischarge(duty=duty.strip(), job_id=job_id, evidence_name=path.name, evidence=body)
 
 
-def proofs_owed(
-    house: House, components: Iterable[LicensedComponent], use: IntendedUse
-) -> tuple[Obligation, ...]:
+def proofs_owed(house: House, parts: Iterable[Part], use: IntendedUse) -> tuple[Obligation, ...]:
     """Evidence that terms ask for and the order claims to have, such as a registration: shown, not said."""
     return tuple(
         Obligation(
-            id=asked.id, text=asked.detail, when="before the use", component=part.place, licence=licence
+            id=asked.id,
+            text=asked.detail,
+            when="before the use",
+            component=part.component.place,
+            licence=licence,
         )
-        for part in components
-        for licence in part.licence_texts
+        for part in parts
+        for licence in part.identity.licences
         if licence in house.catalogue.terms
         for asked in house.catalogue.terms[licence].evidence
         if use.act in asked.acts and asked.id in use.evidence

@@ -186,12 +186,20 @@ def rests_on(house: House, verdict: Verdict, owed: Iterable[Obligation]) -> tupl
     }
     return tuple(
         sorted(
-            (licence, clause.strip())
-            for licence, clauses in reasons | duties
-            for clause in clauses.replace(",", ";").split(";")
-            if clause.strip()
+            {
+                (licence, clause)
+                for licence, clauses in reasons | duties
+                for clause in _clauses(clauses)
+                if clause
+            }
         )
     )
+
+
+def _clauses(written: str) -> set[str]:
+    """What may be asked for: "4(b); 2, 3" as a whole, and each clause in it."""
+    parts = written.split(";")
+    return {one.strip() for one in (written, *parts, *(piece for part in parts for piece in part.split(",")))}
 
 
 def write_papers(

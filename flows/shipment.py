@@ -24,6 +24,7 @@ from flows.goods_files import (
 from flows.house_keys import house_key
 from flows.ship_papers import (
     credits_of,
+    judged_parts,
     licences_of,
     notices_of,
     rests_on,
@@ -152,7 +153,7 @@ def judge(
         dict.fromkeys(
             proof
             for stack, _ in goods.stacks.values()
-            for proof in proofs_owed(house, parts_of(goods, stack), goods.use)
+            for proof in proofs_owed(house, judged_parts(house, goods, stack), goods.use)
         )
     )
     handed_in = sort_out(fresh, owed, proofs)
@@ -190,13 +191,7 @@ def _with_proofs(
     house: House, goods: Goods, fresh: Sequence[FreshDischarge], earlier: Sequence[RecordedDischarge]
 ) -> Goods:
     """The goods with evidence that was shown: a registration in the ledger counts for the verdict."""
-    asked = {
-        proof.id
-        for component in goods.components.values()
-        for licence in component.licence_texts
-        if licence in house.catalogue.terms
-        for proof in house.catalogue.terms[licence].evidence
-    }
+    asked = {proof.id for terms in house.catalogue.terms.values() for proof in terms.evidence}
     shown = {one.duty for one in (*fresh, *earlier)} & asked
     evidence = tuple(sorted({*goods.use.evidence, *shown}))
     return replace(goods, use=replace(goods.use, evidence=evidence))

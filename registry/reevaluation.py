@@ -79,32 +79,32 @@ def judge_as_kept(context: ShipmentContext, use: IntendedUse) -> Verdict:
 def judge_as_known(
     context: ShipmentContext, use: IntendedUse, known: Known, terms: Mapping[str, LicenceTerms]
 ) -> Verdict:
-    """The verdict on the same stacks by what is known now; a part that is pinned otherwise by now denies."""
+    """The verdict on the same stacks by what is known of their repositories now.
+
+    A part that is pinned otherwise by now denies, and what its newer pin is under is told too.
+    """
     return all_of(_judge_now(stack, use, known, terms) for stack in kept_stacks(context))
 
 
 def _judge_now(
     stack: JudgedStack, use: IntendedUse, known: Known, terms: Mapping[str, LicenceTerms]
 ) -> Verdict:
-    now = [known.components.get(part.repo) for part in stack.components]
-    same = [
-        component
-        for part, component in zip(stack.components, now, strict=True)
-        if component is not None and component.revision == part.revision
+    now = [known.components[part.repo] for part in stack.components if part.repo in known.components]
+    same = {(one.repo, one.revision) for one in now}
+    moved = [
+        Reason(
+            code="unpinned_revision",
+            ruling=Ruling.DENY,
+            detail=f"{part.revision[:12]} is not what is pinned today.",
+            component=part.repo,
+        )
+        for part in stack.components
+        if (part.repo, part.revision) not in same
     ]
-    gone = [part.repo for part in stack.components if part.repo not in {one.repo for one in same}]
-    if gone:
-        reasons = [
-            Reason(
-                code="unpinned_revision",
-                ruling=Ruling.DENY,
-                detail=f"{repo} is pinned otherwise by now, or not at all.",
-                component=repo,
-            )
-            for repo in gone
-        ]
-        return from_reasons(reasons)
-    return quarantined(evaluate(same, use, terms), same, known.revocations)
+    verdict = evaluate(now, use, terms)
+    if moved:
+        verdict = all_of((verdict, from_reasons(moved)))
+    return quarantined(verdict, stack.components, known.revocations)
 
 
 def changed_terms(

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from policy.errors import IntegrityFault
-from policy.stacks import AdapterPin, ModelPin, Stack
+from policy.stacks import ModelPin, Stack
 
 SPEC_VERSION = "1.6"
 NAMESPACE = uuid.UUID("6f0d4f0c-6c1e-5e0b-9a53-2f6f2f1d7c11")  # of our serial numbers
@@ -152,9 +152,7 @@ def _licence(licence: BomLicence) -> dict[str, Any]:
 
 
 def _stack(stack: Stack) -> dict[str, Any]:
-    scales = [
-        _property(f"scale:{pin.repo}", pin.scale) for pin in stack.adapters if isinstance(pin, AdapterPin)
-    ]
+    scales = [_property(f"scale:{pin.repo}", pin.scale) for pin in stack.adapters]
     return {
         "type": "machine-learning-model",
         "bom-ref": f"stack:{stack.stack_id}",

@@ -60,7 +60,7 @@ class ShipmentFacts:
     title: str
     actor: str
     version: str  # of this product
-    at: datetime
+    at: datetime  # when it was put together; the ledger has when it was committed
     use: IntendedUse
     verdict: Verdict
     stacks: tuple[Stack, ...]
@@ -79,7 +79,7 @@ def make_manifest(facts: ShipmentFacts, papers: Mapping[str, str]) -> bytes:
         "job_id": facts.job_id,
         "plan_hash": facts.plan_hash,
         "shipped_by": facts.actor,
-        "shipped_at": facts.at,
+        "prepared_at": facts.at,
         "made_by": f"Rightstep {facts.version}",
         "use": facts.use,
         "ruling": facts.verdict.ruling,
@@ -101,7 +101,7 @@ def make_shipment_statement(facts: ShipmentFacts, papers: Mapping[str, str]) -> 
         "job_id": facts.job_id,
         "plan_hash": facts.plan_hash,
         "shipped_by": facts.actor,
-        "shipped_at": facts.at,
+        "prepared_at": facts.at,
         "use": facts.use,
         "verdict": {
             "ruling": facts.verdict.ruling,

@@ -34,6 +34,7 @@ def test_the_rules_of_each_gate_stand_in_the_order_they_are_asked():
         "loaded_files_are_the_pinned_ones",
         "artefacts_are_unchanged",
         "every_licence_permits_today",
+        "every_obligation_is_discharged",
         "no_quality_hold_is_open",
         "no_drift_holds_a_model",
     ]

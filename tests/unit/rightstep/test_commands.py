@@ -414,3 +414,26 @@ def test_what_is_printed_as_json_is_what_the_reference_says(rightstep, words):
     if isinstance(shape, list):
         (shape,), (answer, *_) = shape, answer
     assert list(answer) == [field.name for field in fields(shape)]
+
+
+@pytest.mark.parametrize("words", [(), ("x", "--model", "y"), ("--file", "x", "--clause", "y")])
+def test_a_recall_is_of_one_thing(rightstep, words):
+    assert rightstep("audit", "affected", *words).code == 2
+
+
+def test_a_model_is_revoked_by_its_name_and_every_plan_with_it_is_refused_from_then_on(rightstep):
+    model = "rightstep/emoji-64"
+    assert rightstep("model", "revoke", "rightstep/emoji-46", "--reason", "a slip").code == 2
+    answer = rightstep("model", "revoke", model, "--reason", "The author withdrew it.", "--json").data
+    assert answer["revocation"]["repo"] == model
+    assert answer["affected"]["items"] == 0
+    refused = rightstep("plan", EXAMPLES / "draft.toml")
+    assert refused.code == 1
+    assert "The author withdrew it." in refused.err
+
+
+def test_the_audit_report_is_written_as_a_page_and_as_a_table(rightstep, tmp_path):
+    page, table = tmp_path / "audit.html", tmp_path / "audit.csv"
+    assert rightstep("audit", "report", "--html", page, "--csv", table).code == 0
+    assert "Nothing was shipped." in page.read_text()
+    assert table.read_text().startswith("shipment,shipped_at,")

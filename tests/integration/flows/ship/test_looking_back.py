@@ -1,6 +1,7 @@
 """From what changed since back to what left the house, as the officer asks it."""
 
 import csv
+import shutil
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,16 +14,18 @@ from flows.manifest_files import load_manifest
 from flows.planning import plan_manifest
 from flows.recalling import affected, affected_csv, reevaluate, revoke_model
 from flows.shipment import ship_job
+from flows.stocktaking import pin_model
 from flows.weekly_audit import markdown_of
-from policy.errors import UnknownName
+from policy.errors import Refused, UnknownName
 from policy.plan import PlanRefusal
 from policy.verdicts import Ruling
 from registry.licences.claims import Conclusion
 from registry.records import JobRecord
+from registry.sources import builtin_source
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.jobs.night import write_order
 from tests.integration.flows.near import render_near
-from tests.integration.flows.ship.conftest import STYLE, finished_job
+from tests.integration.flows.ship.conftest import STYLE, MakeHouse, finished_job
 
 FORBIDDEN = "cc-by-nc-4.0"
 
@@ -177,3 +180,28 @@ def test_a_house_without_shipments_has_a_report_too(house: House, tmp_path: Path
     report = make_audit_report(house)
     assert (report.shipments, report.findings) == ((), ())
     assert "Nothing was shipped." in write_report_page(house, report, tmp_path / "empty.html").read_text()
+
+
+def test_a_licence_that_changed_upstream_is_told_by_its_clause_and_the_old_pin_ships_no_more(
+    make_house: MakeHouse, tmp_path: Path
+):
+    hub = builtin_source().root / "rightstep"
+    style = tmp_path / "models/studio/ember-style"
+    shutil.copytree(hub / "emoji-64-style-twemoji", style)
+    house = make_house(model_folders=tmp_path / "models")
+    pin_model(house, "studio/ember-style")
+    order = write_order(tmp_path, 1, tier="interactive", shots={"loras": ["studio/ember-style"]})
+    job = render_near(house, order)
+    shipment = ship_job(house, job.job_id)
+
+    shutil.copy(hub / "emoji-64-style-shapes/LICENSE", style / "LICENSE")
+    card = (style / "README.md").read_text()
+    (style / "README.md").write_text(card.replace("cc-by-4.0", "cc-by-nc-4.0"))
+    pin_model(house, "studio/ember-style")
+
+    again = reevaluate(house, shipment.shipment_id)
+    assert (again.that_day.ruling, again.today.ruling) == (Ruling.PERMIT, Ruling.DENY)
+    assert {reason.code for reason in again.worse} >= {"unpinned_revision", "noncommercial_licence"}
+    assert any(reason.clause.startswith("2(a)(1)") for reason in again.worse)
+    with pytest.raises(Refused, match="is not what is pinned today"):
+        ship_job(house, job.job_id)
