@@ -135,7 +135,7 @@ def _condition(condition: Condition, licence: LicenceTerms, place: str, use: Int
 def _holds(condition: Condition, organisation: Organisation) -> bool | None:
     """Figures are compared with one figure, words with a list of them; None: what is asked is not known.
 
-    A group makes at least what each of its entities makes, so one figure can settle the other.
+    A group makes at least what its entity makes: that can break a cap, and never keeps one.
     """
     value = condition.value
     if isinstance(value, tuple):
@@ -155,8 +155,6 @@ def _bounds(attribute: str, organisation: Organisation) -> tuple[int | None, int
     if attribute == "group_revenue_usd":
         known = [figure for figure in (own, group) if figure is not None]
         return (max(known) if known else None), (None if group is None else max(known))
-    if attribute == "annual_revenue_usd":
-        return own, (own if own is not None else group)
     figure: int | None = getattr(organisation, attribute)
     return figure, figure
 

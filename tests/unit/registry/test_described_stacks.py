@@ -37,9 +37,6 @@ def cases() -> list[Any]:
     ]
 
 
-CASES = cases()
-
-
 def _typed(value: Any) -> Any:
     """Plain texts to what they mean; no library guesses that NO is a flag and a date a number."""
     if isinstance(value, dict):
@@ -48,6 +45,9 @@ def _typed(value: Any) -> Any:
         return [_typed(item) for item in value]
     plain = {"null": None, "true": True, "false": False}
     return plain[value] if value in plain else int(value) if value.isdecimal() and len(value) < 19 else value
+
+
+CASES = cases()
 
 
 def described(case: dict[str, Any]) -> Any:
