@@ -139,7 +139,6 @@ def _ask(
         if by is None
         else Signer(name=by.identity.name, key_id=by.key.key_id)
     )
-    now = house.clock()
     request = ApprovalRequest(
         request_id="",
         kind=kind,
@@ -149,10 +148,10 @@ def _ask(
         paid=paid,
         reason=reason,
         requester=signer,
-        requested_at=now,
+        requested_at=house.clock(),
     )
     with unit_of_work(house.engine) as work:
-        kept = work.approvals.ask(request, None if by is None else by.key, now)
+        kept = work.approvals.ask(request, None if by is None else by.key)
         work.commit()
     return kept
 

@@ -70,7 +70,7 @@ class Approvals:
         self._audit = audit
         self._identities = identities
 
-    def ask(self, request: ApprovalRequest, key: SigningKey | None, now: datetime) -> ApprovalRequest:
+    def ask(self, request: ApprovalRequest, key: SigningKey | None) -> ApprovalRequest:
         """Keep a request; without a key its requester is only claimed, and nobody can approve it."""
         message = request_message(request)
         signature = None if key is None else key.sign(message).hex()
@@ -86,12 +86,12 @@ class Approvals:
             "requester": request.requester.name,
             "requester_key_id": request.requester.key_id or None,
             "signature": signature,
-            "requested_at": now,
+            "requested_at": request.requested_at,
         }
         self._connection.execute(insert(approval_requests), row)
         told = {"stack_id": request.stack_id, "act": request.act, "answers": request.answers}
         tag = f"{request.kind.value}:request:{'signed' if signature else 'claimed'}"
-        self._tell(tag, request.requester.name, request_id, (message, signature), told, now)
+        self._tell(tag, request.requester.name, request_id, (message, signature), told, request.requested_at)
         return self.request(request_id)
 
     def request(self, request_id: str) -> ApprovalRequest:

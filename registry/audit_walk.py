@@ -222,8 +222,8 @@ def reseal_of(seq: int, ts: str, actor: str, payload: str) -> Reseal | None:
             old_head=(told["old_head"][0], told["old_head"][1]),
             new_head=(told["new_head"][0], told["new_head"][1]),
             abandoned=tuple((size, root) for size, root in told["abandoned"]),
-            key_id=told["key_id"],
-            signature=told["signature"],
+            key_id=str(told["key_id"]),
+            signature=str(told["signature"]),
         )
     except (ValueError, KeyError, TypeError, IndexError):
         return None

@@ -94,4 +94,5 @@ class Identities:
 
 
 def _identity(row: Any) -> Identity:
-    return Identity(**{**row, "role": IdentityRole(row["role"])})
+    facts: dict[str, Any] = {**row, "role": IdentityRole(row["role"])}
+    return Identity(**facts)

@@ -85,7 +85,7 @@ def ask(store: Store, by: Person | None, **changes: Any) -> ApprovalRequest:
         "requested_at": NOW,
     }
     with unit_of_work(store.engine) as work:
-        kept = work.approvals.ask(ApprovalRequest(**(facts | changes)), None if by is None else by.key, NOW)
+        kept = work.approvals.ask(ApprovalRequest(**(facts | changes)), None if by is None else by.key)
         work.commit()
     return kept
 
