@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flows.bootstrap import House
-from policy.errors import IntegrityFault, RightstepError, UnknownName
+from policy.errors import IntegrityFault, Refused, RightstepError, UnknownName
 from policy.gates import DriftHold
 from policy.stacks import ModelPin
 from registry.drift import DriftSeverity, PinnedState, UpstreamState, compare
@@ -140,8 +140,8 @@ def _same_words(house: House, snapshot: PinSnapshot, main: UpstreamFacts) -> dic
             continue
         try:
             body = house.hub.read_text(main, path)
-        except IntegrityFault:
-            continue  # too long or not what was announced: then it counts as changed
+        except (IntegrityFault, Refused):
+            continue  # too long, not what was announced, or behind a gate now: it counts as changed
         with unit_of_work(house.engine, read_only=True) as work:
             before = work.models.licence_text(known[path]).normalised_sha256
         same[path] = normalised_sha256(body) == before

@@ -117,10 +117,13 @@ def test_a_file_that_is_not_there_is_named(hub, studio, repo):
         studio.do(import_model, repo, "none.bin")
 
 
-@pytest.mark.parametrize("body", [b"not a pickle", b""])
-def test_what_cannot_be_read_is_told_and_leaves_nothing(tmp_path, body):
+@pytest.mark.parametrize(
+    ("body", "fault", "said"),
+    [(b"not a pickle", Refused, "Unsupported operand"), (b"", FormatFault, "cannot be converted")],
+)
+def test_what_cannot_be_read_is_told_and_leaves_nothing(tmp_path, body, fault, said):
     (tmp_path / "x.bin").write_bytes(body)
-    with pytest.raises(FormatFault, match="cannot be converted"):
+    with pytest.raises(fault, match=said):
         convert_pickle(tmp_path / "x.bin", tmp_path / "out" / "x.safetensors")
     assert list((tmp_path / "out").iterdir()) == []
 
