@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from flows.bootstrap import House
+from flows.bought import bought_for
 from flows.clock_times import resolve_deadline
 from policy.approvals import Approval, lift
 from policy.costs import CostProfile, CostSample, fit_profile, profile_for
@@ -91,6 +92,7 @@ def menu_for(house: House, order: RenderManifest) -> Menu:
         pinned=pinned_models(house),
         use=order.use,
         revocations=revocations,
+        bought=bought_for(house, order.use.act),
     )
     approvals, act, now = approvals_for(house, order.use.act), order.use.act, house.clock()
     offers = tuple(

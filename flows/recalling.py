@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from flows.bootstrap import House
+from flows.bought import bought_for
 from flows.planning import complete_use, components_of, pin_records
 from flows.reports.tables import write_table
 from policy.quarantine import Revocation
@@ -93,7 +94,11 @@ def reevaluate(
         act=shipment.use.act, territories=shipment.use.territories, evidence=shipment.use.evidence, on=on
     )
     today = judge_as_known(
-        context, complete_use(house, asked), known or known_now(house), house.catalogue.terms
+        context,
+        complete_use(house, asked),
+        known or known_now(house),
+        house.catalogue.terms,
+        bought_for(house, shipment.use.act),
     )
     return compare(
         shipment_id,

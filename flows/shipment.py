@@ -38,6 +38,7 @@ from policy.gates import require, ship_gate
 from policy.verdicts import Verdict, all_of
 from registry.checkpoints import keep_copy
 from registry.evidence.papers import FILES, PaperFile, ShipmentFacts
+from registry.licences.circumstances import ORDINARY
 from registry.reevaluation import JudgedStack, judged_json
 from registry.shipment_records import (
     FreshDischarge,
@@ -215,7 +216,12 @@ def _order(
         discharges=judged.discharges,
         stacks_json=judged_json(
             [
-                JudgedStack(stack_id=stack_id, name=stack.name, components=parts_of(goods, stack))
+                JudgedStack(
+                    stack_id=stack_id,
+                    name=stack.name,
+                    components=parts_of(goods, stack),
+                    circumstances=goods.bought.get(stack_id, ORDINARY),
+                )
                 for stack_id, (stack, _) in goods.stacks.items()
             ]
         ),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flows.bootstrap import House
+from flows.bought import bought_for
 from flows.drift import drift_holds
 from flows.judging import judge_pictures
 from flows.planning import approvals_for, complete_use, components_of, pin_records
@@ -16,6 +17,7 @@ from policy.quarantine import Revocation, quarantined
 from policy.stacks import AdapterPin, Stack
 from policy.uses import IntendedUse
 from policy.verdicts import Reason, Ruling, Verdict, from_reasons
+from registry.licences.circumstances import ORDINARY, Circumstances
 from registry.licences.claims import LicensedComponent
 from registry.model_registry import PinRecord
 from registry.records import Attestation, HeldShot, JobRecord, PlanHeader, ShotRecord
@@ -35,6 +37,7 @@ class Goods:
     pinned: Mapping[str, PinRecord]
     components: Mapping[str, LicensedComponent]
     revocations: tuple[Revocation, ...]
+    bought: Mapping[str, Circumstances]  # paid licences, by stack
 
     @property
     def stacks(self) -> dict[str, tuple[Stack, Decision]]:
@@ -71,6 +74,7 @@ def gather(house: House, job_id: str) -> Goods:
         pinned=records,
         components=components_of(house, records),
         revocations=revocations,
+        bought=bought_for(house, planned.act),
     )
 
 
@@ -131,7 +135,8 @@ def stack_verdict(house: House, goods: Goods, stack: Stack) -> Verdict:
                     )
                 ]
             )
-    verdict = house.catalogue.verdicts.judge(parts_of(goods, stack), goods.use)
+    circumstances = goods.bought.get(stack.stack_id, ORDINARY)
+    verdict = house.catalogue.verdicts.judge(parts_of(goods, stack), goods.use, circumstances)
     return quarantined(verdict, stack.pins, goods.revocations)
 
 

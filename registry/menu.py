@@ -18,11 +18,12 @@ from policy.tiers import TIER_TABLE, ServiceTier
 from policy.uses import IntendedUse
 from policy.verdicts import Verdict
 from registry.catalogue import Catalogue
+from registry.licences.circumstances import ORDINARY, Circumstances
 from registry.licences.claims import LicensedComponent
 
 Wish = tuple[str, tuple[LoraRequest, ...]]
 Parts = tuple[tuple[str, str], ...]  # repository, and file of it where a method names one
-Judge = Callable[[Parts], Verdict]
+Judge = Callable[[Parts, str], Verdict]  # parts and the id of their stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +43,16 @@ def build_menu(
     pinned: Mapping[str, PinnedModel],
     use: IntendedUse,
     revocations: tuple[Revocation, ...] = (),
+    bought: Mapping[str, Circumstances] | None = None,
 ) -> Menu:
-    """Offers and absences for every model and set of LoRAs that is named; what is revoked is denied."""
+    """Offers and absences for every model and set of LoRAs that is named; what is revoked is denied.
+
+    ``bought`` are paid licences by stack.
+    """
     asked = dict.fromkeys((shot.model, shot.loras) for shot in manifest.shots)
     # The bare model stands beside its styles, so that a refused style has a permitted neighbour to name.
     wishes = tuple(dict.fromkeys([*asked, *((model, ()) for model, _ in asked if model in pinned)]))
-    judge = _judge_of(catalogue, pinned, use, revocations)
+    judge = _judge_of(catalogue, pinned, use, revocations, bought)
     tier = manifest.service.tier
     found = [item for wish in wishes for item in _answers(wish, catalogue, pinned, tier, judge)]
     if _some_are_denied(asked, found):
@@ -66,16 +71,17 @@ def _judge_of(
     pinned: Mapping[str, PinnedModel],
     use: IntendedUse,
     revocations: tuple[Revocation, ...] = (),
+    bought: Mapping[str, Circumstances] | None = None,
 ) -> Judge:
-    """The verdict on parts for a use, asked once for each set of them; what is revoked is denied."""
+    """The verdict on parts of a stack for a use, asked once for each set; what is revoked is denied."""
 
     @cache
-    def judge(parts: Parts) -> Verdict:
+    def verdict_on(parts: Parts, circumstances: Circumstances) -> Verdict:
         components = [pinned[repo].component.at_path(file) for repo, file in parts]
-        verdict = catalogue.verdicts.judge(components, use)
+        verdict = catalogue.verdicts.judge(components, use, circumstances)
         return quarantined(verdict, [pinned[repo].pin for repo, _ in parts], revocations)
 
-    return judge
+    return lambda parts, stack_id: verdict_on(parts, (bought or {}).get(stack_id, ORDINARY))
 
 
 def _some_are_denied(asked: Iterable[Wish], found: Iterable[Offer | Absence]) -> bool:
@@ -127,7 +133,9 @@ def _answers(
         files = ((part.repo, part.file) for part in preset.parts if part.repo not in named)
         parts = (*((repo, "") for repo in named), *dict.fromkeys(files))
         stack = _stack(pinned, loras, preset, model)
-        yield Offer(model=model, loras=loras, preset=preset, stack=stack, verdict=judge(parts))
+        yield Offer(
+            model=model, loras=loras, preset=preset, stack=stack, verdict=judge(parts, stack.stack_id)
+        )
 
 
 def _none_serves(

@@ -15,6 +15,7 @@ from policy.errors import IntegrityFault
 from policy.quarantine import Revocation, quarantined
 from policy.uses import IntendedUse
 from policy.verdicts import Reason, Ruling, Verdict, all_of, from_reasons
+from registry.licences.circumstances import ORDINARY, Circumstances
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import evaluate
 from registry.licences.terms import LicenceTerms
@@ -30,6 +31,7 @@ class JudgedStack:
     stack_id: str
     name: str
     components: tuple[LicensedComponent, ...]
+    circumstances: Circumstances = ORDINARY  # licences that were bought for it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,21 +75,32 @@ def kept_stacks(context: ShipmentContext) -> tuple[JudgedStack, ...]:
 def judge_as_kept(context: ShipmentContext, use: IntendedUse) -> Verdict:
     """The verdict by what was kept; IntegrityFault where a kept text is not the one of its terms."""
     terms = {one.licence: _terms(one) for one in context.terms}
-    return all_of(evaluate(stack.components, use, terms) for stack in kept_stacks(context))
+    return all_of(
+        evaluate(stack.components, use, terms, stack.circumstances) for stack in kept_stacks(context)
+    )
 
 
 def judge_as_known(
-    context: ShipmentContext, use: IntendedUse, known: Known, terms: Mapping[str, LicenceTerms]
+    context: ShipmentContext,
+    use: IntendedUse,
+    known: Known,
+    terms: Mapping[str, LicenceTerms],
+    bought: Mapping[str, Circumstances],
 ) -> Verdict:
     """The verdict on the same stacks by what is known of their repositories now.
 
     A part that is pinned otherwise by now denies, and what its newer pin is under is told too.
+    ``bought`` are paid licences that stand for the use, by stack.
     """
-    return all_of(_judge_now(stack, use, known, terms) for stack in kept_stacks(context))
+    return all_of(_judge_now(stack, use, known, terms, bought) for stack in kept_stacks(context))
 
 
 def _judge_now(
-    stack: JudgedStack, use: IntendedUse, known: Known, terms: Mapping[str, LicenceTerms]
+    stack: JudgedStack,
+    use: IntendedUse,
+    known: Known,
+    terms: Mapping[str, LicenceTerms],
+    bought: Mapping[str, Circumstances],
 ) -> Verdict:
     now = [known.components[part.repo] for part in stack.components if part.repo in known.components]
     same = {(one.repo, one.revision) for one in now}
@@ -101,7 +114,7 @@ def _judge_now(
         for part in stack.components
         if (part.repo, part.revision) not in same
     ]
-    verdict = evaluate(now, use, terms)
+    verdict = evaluate(now, use, terms, bought.get(stack.stack_id, ORDINARY))
     if moved:
         verdict = all_of((verdict, from_reasons(moved)))
     return quarantined(verdict, stack.components, known.revocations)
