@@ -102,7 +102,11 @@ def _judge_now(
     terms: Mapping[str, LicenceTerms],
     bought: Mapping[str, Circumstances],
 ) -> Verdict:
-    now = [known.components[part.repo] for part in stack.components if part.repo in known.components]
+    now = [
+        known.components[part.repo].at_path(part.path)
+        for part in stack.components
+        if part.repo in known.components
+    ]
     same = {(one.repo, one.revision) for one in now}
     moved = [
         Reason(
