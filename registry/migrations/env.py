@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from registry.trust_tables import metadata  # the whole schema: its tables are added to the others
+import registry.trust_tables  # noqa: F401 - its tables are part of the schema
+from registry.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
