@@ -12,6 +12,7 @@ from policy.audit import AuditEvent, ChainedEvent, chain
 from policy.canonical import canonical_json
 from policy.identities import KEY_TAG, IdentityRole
 from registry.audit_guards import SQLITE_GUARDS_V1
+from registry.audit_log import row_of
 from registry.audit_walk import verify
 from registry.bulk import insert_many
 from registry.database import Engine, open_database, upgrade_database
@@ -84,7 +85,7 @@ def _write(engine: Engine, events: int, key: SigningKey) -> None:
             connection.exec_driver_sql(f"DROP TRIGGER {name}")
         last = ""
         for page in _pages(events, key):
-            insert_many(connection, audit_events, (_row(one) for one in page))
+            insert_many(connection, audit_events, (row_of(one) for one in page))
             last = page[-1].hash
         connection.exec_driver_sql("UPDATE audit_head SET seq = ?, hash = ?", (events, last))
         for sql in SQLITE_GUARDS_V1.values():
@@ -106,20 +107,6 @@ def _pages(events: int, key: SigningKey) -> Iterator[list[ChainedEvent]]:
             page = []
     if page:
         yield page
-
-
-def _row(one: ChainedEvent) -> dict[str, object]:
-    return {
-        "seq": one.seq,
-        "ts": one.ts,
-        "actor": one.event.actor,
-        "tag": one.event.tag,
-        "subject": one.event.subject,
-        "payload": one.event.payload,
-        "payload_hash": one.payload_hash,
-        "prev_hash": one.prev_hash,
-        "hash": one.hash,
-    }
 
 
 def _peak_mb() -> float:

@@ -211,12 +211,6 @@ def show_request(house: House, request_id: str) -> ApprovalRequest:
         return work.approvals.request(request_id)
 
 
-def evidence_file(house: House, sha256: str) -> bytes:
-    """An attached file by its digest."""
-    with unit_of_work(house.engine, read_only=True) as work:
-        return work.approvals.evidence(sha256)
-
-
 def _shown(house: House, record: Approval | Grant) -> ApprovalShown:
     against = objections(record, record.stack_id, record.act, house.clock())
     return ApprovalShown(record=record, stands=not against, objections=against)

@@ -12,6 +12,7 @@ from flows.bootstrap import House
 from policy.checkpoints import Checkpoint
 from policy.codec import encode
 from policy.errors import LedgerFault, UnknownName
+from registry.audit_log import row_of
 from registry.evidence.kit import KitFile, json_file, kit_file, verifier, write_kit
 from registry.kit_reading import identity_told, shipment_told, stacks_told
 from registry.merkle import consistency_ranges, inclusion_ranges, range_roots
@@ -97,18 +98,7 @@ def _events(work: UnitOfWork) -> Iterator[bytes]:
     after = 0
     while page := work.audit.events(after=after, limit=5_000):
         for one in page:
-            row = {
-                "seq": one.seq,
-                "ts": one.ts,
-                "actor": one.event.actor,
-                "tag": one.event.tag,
-                "subject": one.event.subject,
-                "payload": one.event.payload,
-                "payload_hash": one.payload_hash,
-                "prev_hash": one.prev_hash,
-                "hash": one.hash,
-            }
-            yield f"{json.dumps(row, ensure_ascii=False, separators=(',', ':'))}\n".encode()
+            yield f"{json.dumps(row_of(one), ensure_ascii=False, separators=(',', ':'))}\n".encode()
         after = page[-1].seq
 
 

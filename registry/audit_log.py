@@ -34,19 +34,7 @@ class AuditLog:
         """Chain an event to the head; its payload is canonical JSON text, its tag source:subject:action."""
         _refuse_malformed(event)
         chained = chain(self._head(), event, instant_text(now))
-        self._connection.execute(
-            insert(audit_events).values(
-                seq=chained.seq,
-                ts=chained.ts,
-                actor=event.actor,
-                tag=event.tag,
-                subject=event.subject,
-                payload=event.payload,
-                payload_hash=chained.payload_hash,
-                prev_hash=chained.prev_hash,
-                hash=chained.hash,
-            )
-        )
+        self._connection.execute(insert(audit_events), row_of(chained))
         return chained
 
     def _head(self) -> ChainedEvent | None:
@@ -85,6 +73,21 @@ class AuditLog:
         query = select(audit_events).where(audit_events.c.seq == seq)
         row = self._connection.execute(query).mappings().one_or_none()
         return None if row is None else _chained(row)
+
+
+def row_of(chained: ChainedEvent) -> dict[str, str | int]:
+    """An event as its row has it: what is hashed, and what leaves in an export."""
+    return {
+        "seq": chained.seq,
+        "ts": chained.ts,
+        "actor": chained.event.actor,
+        "tag": chained.event.tag,
+        "subject": chained.event.subject,
+        "payload": chained.event.payload,
+        "payload_hash": chained.payload_hash,
+        "prev_hash": chained.prev_hash,
+        "hash": chained.hash,
+    }
 
 
 def _refuse_malformed(event: AuditEvent) -> None:

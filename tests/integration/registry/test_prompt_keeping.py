@@ -41,7 +41,7 @@ def may_erase(store: Store, job_id: str) -> tuple[Ruling, set[str]]:
 
 def everything(store: Store) -> str:
     """Every text of every table, as one string."""
-    from registry.trust_tables import metadata
+    from registry.tables import metadata
 
     with unit_of_work(store.engine, read_only=True) as work:
         return repr([work.connection.execute(table.select()).all() for table in metadata.sorted_tables])
