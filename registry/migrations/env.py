@@ -2,11 +2,7 @@
 
 from alembic import context
 
-<<<<<<< HEAD
 from registry import evidence_tables, trust_tables  # noqa: F401 - their tables are part of the schema
-=======
-import registry.trust_tables  # noqa: F401 - its tables are part of the schema
->>>>>>> audit
 from registry.tables import metadata
 
 context.configure(
