@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, or_, select
@@ -140,13 +141,16 @@ def _shipments(
         shipments.c.shipment_id, shipments.c.shipped_at, shipments.c.job_id, shipments.c.recipients_json
     )
     found: dict[str, _Shipped] = {}
+    names = cache(_names)  # a thousand shipments go to a few dozen clients
     for ids in _in_batches(sorted(counts)):
         rows = connection.execute(wanted.where(shipments.c.shipment_id.in_(ids)))
         for shipment_id, shipped_at, job_id, recipients in rows:
-            found[shipment_id] = _Shipped(
-                shipped_at, job_id, tuple(json.loads(recipients)), counts[shipment_id]
-            )
+            found[shipment_id] = _Shipped(shipped_at, job_id, names(recipients), counts[shipment_id])
     return found
+
+
+def _names(recipients_json: str) -> tuple[str, ...]:
+    return tuple(json.loads(recipients_json))
 
 
 def _files(
