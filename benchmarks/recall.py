@@ -19,6 +19,7 @@ from policy.verdicts import Verdict, from_reasons
 from registry import evidence_tables, tables
 from registry.bulk import insert_many
 from registry.database import Engine, open_database, upgrade_database
+from registry.recall import PAGE
 from registry.unit_of_work import unit_of_work
 
 SHIPMENTS, ITEMS = 1_000, 1_000  # a million rows
@@ -41,8 +42,8 @@ def measure() -> Measurement:
         conditions=(
             f"{SHIPMENTS * ITEMS:,} shipped rows in {SHIPMENTS:,} shipments made with {STACKS} stacks of one "
             f"base and one LoRA each; median of {ROUNDS} rounds, each in a transaction of its own. Every "
-            "answer has all shipments, jobs and recipients and the exact number of files; up to 10,000 files "
-            "are listed."
+            "answer has all shipments, jobs and recipients and the exact number of files, and lists the "
+            "newest 1,000; listing more is told apart."
         ),
     )
 
@@ -61,23 +62,27 @@ def _figures(name: str, url: str) -> list[Figure]:
         }
         return [
             *(_figure(engine, name, what, needle) for what, needle in asked.items()),
+            _figure(engine, name, "a LoRA's file", asked["a LoRA's file"], ITEMS * SHIPMENTS),
             plain(f"{name}: filling the ledger", filling, "s"),
         ]
     finally:
         engine.dispose()
 
 
-def _figure(engine: Engine, database: str, what: str, needle: str) -> Figure:
+def _figure(engine: Engine, database: str, what: str, needle: str, limit: int = PAGE) -> Figure:
     seconds, files, items = [], 0, 0
     for _ in range(ROUNDS + 1):
         start = time.perf_counter()
         with unit_of_work(engine, read_only=True) as work:
-            found = work.shipments.affected(needle)
+            found = work.shipments.affected(needle, limit=limit)
         seconds.append(time.perf_counter() - start)
         files, items = len(found.files), found.items
     assert files, f"{what} was not found"
     told = f"{database}: {what} ({files:,} of {items:,} files listed)"
-    return at_most("P32", told, median(seconds[1:]) * 1000, 50.0, "ms")
+    milliseconds = median(seconds[1:]) * 1000
+    return (
+        at_most("P32", told, milliseconds, 50.0, "ms") if limit == PAGE else plain(told, milliseconds, "ms")
+    )
 
 
 def _fill(engine: Engine) -> None:

@@ -29,6 +29,8 @@ SHOTS, ROUNDS, SIDE = 48, 5, 1024
 class PrintingPool:
     """A pool without processes that keeps pictures of the size that a large model makes: noise, marked."""
 
+    is_cancelled = False
+
     def __init__(self, store: ArtefactStore) -> None:
         self.store = store
         self.pixels = np.random.default_rng(1).integers(0, 255, (SIDE, SIDE, 3), np.uint8)

@@ -193,7 +193,7 @@ def _with_proofs(
 ) -> Goods:
     """The goods with evidence that was shown: a registration in the ledger counts for the verdict."""
     asked = {proof.id for terms in house.catalogue.terms.values() for proof in terms.evidence}
-    shown = {one.duty for one in (*fresh, *earlier)} & asked
+    shown = ({one.duty for one in fresh} | {one.duty for one in earlier}) & asked
     evidence = tuple(sorted({*goods.use.evidence, *shown}))
     return replace(goods, use=replace(goods.use, evidence=evidence))
 

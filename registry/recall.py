@@ -5,9 +5,11 @@ on: no step walks over the items that it does not list.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, or_, select
@@ -16,8 +18,9 @@ from registry import tables
 from registry.evidence_tables import shipment_clauses, shipment_papers, shipment_stacks
 from registry.shipment_records import AffectedFile, Recall
 
-PAGE = 10_000  # files that are listed unless more are asked for
+PAGE = 1_000  # files that are listed unless more are asked for
 AT_ONCE = 5_000  # names in one statement: databases bound their number
+DIGEST = re.compile(r"[0-9a-f]{64}")
 Pair = tuple[str, str]  # shipment, stack
 
 
@@ -66,8 +69,8 @@ def _pairs(connection: Connection, needle: str, matched: set[str]) -> Iterator[t
             yield (shipment_id, stack_id), items
 
 
-def _questions(needle: str) -> tuple[tuple[str, Select[Any]], ...]:
-    """What a needle may be, each as one look-up by index."""
+def _questions(needle: str) -> tuple[tuple[str, Select[str, str, int]], ...]:
+    """What a needle of its form may be, each as one look-up by index."""
     made = shipment_stacks
     used, parts, files = tables.shipment_licences, tables.stack_parts, tables.stack_files
     licence, _, clause = needle.partition("#")
@@ -83,32 +86,26 @@ def _questions(needle: str) -> tuple[tuple[str, Select[Any]], ...]:
         if clause
         else shipment_clauses.c.clause == needle
     )
+    if DIGEST.fullmatch(needle):
+        of_file = select(files.c.stack_id).where(files.c.sha256 == needle)
+        of_pin = select(parts.c.stack_id).where(parts.c.pin_id == needle)
+        papers = select(shipment_papers.c.shipment_id).where(shipment_papers.c.sha256 == needle)
+        return (
+            ("file", counted.where(made.c.stack_id.in_(of_file))),
+            ("pin", counted.where(made.c.stack_id.in_(of_pin))),
+            ("stack", counted.where(made.c.stack_id == needle)),
+            ("text", of_licence.where(used.c.text_sha256 == needle).distinct()),
+            ("paper", counted.where(made.c.shipment_id.in_(papers))),
+        )
+    of_repo = select(parts.c.stack_id).where(parts.c.repo == needle)
     return (
-        (
-            "file",
-            counted.where(made.c.stack_id.in_(select(files.c.stack_id).where(files.c.sha256 == needle))),
-        ),
-        ("pin", counted.where(made.c.stack_id.in_(select(parts.c.stack_id).where(parts.c.pin_id == needle)))),
-        (
-            "repository",
-            counted.where(made.c.stack_id.in_(select(parts.c.stack_id).where(parts.c.repo == needle))),
-        ),
-        ("stack", counted.where(made.c.stack_id == needle)),
+        ("repository", counted.where(made.c.stack_id.in_(of_repo))),
         ("licence", of_licence.where(used.c.licence == needle).distinct()),
-        ("text", of_licence.where(used.c.text_sha256 == needle).distinct()),
         ("clause", of_licence.join(shipment_clauses, rests).where(named).distinct()),
-        (
-            "paper",
-            counted.where(
-                made.c.shipment_id.in_(
-                    select(shipment_papers.c.shipment_id).where(shipment_papers.c.sha256 == needle)
-                )
-            ),
-        ),
     )
 
 
-def _listed() -> Select[Any]:
+def _listed() -> Select[str, int, str, str, str, str, str, str]:
     items = tables.shipment_items
     return select(
         items.c.shipment_id,
@@ -124,6 +121,8 @@ def _listed() -> Select[Any]:
 
 def _outputs(connection: Connection, needle: str) -> Sequence[Any]:
     """Items that are the needle themselves, as they were made or as they left."""
+    if not DIGEST.fullmatch(needle):
+        return ()
     items = tables.shipment_items
     is_it = or_(items.c.artefact_sha256 == needle, items.c.shipped_sha256 == needle)
     return connection.execute(_listed().where(is_it)).all()
@@ -142,13 +141,16 @@ def _shipments(
         shipments.c.shipment_id, shipments.c.shipped_at, shipments.c.job_id, shipments.c.recipients_json
     )
     found: dict[str, _Shipped] = {}
+    names = cache(_names)  # a thousand shipments go to a few dozen clients
     for ids in _in_batches(sorted(counts)):
         rows = connection.execute(wanted.where(shipments.c.shipment_id.in_(ids)))
         for shipment_id, shipped_at, job_id, recipients in rows:
-            found[shipment_id] = _Shipped(
-                shipped_at, job_id, tuple(json.loads(recipients)), counts[shipment_id]
-            )
+            found[shipment_id] = _Shipped(shipped_at, job_id, names(recipients), counts[shipment_id])
     return found
+
+
+def _names(recipients_json: str) -> tuple[str, ...]:
+    return tuple(json.loads(recipients_json))
 
 
 def _files(

@@ -15,7 +15,7 @@ from rightstep.cli.output import print_json, print_pairs, print_table, say
 if TYPE_CHECKING:
     from registry.shipment_records import Recall
 
-SHOWN = 1000
+SHOWN = 1_000
 
 
 def report(
