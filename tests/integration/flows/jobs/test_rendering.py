@@ -11,10 +11,11 @@ import pytest
 
 from flows.bootstrap import House
 from flows.exporting import export_job
+from flows.pinning import pin_model
 from flows.progress import Progress
 from flows.rendering import cancel_job, job_of, render_job, resume_job, shots_of
 from flows.shipping import ship_job
-from flows.stocktaking import affected, audit_check, pin_model, verify_models
+from flows.stocktaking import affected, audit_check, verify_models
 from policy.tasks import TakeState
 from registry.records import JobState
 from registry.sources import builtin_source
