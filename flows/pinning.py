@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from flows.bootstrap import IMPORTED, House, texts_of
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.errors import StorageFault, UnknownName, WrongUse
-from policy.stacks import ModelPin
 from registry.components import claims_of, pin_of, role_of
 from registry.hub_choice import is_always_brought
 from registry.hub_source import HUB, Fetching, HubListing
@@ -68,10 +67,11 @@ def pin_model(
     repo, revision = parse_reference(repo, revision)
     source = _local_source(house, repo, revision)
     if source is None:
-        return _save(house, *_from_hub(house, repo, revision, patterns, report))
+        fetched = house.hub.fetch(repo, revision, patterns=patterns, report=report)
+        return _save(house, fetched.listing, fetched=fetched)
     if patterns:
         raise WrongUse(f"{repo} lies in {source.name}, and a folder is pinned whole.", "Leave --file out.")
-    return _save(house, source.listing(repo, revision), None)
+    return _save(house, source.listing(repo, revision))
 
 
 def import_model(
@@ -97,9 +97,12 @@ def import_model(
     folder = house.settings.imported / repo
     record = _read_record(folder, listing)
     before = next(pin.sha256 for pin in listing.files if pin.path == file)
+    draft = house.settings.imported / ".converting" / f"{os.getpid()}.safetensors"
     try:
-        converted = convert_pickle(resolve_inside(Path(listing.root), file), folder / target)
-        after = sha256_file(folder / target)
+        converted = convert_pickle(resolve_inside(Path(listing.root), file), draft)
+        after = sha256_file(draft)
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        draft.replace(folder / target)
         record[target] = {
             "repo": repo,
             "revision": listing.revision,
@@ -115,8 +118,9 @@ def import_model(
             f"{repo} cannot be kept in {folder}: {error.strerror or error}.",
             "Make room, or set RIGHTSTEP_HOME.",
         ) from error
-    pinned = _save(house, house.source(IMPORTED).listing(repo), None)
-    _tell_import(house, pinned.pin, listing, record[target])
+    pinned = _save(
+        house, house.source(IMPORTED).listing(repo), imported={**record[target], "source": listing.source}
+    )
     return ImportedModel(
         pinned=pinned,
         source=listing.source,
@@ -152,15 +156,14 @@ def _local_source(house: House, repo: str, revision: str | None) -> ModelSource 
     return None
 
 
-def _from_hub(
-    house: House, repo: str, revision: str | None, patterns: Sequence[str], report: Report
-) -> tuple[SourceListing, HubListing]:
-    fetched = house.hub.fetch(repo, revision, patterns=patterns, report=report)
-    return fetched.listing, fetched
-
-
-def _save(house: House, listing: SourceListing, fetched: HubListing | None) -> PinRecord:
-    """Pin, claims, texts and what the hub said, in one transaction."""
+def _save(
+    house: House,
+    listing: SourceListing,
+    *,
+    fetched: HubListing | None = None,
+    imported: Mapping[str, object] | None = None,
+) -> PinRecord:
+    """Pin, claims, texts, what the hub said and what was converted, in one transaction."""
     methods = [repo for preset in house.catalogue.presets for repo in preset.repos]
     pin = pin_of(listing, role_of(listing, methods))
     texts = [*listing.licence_files, *listing.notice_files]
@@ -179,6 +182,12 @@ def _save(house: House, listing: SourceListing, fetched: HubListing | None) -> P
         if fetched is not None:
             digests = [(path, hashlib.sha256(body).hexdigest()) for path, body in texts]
             work.upstream.save_snapshot(pin, fetched.facts, digests, actor=actor, now=now)
+        if imported is not None:
+            payload = canonical_json({**imported, "pin_id": pin.pin_id})
+            event = AuditEvent(
+                tag="registry:model:imported", actor=actor, subject=pin.pin_id, payload=payload
+            )
+            work.audit.append(event, now)
         record = work.models.pin_of(pin.repo, pin.revision)
         work.commit()
     return record
@@ -212,13 +221,3 @@ def _replace(path: Path, body: bytes) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")
     draft.write_bytes(body)
     draft.replace(path)
-
-
-def _tell_import(house: House, pin: ModelPin, listing: SourceListing, entry: dict[str, object]) -> None:
-    payload = canonical_json({**entry, "source": listing.source, "pin_id": pin.pin_id})
-    event = AuditEvent(
-        tag="registry:model:imported", actor=house.settings.actor, subject=pin.pin_id, payload=payload
-    )
-    with unit_of_work(house.engine) as work:
-        work.audit.append(event, house.clock())
-        work.commit()

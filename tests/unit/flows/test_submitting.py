@@ -239,7 +239,7 @@ def test_a_use_is_completed_by_who_and_when_and_keeps_what_it_says(make_house):
 def test_a_model_whose_folder_is_gone_stops_only_the_orders_that_ask_for_it(make_house, tmp_path):
     import shutil
 
-    from flows.stocktaking import pin_model
+    from flows.pinning import pin_model
     from registry.sources import builtin_source
 
     shelf = tmp_path / "shelf"

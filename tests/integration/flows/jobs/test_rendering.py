@@ -12,12 +12,13 @@ import pytest
 from flows.auditing import audit_check
 from flows.bootstrap import House, open_house
 from flows.exporting import export_job
+from flows.pinning import pin_model
 from flows.progress import Progress
 from flows.recalling import affected
 from flows.rendering import cancel_job, job_of, render_job, resume_job, shots_of
 from flows.settings import load_settings
 from flows.shipment import ship_job
-from flows.stocktaking import pin_model, verify_models
+from flows.stocktaking import verify_models
 from policy.tasks import TakeState
 from registry.records import JobState
 from registry.sources import builtin_source
