@@ -37,11 +37,8 @@ def answers() -> tuple[tuple[str, Any], ...]:
     """What each command prints with ``--json``; a list in brackets."""
     from flows.approving import ApprovalRecords, ApprovalShown  # noqa: PLC0415 - reading this module loads nothing
     from flows.audit_kit import KitWritten  # noqa: PLC0415
-    from flows.auditing import (  # noqa: PLC0415
-        AuditReport,
-        ConsistencyProof,
-        InclusionProof,
-    )
+    from flows.audit_reports import AuditReport  # noqa: PLC0415
+    from flows.auditing import ConsistencyProof, InclusionProof  # noqa: PLC0415
     from flows.doctor import Finding  # noqa: PLC0415 - reading this module loads nothing
     from flows.drift import DriftLook  # noqa: PLC0415
     from flows.pinning import ImportedModel  # noqa: PLC0415
