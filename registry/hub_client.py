@@ -74,7 +74,7 @@ class HubClient:
         with self._explained(repo, commit):
             try:
                 return str(self._info(repo, commit).sha) == commit
-            except _library().errors.RevisionNotFoundError:
+            except _errors().RevisionNotFoundError:
                 return False
 
     def download(self, cache: Path, repo: str, commit: str, path: str, tell: Tell) -> Path:
@@ -107,7 +107,7 @@ class HubClient:
     def _explained(self, repo: str, revision: str | None) -> Generator[None]:
         import httpx2  # noqa: PLC0415 - a plan is made without it
 
-        errors = _library().errors
+        errors = _errors()
         try:
             yield
         except RightstepError:
@@ -159,12 +159,12 @@ class HubClient:
         return f"Name a branch, a tag, or all 40 digits of a commit.{some}"
 
     def _no_answer(self, error: Exception) -> ServiceFault:
-        if isinstance(error, _library().errors.OfflineModeIsEnabled):
+        if isinstance(error, _errors().OfflineModeIsEnabled):
             return ServiceFault(
                 "The Hub's client is switched off in this process (HF_HUB_OFFLINE).",
                 "Unset HF_HUB_OFFLINE, or bring the repository as a folder: RIGHTSTEP_MODEL_FOLDERS.",
             )
-        cause = error.__cause__ if isinstance(error, _library().errors.LocalEntryNotFoundError) else error
+        cause = error.__cause__ if isinstance(error, _errors().LocalEntryNotFoundError) else error
         reason = str(cause or error).strip().split("\n", maxsplit=1)[0]
         return ServiceFault(
             f"The hub at {self.endpoint} did not answer: {reason}",
@@ -178,9 +178,15 @@ def _library() -> Any:
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")  # one way for bytes to come, the one that is tested
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub  # noqa: PLC0415 - after the environment is set
-    import huggingface_hub.errors  # noqa: PLC0415 - the same
 
     return huggingface_hub
+
+
+def _errors() -> Any:
+    _library()
+    from huggingface_hub import errors  # noqa: PLC0415 - after the environment is set
+
+    return errors
 
 
 def _telling(tell: Tell) -> type[Any]:
