@@ -14,7 +14,7 @@ def tasks_of(house: House, plan: ExecutionPlan) -> tuple[RenderTask, ...]:
     """Every batch of a plan as the worker would get it."""
     roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
     return tuple(
-        make_task(_leased(plan, number), make_template(plan.decisions[batch.decision], roots, ()))
+        make_task(_leased(plan, number), make_template(plan.decisions[batch.decision], roots, ()), salt="")
         for number, batch in enumerate(plan.batches)
     )
 

@@ -16,6 +16,7 @@ from workers.processes import own_process
 
 PLAN = make_execution_plan()
 DECISION = PLAN.decisions[0]
+SALT = "5a" * 32
 ROOTS = {pin.pin_id: f"/models/{pin.repo}" for pin in DECISION.offer.stack.pins}
 
 
@@ -45,7 +46,7 @@ def leased_batch() -> LeasedBatch:
 
 
 def test_a_worker_is_handed_everything_and_decides_nothing():
-    task = make_task(leased_batch(), make_template(DECISION, ROOTS, (("job_id", "job"),)))
+    task = make_task(leased_batch(), make_template(DECISION, ROOTS, (("job_id", "job"),)), SALT)
     preset = DECISION.offer.preset
     assert (task.task_id, task.preset, task.preset_version) == ("job/0/1", preset.name, preset.version)
     assert (task.steps, task.guidance, task.scheduler) == (
@@ -62,10 +63,12 @@ def test_a_worker_is_handed_everything_and_decides_nothing():
         ("a owl", "blurry", 7),
     ]
     assert task.provenance == (("job_id", "job"),)
+    assert all(shot.prompt_digest and shot.seed_digest for shot in task.shots)
+    assert SALT not in repr(task)
 
 
 def test_a_batch_keeps_its_composition_and_stores_only_what_is_still_open():
-    task = make_task(leased_batch(), make_template(DECISION, ROOTS, ()))
+    task = make_task(leased_batch(), make_template(DECISION, ROOTS, ()), SALT)
     assert [shot.take_id for shot in task.shots] == ["job/fox/1", "job/owl/1"]
     assert task.reuse == ("job/fox/1",)
 
