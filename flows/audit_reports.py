@@ -165,6 +165,24 @@ def _changed_papers(house: House, shipments: Sequence[ShipmentRecord]) -> list[s
     return found
 
 
+def markdown_of(report: AuditReport, page: str) -> str:
+    """The report in a few lines, for Prefect's own pages."""
+    findings = [f"- {finding}" for finding in report.findings] or ["Nothing needs a person."]
+    state = "holds" if report.check.ok else "DOES NOT HOLD"
+    log = f"{plural(report.check.rows, 'event')} in the log, which {state}."
+    return "\n".join(
+        [
+            f"# Audit of {report.made_at:%Y-%m-%d}",
+            "",
+            f"{log} {plural(len(report.shipments), 'shipment')} judged again.",
+            "",
+            *findings,
+            "",
+            f"Head `{report.check.head}`. The page: `{page}`",
+        ]
+    )
+
+
 def write_report_page(house: House, report: AuditReport, out: Path) -> Path:
     """The report of this house as a page."""
     return draw_report(report, house.settings.organisation, out)

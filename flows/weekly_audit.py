@@ -4,7 +4,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed
 
-from flows.audit_reports import AuditReport, make_audit_report, write_report_page
+from flows.audit_reports import AuditReport, make_audit_report, markdown_of, write_report_page
 from flows.bootstrap import House, open_house
 from flows.overnight import Outcome
 from flows.settings import load_settings
@@ -34,21 +34,3 @@ def write_weekly_report(house: House, report: AuditReport) -> str:
     """The page of the week, below the home."""
     out = house.settings.home / "reports" / f"audit-{report.made_at:%Y-%m-%d}.html"
     return str(write_report_page(house, report, out))
-
-
-def markdown_of(report: AuditReport, page: str) -> str:
-    """The report in a few lines, for Prefect's own pages."""
-    findings = [f"- {finding}" for finding in report.findings] or ["Nothing needs a person."]
-    state = "holds" if report.check.ok else "DOES NOT HOLD"
-    log = f"{plural(report.check.rows, 'event')} in the log, which {state}."
-    return "\n".join(
-        [
-            f"# Audit of {report.made_at:%Y-%m-%d}",
-            "",
-            f"{log} {plural(len(report.shipments), 'shipment')} judged again.",
-            "",
-            *findings,
-            "",
-            f"Head `{report.check.head}`. The page: `{page}`",
-        ]
-    )

@@ -17,9 +17,9 @@ from flows.approving import (
 from flows.bootstrap import House, open_house
 from flows.identities import create_identity, list_identities, revoke_identity, signatory
 from flows.manifest_files import load_manifest
+from flows.pinning import pin_model
 from flows.planning import plan_manifest
 from flows.settings import Settings
-from flows.stocktaking import pin_model
 from policy.approvals import ApprovalKind
 from policy.errors import FormatFault, UnknownName, WrongUse
 from policy.identities import IdentityRole

@@ -198,6 +198,18 @@ def edit(name: str, key: str, value: object) -> Callable[[dict[str, bytes]], Non
     return change
 
 
+def flip(name: str, key: str) -> Callable[[dict[str, bytes]], None]:
+    """A time where there was none, and none where there was one."""
+
+    def change(files: dict[str, bytes]) -> None:
+        (found,) = [one for one in files if one.endswith(name)]
+        told = json.loads(files[found])
+        told[0][key] = None if told[0][key] else "2026"
+        files[found] = json.dumps(told).encode()
+
+    return change
+
+
 def drop(ending: str) -> Callable[[dict[str, bytes]], None]:
     def change(files: dict[str, bytes]) -> None:
         for name in [name for name in files if name.startswith(ending) or name.endswith(ending)]:
@@ -220,7 +232,7 @@ CHANGES = {
     "a revoked key": (edit("keys.json", "revoked_at", "2026"), 8),
     "an approval's text": (edit("approvals.json", "approval", "rightstep:approval/v1\n{}"), 8),
     "an approval's signature": (edit("approvals.json", "signature", "0" * 128), 8),
-    "an approval's withdrawal": (edit("approvals.json", "withdrawn_at", "2026"), 9),
+    "an approval's withdrawal": (flip("approvals.json", "withdrawn_at"), 9),
     "an item of a shipment": (edit("record.json", "items", []), 9),
     "the notices": (lambda files: files.update({one: b"none" for one in files if one.endswith("notices.txt")}), 9),
     "a shipment gone": (drop("shipments/"), 9),

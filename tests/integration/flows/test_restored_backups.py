@@ -10,7 +10,6 @@ import pytest
 
 from flows.auditing import audit_check, make_checkpoint, reseal
 from flows.bootstrap import House, open_house
-from flows.checkpointing import checkpoint
 from flows.settings import Settings
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
@@ -167,13 +166,3 @@ def test_a_second_restore_is_told_beside_the_first(restored: Studio):
     restored.restore(backup)
     second = reseal(restored.house, "second")
     assert audit_check(restored.house).restored == (first, second)
-
-
-def test_the_scheduled_flow_signs_what_was_added_and_nothing_twice(studio: Studio):
-    studio.work(2)
-    first = checkpoint.fn()
-    again = checkpoint.fn()
-    assert first.is_completed()
-    assert first.message == again.message
-    assert len(list((studio.home / "checkpoints").glob("*.json"))) == 1
-    assert audit_check(studio.house).checkpoints == 1

@@ -13,7 +13,7 @@ from flows.reports.morning_report import write_morning_report
 from policy.audit import AuditEvent, chain
 from policy.quarantine import Revocation
 from policy.tasks import TakeState
-from registry.audit_log import AuditCheck
+from registry.audit_walk import AuditCheck
 from registry.records import JobState
 from tests.factories import NOW
 from tests.unit.flows.reports.night import (

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flows.auditing import audit_check
 from flows.bootstrap import House
 from flows.prefect_requests import ask
 from flows.prefect_server import standing_server, use_server
@@ -63,3 +64,14 @@ def test_what_may_not_ship_is_a_failed_run_that_says_why(house: House, api_url: 
     state = ship(job.job_id, return_state=True)
     assert state.is_failed()
     assert "withdrawn" in str(state.message)
+
+
+def test_the_scheduled_checkpoint_signs_what_was_added_and_nothing_twice(house: House, api_url: str):
+    from flows.checkpointing import checkpoint
+
+    assert api_url
+    first, again = checkpoint(return_state=True), checkpoint(return_state=True)
+    assert first.is_completed()
+    assert first.message == again.message
+    assert len(list(house.settings.checkpoints.glob("*.json"))) == 1
+    assert audit_check(house).checkpoints == 1

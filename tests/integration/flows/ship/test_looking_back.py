@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.audit_reports import make_audit_report, write_report_page, write_report_table
+from flows.audit_reports import make_audit_report, markdown_of, write_report_page, write_report_table
 from flows.bootstrap import House
 from flows.manifest_files import load_manifest
+from flows.pinning import pin_model
 from flows.planning import plan_manifest
 from flows.recalling import affected, affected_csv, reevaluate, revoke_model
 from flows.shipment import ship_job
-from flows.stocktaking import pin_model
-from flows.weekly_audit import markdown_of
 from policy.errors import Refused, UnknownName
 from policy.plan import PlanRefusal
 from policy.verdicts import Ruling
