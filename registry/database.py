@@ -23,10 +23,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from policy.errors import LedgerFault, WrongUse
-from registry import evidence_tables  # noqa: F401 - its tables are part of the schema
 from registry.audit_guards import LOCK_HEAD
 from registry.database_faults import explain_fault
-from registry.tables import audit_events, audit_head, metadata
+from registry.schema import metadata
+from registry.tables import audit_events, audit_head
 from registry.trust_tables import audit_checkpoints
 
 BUSY_TIMEOUT_MS = 30_000

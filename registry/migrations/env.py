@@ -2,8 +2,7 @@
 
 from alembic import context
 
-from registry import evidence_tables, trust_tables  # noqa: F401 - their tables are part of the schema
-from registry.tables import metadata
+from registry.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

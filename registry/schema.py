@@ -1,0 +1,6 @@
+"""The whole schema of the ledger: every module that defines tables is known here, so that none is forgotten."""
+
+from registry import evidence_tables, tables, trust_tables
+
+TABLE_MODULES = (tables, evidence_tables, trust_tables)
+metadata = tables.metadata
