@@ -1,4 +1,4 @@
-"""The whole schema of the ledger: every module that defines tables is known here, so that none is forgotten."""
+"""The whole schema of the ledger: every module that defines tables is named here, so that none is missed."""
 
 from registry import evidence_tables, tables, trust_tables
 
