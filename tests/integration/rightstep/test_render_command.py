@@ -118,7 +118,7 @@ def test_a_recall_finds_what_was_shipped(night: Night, asked):
 
 
 def test_the_audit_log_tells_the_night_and_holds(night: Night, asked):
-    tags = [event["event"]["tag"] for event in asked("audit", "report")]
+    tags = [event["event"]["tag"] for event in asked("audit", "report")["events"]]
     assert any(tag.startswith("shipment:") for tag in tags)
     assert asked("audit", "verify")["ok"] is True
 

@@ -101,10 +101,10 @@ def test_the_interactive_tier_takes_a_twelfth_of_the_passes_at_most(rightstep):
 
 def test_a_plan_writes_nothing(rightstep, home: Path):
     rightstep("plan", EXAMPLES / "draft.toml")
-    before = rightstep("audit", "report", "--json").data
+    before = rightstep("audit", "report", "--json").data["events"]
     rightstep("plan", EXAMPLES / "draft.toml")
     rightstep("plan", EXAMPLES / "refused.toml")
-    assert rightstep("audit", "report", "--json").data == before
+    assert rightstep("audit", "report", "--json").data["events"] == before
     assert rightstep("job", "list", "--json").data == []
 
 
@@ -131,10 +131,10 @@ def test_a_use_that_the_licence_permits_is_planned(rightstep):
 
 
 def test_a_refused_render_leaves_one_audit_event_and_no_job(rightstep):
-    before = len(rightstep("audit", "report", "--json").data)
+    before = len(rightstep("audit", "report", "--json").data["events"])
     answer = rightstep("render", EXAMPLES / "refused.toml")
     assert answer.code == ExitCode.REFUSED
-    events = rightstep("audit", "report", "--json").data
+    events = rightstep("audit", "report", "--json").data["events"]
     assert len(events) == before + 1
     assert events[0]["event"]["tag"] == "job:plan:refused"
     assert rightstep("job", "list", "--json").data == []
