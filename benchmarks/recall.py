@@ -46,7 +46,8 @@ def measure() -> Measurement:
             "newest 1,000; listing more is told apart."
         ),
         remark=(
-            "Most of an answer is a row for each shipment that is touched: the base stands in every one of them."
+            "Most of an answer is a row for each shipment that is touched: "
+            "the base stands in every one of them."
         ),
     )
 
