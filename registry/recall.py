@@ -37,12 +37,13 @@ class _Shipped:
 def affected(connection: Connection, needle: str, limit: int = PAGE) -> Recall:
     """Every shipped file that the needle touches, newest shipment first; at most ``limit`` are listed."""
     matched: set[str] = set()
-    pairs = dict(_pairs(connection, needle, matched))
+    made = {(row.shipment_id, row.stack_id): row for row in _made_with(connection, needle, matched)}
+    pairs = {pair: row.item_count for pair, row in made.items()}
     outputs = _outputs(connection, needle)
     if outputs:
         matched.add("output")
     strays = [row for row in outputs if (row.shipment_id, row.stack_id) not in pairs]
-    shipped = _shipments(connection, pairs, strays)
+    shipped = _shipments(connection, made, strays)
     newest = sorted(shipped, key=lambda one: (shipped[one].shipped_at, one), reverse=True)
     items = sum(one.items for one in shipped.values())
     files = _files(connection, newest, shipped, pairs, strays, limit)
@@ -59,22 +60,23 @@ def affected(connection: Connection, needle: str, limit: int = PAGE) -> Recall:
     )
 
 
-def _pairs(connection: Connection, needle: str, matched: set[str]) -> Iterator[tuple[Pair, int]]:
-    """(shipment, stack) that the needle touches, with how many items each has."""
+def _made_with(connection: Connection, needle: str, matched: set[str]) -> Iterator[Any]:
+    """Every (shipment, stack) that the needle touches: how many items it has, and what the shipment was."""
     for kind, query in _questions(needle):
         rows = connection.execute(query).all()
         if rows:
             matched.add(kind)
-        for shipment_id, stack_id, items in rows:
-            yield (shipment_id, stack_id), items
+        yield from rows
 
 
-def _questions(needle: str) -> tuple[tuple[str, Select[str, str, int]], ...]:
+def _questions(needle: str) -> tuple[tuple[str, Select[*tuple[Any, ...]]], ...]:
     """What a needle of its form may be, each as one look-up by index."""
     made = shipment_stacks
     used, parts, files = tables.shipment_licences, tables.stack_parts, tables.stack_files
     licence, _, clause = needle.partition("#")
-    counted = select(made.c.shipment_id, made.c.stack_id, made.c.item_count)
+    counted = select(made.c.stack_id, made.c.item_count, *_facts()).join(
+        tables.shipments, tables.shipments.c.shipment_id == made.c.shipment_id
+    )
     of_licence = counted.join(
         used, and_(used.c.shipment_id == made.c.shipment_id, used.c.stack_id == made.c.stack_id)
     )
@@ -128,25 +130,41 @@ def _outputs(connection: Connection, needle: str) -> Sequence[Any]:
     return connection.execute(_listed().where(is_it)).all()
 
 
+def _facts() -> tuple[Any, ...]:
+    """What is told of a shipment."""
+    shipments = tables.shipments
+    return (
+        shipments.c.shipment_id,
+        shipments.c.shipped_at,
+        shipments.c.job_id,
+        shipments.c.recipients_json,
+    )
+
+
 def _shipments(
-    connection: Connection, pairs: Mapping[Pair, int], strays: Sequence[Any]
+    connection: Connection, made: Mapping[Pair, Any], strays: Sequence[Any]
 ) -> dict[str, _Shipped]:
     counts: dict[str, int] = {}
-    for (shipment_id, _), items in pairs.items():
-        counts[shipment_id] = counts.get(shipment_id, 0) + items
+    for (shipment_id, _), row in made.items():
+        counts[shipment_id] = counts.get(shipment_id, 0) + row.item_count
     for row in strays:
         counts[row.shipment_id] = counts.get(row.shipment_id, 0) + 1
-    shipments = tables.shipments
-    wanted = select(
-        shipments.c.shipment_id, shipments.c.shipped_at, shipments.c.job_id, shipments.c.recipients_json
-    )
-    found: dict[str, _Shipped] = {}
+    facts = {row.shipment_id: row for row in made.values()}
+    column = tables.shipments.c.shipment_id
+    for ids in _in_batches([one for one in counts if one not in facts]):
+        facts |= {
+            row.shipment_id: row for row in connection.execute(select(*_facts()).where(column.in_(ids)))
+        }
     names = cache(_names)  # a thousand shipments go to a few dozen clients
-    for ids in _in_batches(sorted(counts)):
-        rows = connection.execute(wanted.where(shipments.c.shipment_id.in_(ids)))
-        for shipment_id, shipped_at, job_id, recipients in rows:
-            found[shipment_id] = _Shipped(shipped_at, job_id, names(recipients), counts[shipment_id])
-    return found
+    return {
+        shipment_id: _Shipped(
+            facts[shipment_id].shipped_at,
+            facts[shipment_id].job_id,
+            names(facts[shipment_id].recipients_json),
+            items,
+        )
+        for shipment_id, items in counts.items()
+    }
 
 
 def _names(recipients_json: str) -> tuple[str, ...]:
