@@ -21,7 +21,10 @@ SHOTS, OPEN, ROUNDS = 10_000, 100, 3
 class DirectPool:
     """A pool without processes: what is measured is the plan, the gate and the ledger."""
 
-    def run_chunk(self, tasks: list[RenderTask]) -> list[BatchResult]:
+    is_cancelled = False
+
+    def run_chunk(self, tasks: list[RenderTask], forecast: object = None) -> list[BatchResult]:
+        del forecast  # of several devices; here is none
         return list(IdleBench().run(tasks))
 
 
