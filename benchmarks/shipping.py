@@ -35,7 +35,8 @@ class PrintingPool:
         self.store = store
         self.pixels = np.random.default_rng(1).integers(0, 255, (SIDE, SIDE, 3), np.uint8)
 
-    def run_chunk(self, tasks: list[RenderTask]) -> list[BatchResult]:
+    def run_chunk(self, tasks: list[RenderTask], forecast: object = None) -> list[BatchResult]:
+        del forecast  # of several devices; here is none
         return [self._batch(task) for task in tasks]
 
     def _batch(self, task: RenderTask) -> BatchResult:

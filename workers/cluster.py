@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from policy.errors import ServiceFault
 from workers.processes import (
@@ -42,6 +43,8 @@ LONGEST_FOLDER = 40  # Ray puts Unix sockets below it, and their paths end at 10
 STANDING = "standing-ray.json"
 CLIENT_SERVER = "ray.util.client.server"  # lets drivers in from afar: nobody drives this Ray but this machine
 START_SECONDS = 90.0
+STARTS = 3  # Ray gives its own processes half a minute to come up, which a busy machine may not keep
+SLOW_START = "timed out during startup"
 PATIENCE_SECONDS = 1.5  # Ray has nothing to save: results are durable before it hears of them
 
 
@@ -64,24 +67,21 @@ def start_local_ray(folder: Path, cpus: int) -> RayHouse:
     for path in folder.glob("private-ray-*.json"):
         reap(path)
     ray = _ray(folder)
-    try:
-        context = ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            configure_logging=True,
-            logging_level=logging.CRITICAL,
-            _node_ip_address=LOOPBACK,
-            _temp_dir=str(short_folder(folder)),
-        )
-    except (OSError, RuntimeError, TimeoutError, ValueError) as fault:
-        raise ServiceFault(f"Ray did not start: {fault}", f"Look into {short_folder(folder)}.") from fault
-    except BaseException:  # interrupted half-way: what stands already goes too, and nobody has recorded it
-        end(_ray_processes(os.getpid()), PATIENCE_SECONDS)
-        ray.shutdown()
-        raise
+    for left in reversed(range(STARTS)):
+        try:
+            context = _init_local(ray, folder, cpus)
+            break
+        except (OSError, RuntimeError, TimeoutError, ValueError) as fault:
+            raise ServiceFault(f"Ray did not start: {fault}", f"Look into {short_folder(folder)}.") from fault
+        except BaseException as fault:  # half-way: what stands already goes too, and nobody has recorded it
+            end(_ray_processes(os.getpid()), PATIENCE_SECONDS)
+            ray.shutdown()
+            if SLOW_START not in str(fault):
+                raise
+            if not left:
+                raise ServiceFault(
+                    f"Ray did not come up in {STARTS} starts: {fault}", "Is the machine busy? Try again."
+                ) from fault
     facts = context.address_info
     if not is_loopback(str(facts["node_ip_address"])):
         ray.shutdown()
@@ -93,6 +93,20 @@ def start_local_ray(folder: Path, cpus: int) -> RayHouse:
         record = ProcessRecord(owner=owner, processes=_ray_processes(os.getpid()))
         write_record(folder / f"private-ray-{owner.pid}.json", record)
     return _house(facts, started, is_private=True)
+
+
+def _init_local(ray: Any, folder: Path, cpus: int) -> Any:
+    return ray.init(
+        address="local",
+        num_cpus=cpus,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        configure_logging=True,
+        logging_level=logging.CRITICAL,
+        _node_ip_address=LOOPBACK,
+        _temp_dir=str(short_folder(folder)),
+    )
 
 
 def connect_ray(folder: Path) -> RayHouse:
@@ -134,7 +148,16 @@ def start_standing_ray(folder: Path, cpus: int, host: str = LOOPBACK) -> str:
     address = standing_address(folder)
     if address is not None:
         return address
-    stop_standing_ray(folder)
+    for _ in range(STARTS):
+        stop_standing_ray(folder)
+        address = _start_standing(folder, cpus, host, environment)
+        if address is not None:
+            return address
+    raise ServiceFault("The standing Ray did not come up.", f"Look into {folder / 'standing-ray.log'}.")
+
+
+def _start_standing(folder: Path, cpus: int, host: str, environment: dict[str, str]) -> str | None:
+    """One start; None where it did not come up, and nothing of it is left."""
     temporary = short_folder(folder)
     log = folder / "standing-ray.log"
     with log.open("wb") as sink:
@@ -154,7 +177,7 @@ def start_standing_ray(folder: Path, cpus: int, host: str = LOOPBACK) -> str:
     raylet = next((process for process in processes if process.name == "raylet"), None)
     if outcome.returncode != 0 or raylet is None:
         end(processes, PATIENCE_SECONDS)
-        raise ServiceFault("The standing Ray did not come up.", f"Look into {log}.")
+        return None
     address = (temporary / "ray_current_cluster").read_text().strip()
     facts = (("address", address), ("temporary", str(temporary)))
     write_record(folder / STANDING, ProcessRecord(owner=raylet, processes=processes, facts=facts))
