@@ -67,22 +67,7 @@ def start_local_ray(folder: Path, cpus: int) -> RayHouse:
     for path in folder.glob("private-ray-*.json"):
         reap(path)
     ray = _ray(folder)
-    for left in reversed(range(STARTS)):
-        try:
-            context = _init_local(ray, folder, cpus)
-            break
-        except (OSError, RuntimeError, TimeoutError, ValueError) as fault:
-            raise ServiceFault(f"Ray did not start: {fault}", f"Look into {short_folder(folder)}.") from fault
-        except BaseException as fault:  # half-way: what stands already goes too, and nobody has recorded it
-            end(_ray_processes(os.getpid()), PATIENCE_SECONDS)
-            ray.shutdown()
-            if SLOW_START not in str(fault):
-                raise
-            if not left:
-                raise ServiceFault(
-                    f"Ray did not come up in {STARTS} starts: {fault}", "Is the machine busy? Try again."
-                ) from fault
-    facts = context.address_info
+    facts = _init_local(ray, folder, cpus, STARTS).address_info
     if not is_loopback(str(facts["node_ip_address"])):
         ray.shutdown()
         raise ServiceFault(
@@ -95,18 +80,32 @@ def start_local_ray(folder: Path, cpus: int) -> RayHouse:
     return _house(facts, started, is_private=True)
 
 
-def _init_local(ray: Any, folder: Path, cpus: int) -> Any:
-    return ray.init(
-        address="local",
-        num_cpus=cpus,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        configure_logging=True,
-        logging_level=logging.CRITICAL,
-        _node_ip_address=LOOPBACK,
-        _temp_dir=str(short_folder(folder)),
-    )
+def _init_local(ray: Any, folder: Path, cpus: int, starts: int) -> Any:
+    """Start it, again where it is slow to come up; whatever stands half-way goes before anything is raised."""
+    try:
+        return ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            configure_logging=True,
+            logging_level=logging.CRITICAL,
+            _node_ip_address=LOOPBACK,
+            _temp_dir=str(short_folder(folder)),
+        )
+    except (OSError, RuntimeError, TimeoutError, ValueError) as fault:
+        raise ServiceFault(f"Ray did not start: {fault}", f"Look into {short_folder(folder)}.") from fault
+    except BaseException as fault:  # nobody has recorded what stands
+        end(_ray_processes(os.getpid()), PATIENCE_SECONDS)
+        ray.shutdown()
+        if SLOW_START not in str(fault):
+            raise
+        if starts == 1:
+            raise ServiceFault(
+                f"Ray did not come up in {STARTS} starts: {fault}", "Is the machine busy? Try again."
+            ) from fault
+    return _init_local(ray, folder, cpus, starts - 1)
 
 
 def connect_ray(folder: Path) -> RayHouse:
