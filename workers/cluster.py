@@ -81,7 +81,7 @@ def start_local_ray(folder: Path, cpus: int) -> RayHouse:
 
 
 def _init_local(ray: Any, folder: Path, cpus: int, starts: int) -> Any:
-    """Start it, again where it is slow to come up; whatever stands half-way goes before anything is raised."""
+    """Start it, again where it is slow to come up; what stands half-way goes before anything is raised."""
     try:
         return ray.init(
             address="local",
