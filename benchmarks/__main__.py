@@ -17,6 +17,7 @@ BENCHMARKS = (
     "resume",
     "few_steps",
     "cached",
+    "prediction",
     "identical_bytes",
     "verdicts",
     "driver_memory",
