@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from policy.errors import LedgerFault, UnknownName
 from policy.plan import PlannedBatch
 from policy.tasks import TakeState
+from registry import tables
 from registry.records import JobState, ShotCounts
 from registry.unit_of_work import unit_of_work
 from tests.factories import (
@@ -178,9 +180,12 @@ def test_a_job_that_is_not_there_has_no_plan(store: Store):
 def test_a_stack_without_files_is_submitted_too(store: Store):
     bare = make_stack(base=make_model_pin(files=()))
     plan = make_execution_plan(menu=make_menu(offers=(make_offer(stack=bare),)))
-    assert submit(store.engine, plan).counts == ShotCounts(queued=2)
+    job = submit(store.engine, plan)
+    assert job.counts == ShotCounts(queued=2)
     with unit_of_work(store.engine, read_only=True) as work:
-        assert work.shipments.affected(BASE).stacks == (bare.stack_id,)
+        assert {one.offer.stack.stack_id for one in work.ledger.decisions(job.job_id)} == {bare.stack_id}
+        parts = select(tables.stack_parts.c.repo).where(tables.stack_parts.c.stack_id == bare.stack_id)
+        assert work.connection.scalars(parts).all() == [BASE]
 
 
 def test_rows_that_a_database_refuses_leave_nothing(store: Store):
