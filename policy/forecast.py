@@ -1,8 +1,8 @@
 """How well an end was foretold, once a part of the job was made: what the rest was to take, and what it took.
 
 The rest is priced as planned, times what the batches of its stack took for each predicted
-second so far; a stack of which none is settled yet takes the pace of all. Batches under
-way are half done on the average.
+second so far, the first batch of a worker left out, since it warms up; a stack of which
+none is settled yet takes the pace of all. Batches under way are half done on the average.
 """
 
 import math
@@ -89,18 +89,22 @@ def _parted(
 def _works(
     decisions: Sequence[Decision], done: Sequence[SettledBatch], rest: Sequence[SettledBatch]
 ) -> tuple[Work, ...]:
+    warm = [batch for batch in done if not batch.load_seconds]
     taken: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for batch in done:
+    for batch in warm or done:
         taken[_stack(decisions, batch)].append((batch.seconds, _predicted(decisions, batch)))
+    left: dict[str, list[SettledBatch]] = defaultdict(list)
+    for batch in rest:  # workers with different stacks settle in turn; that is no change of stack
+        left[_stack(decisions, batch)].append(batch)
     everything = [pair for pairs in taken.values() for pair in pairs]
     return tuple(
         Work(
             stack_id=stack_id,
             family=(stack_id,),
             error=math.hypot(DRIFT, PRIOR_ERROR / math.sqrt(len(taken.get(stack_id, ())) or 1)),
-            runs=_runs(decisions, list(batches), _pace(taken.get(stack_id) or everything)),
+            runs=_runs(decisions, batches, _pace(taken.get(stack_id) or everything)),
         )
-        for stack_id, batches in groupby(rest, key=lambda batch: _stack(decisions, batch))
+        for stack_id, batches in left.items()
     )
 
 

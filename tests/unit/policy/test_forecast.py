@@ -56,6 +56,26 @@ def test_a_stack_that_nobody_has_seen_yet_takes_the_pace_of_all():
     assert told.error < 0.02
 
 
+def test_stacks_that_settle_in_turn_are_loaded_once():
+    """Two workers, a stack each: every second batch is of the other stack, and nothing is loaded again."""
+    offer = DECISION.offer
+    other = replace(DECISION, offer=replace(offer, stack=replace(offer.stack, name="other", dtype="float16")))
+    decisions = (DECISION, other)
+    each = [rendered(100, 1.0, decision=number, decisions=decisions, workers=1) for number in (0, 1)]
+    settled = tuple(batch for pair in zip(*each, strict=True) for batch in pair)
+    told = foretell(decisions, settled, workers=2)
+    assert told is not None
+    assert told.error < 0.02
+
+
+def test_the_first_batch_of_a_worker_warms_up_and_tells_nothing_of_the_pace():
+    first, second, *others = rendered(200, 1.0)
+    slow = [replace(batch, seconds=batch.seconds * 5) for batch in (first, second)]
+    told = foretell(DECISIONS, (*slow, *others), workers=2)
+    assert told is not None
+    assert told.error < 0.01
+
+
 def test_nothing_is_foretold_of_a_job_that_was_over():
     assert foretell(DECISIONS, (), workers=2) is None
     assert foretell(DECISIONS, rendered(1, 1.0), workers=2) is None
