@@ -56,10 +56,11 @@ def orders() -> dict[str, RenderManifest]:
     """One to warm up, then orders that differ in length, steps and stacks."""
     return {
         "warm-up": _order(8, 0, steps=4, method="emoji-64-lcm"),
-        "full steps, from the prior": _order(160, 10_000, steps=25),
-        "full steps again, measured": _order(160, 20_000, steps=25),
-        "distilled, from the prior": _order(960, 30_000, steps=4, method="emoji-64-lcm"),
-        "two stacks, one after another": _mixed(40_000),
+        "20 batches, from the prior": _order(160, 10_000, steps=25),
+        "50 batches, measured": _order(400, 20_000, steps=25),
+        "distilled, from the prior": _order(1600, 30_000, steps=4, method="emoji-64-lcm"),
+        "distilled again, measured": _order(1600, 60_000, steps=4, method="emoji-64-lcm"),
+        "two stacks": _mixed(400, 80_000),
     }
 
 
@@ -70,11 +71,12 @@ def _order(pictures: int, seed: int, *, steps: int, method: str = "emoji-64-full
     )
 
 
-def _mixed(seed: int) -> RenderManifest:
-    """Half of the pictures in a style, whose stack is loaded half-way through."""
-    manifest = _order(160, seed, steps=25)
+def _mixed(pictures: int, seed: int) -> RenderManifest:
+    """Half of the pictures in a style, which is another stack."""
+    manifest = _order(pictures, seed, steps=25)
     shots = (
-        replace(shot, loras=(STYLE,) if number < 80 else ()) for number, shot in enumerate(manifest.shots)
+        replace(shot, loras=(STYLE,) if number < pictures // 2 else ())
+        for number, shot in enumerate(manifest.shots)
     )
     return replace(manifest, shots=tuple(shots))
 
