@@ -9,7 +9,7 @@ from flows.bootstrap import House
 from flows.identities import signatory
 from flows.manifest_files import load_manifest
 from flows.planning import Overrides, apply_overrides, menu_for
-from flows.shipping import gather, make_evidence
+from flows.shipping import gather, make_evidence, stack_verdict
 from policy.approvals import (
     Approval,
     ApprovalKind,
@@ -22,6 +22,7 @@ from policy.approvals import (
 )
 from policy.errors import StorageFault, WrongUse
 from policy.gates import every_licence_permits_today, no_quality_hold_is_open
+from policy.menu import Offer
 from policy.uses import Act
 from policy.verdicts import Reason, Ruling
 from registry.unit_of_work import unit_of_work
@@ -62,18 +63,45 @@ def open_questions(house: House, order: str, use: Act | None = None) -> tuple[Qu
     return _of_job(house, order)
 
 
-def _of_manifest(house: House, path: Path, use: Act | None) -> tuple[Question, ...]:
+def barred_by_licence(
+    house: House, order: str, repos: Sequence[str], use: Act | None = None
+) -> tuple[Question, ...]:
+    """The stacks of a manifest, or of a job, that use one of these models and are not permitted so far."""
+    path = Path(order)
+    if path.suffix and path.is_file():
+        act, offers = _offers(house, path, use)
+        verdicts = {offer.stack.stack_id: (offer.stack, offer.verdict) for offer in offers}
+    else:
+        goods = gather(house, order)
+        act = goods.use.act
+        verdicts = {
+            stack_id: (stack, stack_verdict(house, goods, stack))
+            for stack_id, (stack, _) in goods.stacks.items()
+        }
+    return tuple(
+        Question(stack_id=stack_id, stack=stack.name, act=act, reasons=tuple(verdict.against()))
+        for stack_id, (stack, verdict) in verdicts.items()
+        if not verdict.is_permit and {pin.repo for pin in stack.pins} & set(repos)
+    )
+
+
+def _offers(house: House, path: Path, use: Act | None) -> tuple[Act, tuple[Offer, ...]]:
     manifest = apply_overrides(house, load_manifest(path, now=house.clock()), Overrides(use=use))
-    found: dict[str, Question] = {}
-    for offer in menu_for(house, manifest).offers:
-        reasons = offer.verdict.against()
-        if offer.verdict.ruling is Ruling.REVIEW:
-            found[offer.stack.stack_id] = Question(
-                stack_id=offer.stack.stack_id,
-                stack=offer.stack.name,
-                act=manifest.use.act,
-                reasons=_open(reasons),
-            )
+    return manifest.use.act, menu_for(house, manifest).offers
+
+
+def _of_manifest(house: House, path: Path, use: Act | None) -> tuple[Question, ...]:
+    act, offers = _offers(house, path, use)
+    found = {
+        offer.stack.stack_id: Question(
+            stack_id=offer.stack.stack_id,
+            stack=offer.stack.name,
+            act=act,
+            reasons=_open(offer.verdict.against()),
+        )
+        for offer in offers
+        if offer.verdict.ruling is Ruling.REVIEW
+    }
     return tuple(found.values())
 
 
@@ -114,12 +142,13 @@ def ask_for_approval(
 
 
 def ask_for_grant(
-    house: House, stack_id: str, act: Act, paid: Purchase, *, reason: str, requester: str | None
+    house: House, barred: Question, paid: Purchase, *, reason: str, requester: str | None
 ) -> ApprovalRequest:
-    """Ask that a paid licence be recorded for a stack and an act."""
+    """Ask that a paid licence be recorded for a stack and an act; WrongUse for a licence nobody knows."""
     if not paid.repos:
         raise WrongUse("A paid licence is for a model.", "Name its repository.")
-    return _ask(house, stack_id, act, (), paid, (ApprovalKind.GRANT, reason, requester))
+    house.catalogue.terms_of(paid.licence)
+    return _ask(house, barred.stack_id, barred.act, (), paid, (ApprovalKind.GRANT, reason, requester))
 
 
 def _ask(

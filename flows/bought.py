@@ -1,7 +1,7 @@
 """Licences that were bought: what standing grants come to, for the licence rules."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from flows.bootstrap import House
@@ -11,16 +11,25 @@ from registry.licences.circumstances import Circumstances, PaidLicence
 from registry.unit_of_work import unit_of_work
 
 
-def bought_for(house: House, act: Act) -> Mapping[str, Circumstances]:
-    """By stack, the paid licences that stand for an act at this moment; nothing for all other stacks."""
+def standing_grants(house: House, act: Act) -> tuple[Grant, ...]:
+    """Every paid licence that counts for an act at this moment."""
     now = house.clock()
     with unit_of_work(house.engine, read_only=True) as work:
         grants = work.approvals.grants(act)
+    return tuple(grant for grant in grants if stands(grant, grant.stack_id, act, now))
+
+
+def bought_by(grants: Iterable[Grant]) -> Mapping[str, Circumstances]:
+    """What the licence rules are told, by stack; nothing for all other stacks."""
     found: dict[str, list[PaidLicence]] = defaultdict(list)
     for grant in grants:
-        if stands(grant, grant.stack_id, act, now):
-            found[grant.stack_id].append(_paid(grant))
+        found[grant.stack_id].append(_paid(grant))
     return {stack_id: Circumstances(paid=tuple(paid)) for stack_id, paid in found.items()}
+
+
+def bought_for(house: House, act: Act) -> Mapping[str, Circumstances]:
+    """The paid licences that stand for an act at this moment, by stack."""
+    return bought_by(standing_grants(house, act))
 
 
 def _paid(grant: Grant) -> PaidLicence:

@@ -77,14 +77,19 @@ def conclude_drift(house: House, repo: str, because: str) -> tuple[FoundDrift, .
 
 
 def drift_holds(house: House, pins: Iterable[ModelPin]) -> tuple[DriftHold, ...]:
-    """What keeps these pins from being shipped: open findings of severity hold."""
+    """What keeps these pins from being shipped, and what a person should look at before long."""
     wanted = {pin.pin_id for pin in pins}
     with unit_of_work(house.engine, read_only=True) as work:
         standing = work.upstream.findings(open_only=True)
     return tuple(
-        DriftHold(repo=found.repo, detail=found.finding.detail, found_on=found.found_at.date())
+        DriftHold(
+            repo=found.repo,
+            detail=found.finding.detail,
+            found_on=found.found_at.date(),
+            only_notice=found.finding.severity is not DriftSeverity.HOLD,
+        )
         for found in standing
-        if found.pin_id in wanted and found.finding.severity is DriftSeverity.HOLD
+        if found.pin_id in wanted and found.finding.severity is not DriftSeverity.INFO
     )
 
 

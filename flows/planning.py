@@ -20,6 +20,7 @@ from policy.tiers import ServiceTier
 from policy.uses import Act, IntendedUse
 from policy.wording import plural
 from registry.components import PinnedClaims, licensed_components
+from registry.drift import DriftKind
 from registry.licences.claims import LicensedComponent
 from registry.menu import PinnedModel, build_menu
 from registry.model_registry import PinRecord
@@ -204,12 +205,18 @@ def pinned_models(house: House) -> Mapping[str, PinnedModel]:
 
 def components_of(house: House, records: Mapping[str, PinRecord]) -> dict[str, LicensedComponent]:
     """Every pinned repository as the licence rules see it today, by name."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        findings = work.upstream.findings(open_only=True)
+    moved = {found.pin_id for found in findings if found.finding.kind is DriftKind.BYTES}
     return licensed_components(
         [
             PinnedClaims(
                 pin=record.pin,
                 claims=record.claims,
                 conclusions=record.conclusions,
+                gated=bool(record.gated),
+                gate_passed_by=record.gate_passed_by if record.gated else "",
+                moved=record.pin.pin_id in moved,
             )
             for record in records.values()
         ],

@@ -9,6 +9,8 @@ from pathlib import Path
 from flows.bootstrap import House
 from flows.shipping import Goods, parts_of
 from flows.staging import write_durably
+from policy.approvals import Approval, ApprovalKind, Grant
+from policy.gates import ShipEvidence
 from policy.stacks import AdapterPin, ModelPin, Stack
 from policy.verdicts import Obligation, Verdict
 from policy.wording import number
@@ -22,6 +24,7 @@ from registry.evidence.papers import (
     MANIFEST,
     NOTICES,
     STATEMENT,
+    PaperApproval,
     ShipmentFacts,
     make_manifest,
     make_shipment_statement,
@@ -200,6 +203,44 @@ def _clauses(written: str) -> set[str]:
     """What may be asked for: "4(b); 2, 3" as a whole, and each clause in it."""
     parts = written.split(";")
     return {one.strip() for one in (written, *parts, *(piece for part in parts for piece in part.split(",")))}
+
+
+def grants_used(grants: Iterable[Grant], evidence: ShipEvidence) -> tuple[Grant, ...]:
+    """The paid licences that a verdict says it rests on."""
+    applied = {
+        (stack.stack_id, reason.component)
+        for stack in evidence.stacks
+        for reason in stack.verdict.reasons
+        if reason.code == "grant_applies"
+    }
+    return tuple(
+        grant
+        for grant in grants
+        if any(
+            stack_id == grant.stack_id and any(_lies_in(place, repo) for repo in grant.paid.repos)
+            for stack_id, place in applied
+        )
+    )
+
+
+def _lies_in(place: str, repo: str) -> bool:
+    """A component is named by its repository, or by a file in it."""
+    return place == repo or place.startswith(f"{repo}/")
+
+
+def on_paper(one: Approval | Grant) -> PaperApproval:
+    """An approval, waiver or grant as the papers of a shipment name it."""
+    return PaperApproval(
+        approval_id=one.approval_id,
+        kind=(ApprovalKind.GRANT if isinstance(one, Grant) else one.kind).value,
+        stack_id=one.stack_id,
+        requested_by=one.requester.name,
+        approved_by=one.approver.name,
+        key_id=one.approver.key_id,
+        reason=one.reason,
+        evidence=one.evidence,
+        valid_until=one.valid_until,
+    )
 
 
 def write_papers(

@@ -24,17 +24,20 @@ from flows.goods_files import (
 from flows.house_keys import house_key
 from flows.ship_papers import (
     credits_of,
+    grants_used,
     judged_parts,
     licences_of,
     notices_of,
+    on_paper,
     rests_on,
     terms_of_the_day,
     write_papers,
 )
 from flows.shipping import Goods, gather, make_evidence, parts_of, record_refusal, stack_verdict
 from flows.staging import Draft, staged
+from policy.approvals import Approval, Grant
 from policy.discharges import MetObligation, RecordedDischarge, ShipmentShows, meet
-from policy.gates import require, ship_gate
+from policy.gates import relied_on_at_shipping, require, ship_gate
 from policy.verdicts import Verdict, all_of
 from registry.checkpoints import keep_copy
 from registry.evidence.papers import FILES, PaperFile, ShipmentFacts
@@ -78,6 +81,7 @@ class Counter:
     met: tuple[MetObligation, ...]
     notices: str
     discharges: tuple[FreshDischarge, ...]
+    approvals: tuple[Approval | Grant, ...]  # what it rests on
 
 
 def ship_job(
@@ -125,6 +129,7 @@ def ship_job(
             licences=judged.licences,
             met=judged.met,
             files=sign_files(goods, files, signer),
+            approvals=tuple(on_paper(one) for one in judged.approvals),
             notes=notes,
         )
         papers = write_papers(house, goods, facts, judged.notices, house_key(house), draft.folder)
@@ -172,7 +177,12 @@ def judge(
     found = {file.shot.name: file.sha256 for file in files}
     evidence = make_evidence(house, goods, found, undischarged(met, goods.job.job_id))
     return Counter(
-        verdict=ship_gate(evidence), licences=licences, met=met, notices=notices, discharges=handed_in
+        verdict=ship_gate(evidence),
+        licences=licences,
+        met=met,
+        notices=notices,
+        discharges=handed_in,
+        approvals=(*relied_on_at_shipping(evidence), *grants_used(goods.grants, evidence)),
     )
 
 
@@ -214,6 +224,7 @@ def _order(
         terms=terms_of_the_day(house, judged.licences),
         clauses=rests_on(house, judged.verdict, judged.verdict.obligations),
         discharges=judged.discharges,
+        approvals=tuple(one.approval_id for one in judged.approvals),
         stacks_json=judged_json(
             [
                 JudgedStack(

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from flows.bootstrap import House
-from flows.bought import bought_for
+from flows.bought import bought_by, standing_grants
 from flows.drift import drift_holds
 from flows.judging import judge_pictures
 from flows.planning import approvals_for, complete_use, components_of, pin_records
 from flows.rehashing import rehashed
+from policy.approvals import Grant
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence
@@ -37,7 +39,12 @@ class Goods:
     pinned: Mapping[str, PinRecord]
     components: Mapping[str, LicensedComponent]
     revocations: tuple[Revocation, ...]
-    bought: Mapping[str, Circumstances]  # paid licences, by stack
+    grants: tuple[Grant, ...]  # paid licences that stand for the use
+
+    @cached_property
+    def bought(self) -> Mapping[str, Circumstances]:
+        """The paid licences as the rules are told of them, by stack."""
+        return bought_by(self.grants)
 
     @property
     def stacks(self) -> dict[str, tuple[Stack, Decision]]:
@@ -74,7 +81,7 @@ def gather(house: House, job_id: str) -> Goods:
         pinned=records,
         components=components_of(house, records),
         revocations=revocations,
-        bought=bought_for(house, planned.act),
+        grants=standing_grants(house, planned.act),
     )
 
 

@@ -150,19 +150,36 @@ def lift(verdict: Verdict, stack_id: str, act: Act, at: datetime, approvals: Ite
     return from_reasons(reasons, verdict.obligations)
 
 
+def relied_on(
+    verdict: Verdict, stack_id: str, act: Act, at: datetime, approvals: Iterable[Approval]
+) -> tuple[Approval, ...]:
+    """The approvals without which ``lift`` would have left a review standing, each once."""
+    known = tuple(one for one in approvals if one.stack_id == stack_id and one.act is act)
+    used = (_standing_answer(reason, at, known) for reason in verdict.reasons)
+    return tuple({one.approval_id: one for one in used if one is not None}.values())
+
+
 def _answered(reason: Reason, at: datetime, approvals: Sequence[Approval]) -> tuple[Reason, ...]:
     if reason.ruling is not Ruling.REVIEW:
         return (reason,)
-    answers = [one for one in approvals if reason_name(reason) in one.answers]
-    for one in answers:
-        if stands(one, one.stack_id, one.act, at):
-            word = "Waived" if one.kind is ApprovalKind.WAIVER else "Approved"
-            told = (
-                f"{reason.detail} {word} by {one.approver.name} until "
-                f"{one.valid_until.date().isoformat()} ({one.approval_id}): {one.reason}"
-            )
-            return (replace(reason, ruling=Ruling.PERMIT, detail=told),)
-    return (reason, *(_void(reason, one, at) for one in answers))
+    one = _standing_answer(reason, at, approvals)
+    if one is None:
+        answers = [given for given in approvals if reason_name(reason) in given.answers]
+        return (reason, *(_void(reason, given, at) for given in answers))
+    word = "Waived" if one.kind is ApprovalKind.WAIVER else "Approved"
+    told = (
+        f"{reason.detail} {word} by {one.approver.name} until "
+        f"{one.valid_until.date().isoformat()} ({one.approval_id}): {one.reason}"
+    )
+    return (replace(reason, ruling=Ruling.PERMIT, detail=told),)
+
+
+def _standing_answer(reason: Reason, at: datetime, approvals: Sequence[Approval]) -> Approval | None:
+    """The first approval that answers a review and counts."""
+    if reason.ruling is not Ruling.REVIEW:
+        return None
+    answers = (one for one in approvals if reason_name(reason) in one.answers)
+    return next((one for one in answers if stands(one, one.stack_id, one.act, at)), None)
 
 
 def _void(reason: Reason, approval: Approval, at: datetime) -> Reason:

@@ -5,11 +5,11 @@ first. Each gate is a visible tuple of rules; each rule looks at one thing and a
 with a verdict, and the strictest wins. A gate that has nothing to judge refuses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from policy.approvals import Approval, lift
+from policy.approvals import Approval, lift, relied_on
 from policy.errors import Refused
 from policy.plan import ExecutionPlan
 from policy.uses import Act
@@ -56,6 +56,7 @@ class DriftHold:
     repo: str
     detail: str  # one sentence
     found_on: date
+    only_notice: bool = False  # it is worth a look, and holds nothing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -229,21 +230,23 @@ def every_licence_permits_today(evidence: ShipEvidence) -> Verdict:
 
 def no_quality_hold_is_open(evidence: ShipEvidence) -> Verdict:
     """A held look is a person's decision; a waiver, in the manifest or signed, is shown and not hidden."""
-    reasons = [
-        Reason(
+    held = tuple(_held(evidence))
+    if not held:
+        return _fine("no_quality_hold", "No output check holds anything.")
+    return all_of(_lifted(evidence, stack_id, verdict) for stack_id, verdict in held)
+
+
+def _held(evidence: ShipEvidence) -> Iterator[tuple[str, Verdict]]:
+    """Every hold as a verdict, with the stack whose approvals may answer it."""
+    ids = {stack.name: stack.stack_id for stack in evidence.stacks}
+    for hold in evidence.holds:
+        reason = Reason(
             code=f"quality_{'waived' if hold.waived else 'hold'}_{hold.check}",
             ruling=Ruling.PERMIT if hold.waived else Ruling.REVIEW,
             detail=f"{hold.detail} ({names(hold.shots)}{', waived in the manifest' if hold.waived else ''})",
             component=hold.stack,
         )
-        for hold in evidence.holds
-    ]
-    if not reasons:
-        return _fine("no_quality_hold", "No output check holds anything.")
-    ids = {stack.name: stack.stack_id for stack in evidence.stacks}
-    return all_of(
-        _lifted(evidence, ids.get(reason.component, ""), from_reasons([reason])) for reason in reasons
-    )
+        yield ids.get(hold.stack, ""), from_reasons([reason])
 
 
 def _lifted(evidence: ShipEvidence, stack_id: str, verdict: Verdict) -> Verdict:
@@ -252,12 +255,26 @@ def _lifted(evidence: ShipEvidence, stack_id: str, verdict: Verdict) -> Verdict:
     return lift(verdict, stack_id, evidence.act, evidence.at, evidence.approvals)
 
 
+def relied_on_at_shipping(evidence: ShipEvidence) -> tuple[Approval, ...]:
+    """The approvals and waivers that the ship gate needed, each once."""
+    act, at = evidence.act, evidence.at
+    if act is None or at is None:
+        return ()
+    judged = (*((stack.stack_id, stack.verdict) for stack in evidence.stacks), *_held(evidence))
+    used = (
+        one
+        for stack_id, verdict in judged
+        for one in relied_on(verdict, stack_id, act, at, evidence.approvals)
+    )
+    return tuple({one.approval_id: one for one in used}.values())
+
+
 def no_drift_holds_a_model(evidence: ShipEvidence) -> Verdict:
     """What moved upstream never changes a licence verdict by itself; it waits for a person's conclusion."""
     reasons = [
         Reason(
-            code="drift_hold",
-            ruling=Ruling.REVIEW,
+            code="drift_noticed" if hold.only_notice else "drift_hold",
+            ruling=Ruling.PERMIT if hold.only_notice else Ruling.REVIEW,
             detail=f"{hold.detail} Found on {hold.found_on}; not concluded yet.",
             component=hold.repo,
         )

@@ -1,12 +1,13 @@
-"""From what was found in a repository to what licence rules look at: pins, claims and descent."""
+"""From what was found in a repository to what licence rules look at: pins, claims, descent and copies."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from policy.stacks import ModelPin, Role
+from policy.stacks import FilePin, ModelPin, Role
 from registry.licences.case import ADAPTERS
-from registry.licences.claims import Claim, ClaimKind, Conclusion, Edge, LicensedComponent
+from registry.licences.claims import Claim, ClaimKind, Conclusion, Copy, Edge, LicensedComponent
 from registry.licences.terms import EdgeKind
 from registry.licences.texts import licence_of, text_digests
 from registry.sources import SourceListing
@@ -19,6 +20,9 @@ RELATIONS = {
     "merge": EdgeKind.MERGE_OF,
     "quantized": EdgeKind.QUANTIZED_FROM,
 }
+# Parts that many models share byte for byte; that two repositories hold them says nothing of either.
+SHARED = ("text_encoder", "image_encoder", "vae", "audio_vae", "vocoder", "tokenizer", "safety_checker")
+SMALLEST_WEIGHTS = 1024  # bytes; a file with next to nothing in it is nobody's work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +32,9 @@ class PinnedClaims:
     pin: ModelPin
     claims: tuple[Claim, ...]
     conclusions: tuple[Conclusion, ...] = ()  # newest first
+    gated: bool = False
+    gate_passed_by: str = ""  # whose account the hub let in
+    moved: bool = False  # the main branch has other bytes by now, as the drift watch found
 
 
 def pin_of(listing: SourceListing, role: Role) -> ModelPin:
@@ -68,7 +75,11 @@ def claims_of(listing: SourceListing) -> tuple[Claim, ...]:
         )
         for path, body in listing.licence_files
     )
-    return on_card + in_files
+    in_headers = tuple(
+        Claim(kind=ClaimKind.SAFETENSORS_METADATA, value=value, path=path)
+        for path, value in listing.weight_licences
+    )
+    return on_card + in_files + in_headers
 
 
 def licensed_components(
@@ -76,7 +87,52 @@ def licensed_components(
 ) -> dict[str, LicensedComponent]:
     """Every pinned repository as the rules see it, by name; parents travel along where they are pinned."""
     by_repo = {record.pin.repo: record for record in pinned}
-    return {repo: _component(record, by_repo, text_ids, frozenset()) for repo, record in by_repo.items()}
+    holders = _holders(by_repo.values(), text_ids)
+    return {
+        repo: replace(
+            _component(record, by_repo, text_ids, frozenset()), copies=tuple(_copies(record, holders))
+        )
+        for repo, record in by_repo.items()
+    }
+
+
+def _holders(pinned: Iterable[PinnedClaims], text_ids: Mapping[str, str]) -> Mapping[str, Sequence[Copy]]:
+    """Who holds which weights, by sha256, and what is said of them there."""
+    found: dict[str, list[Copy]] = defaultdict(list)
+    for record in pinned:
+        tags = tuple(claim.value for claim in record.claims if claim.kind is ClaimKind.HUB_TAG)
+        for file in _own_weights(record.pin):
+            copy = Copy(
+                repo=record.pin.repo,
+                path=file.path,
+                tags=tags,
+                licence_texts=_licence_texts(record.claims, text_ids),
+            )
+            found[file.sha256].append(copy)
+    return found
+
+
+def _copies(record: PinnedClaims, holders: Mapping[str, Sequence[Copy]]) -> Iterator[Copy]:
+    """The same weights in other pinned repositories, one a repository."""
+    seen = {record.pin.repo}
+    for file in _own_weights(record.pin):
+        for copy in holders[file.sha256]:
+            if copy.repo not in seen:
+                seen.add(copy.repo)
+                yield copy
+
+
+def _own_weights(pin: ModelPin) -> Iterator[FilePin]:
+    for file in pin.files:
+        is_shared = file.path.partition("/")[0].startswith(SHARED)
+        if file.path.endswith(".safetensors") and file.size >= SMALLEST_WEIGHTS and not is_shared:
+            yield file
+
+
+def _licence_texts(claims: Sequence[Claim], text_ids: Mapping[str, str]) -> tuple[str, ...]:
+    """Ids of the licence files, by their words."""
+    found = {licence_of(claim.value, text_ids) for claim in claims if claim.kind is ClaimKind.LICENCE_FILE}
+    return tuple(sorted(found))
 
 
 def _component(
@@ -93,15 +149,7 @@ def _component(
         revision=pin.revision,
         pinned=bool(pin.files) and all(file.sha256 for file in pin.files),
         claims=claims,
-        licence_texts=tuple(
-            sorted(
-                {
-                    licence_of(claim.value, text_ids)
-                    for claim in claims
-                    if claim.kind is ClaimKind.LICENCE_FILE
-                }
-            )
-        ),
+        licence_texts=_licence_texts(claims, text_ids),
         edges=tuple(
             Edge(
                 kind=_relation(claims, pin.role),
@@ -114,6 +162,9 @@ def _component(
         ),
         unsafe_files=unsafe_among(file.path for file in pin.files),
         conclusions=record.conclusions,
+        gated=record.gated,
+        gate_accepted=bool(record.gate_passed_by),
+        same_bytes_on_main=False if record.moved else None,
     )
 
 

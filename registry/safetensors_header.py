@@ -10,6 +10,8 @@ from typing import Any
 
 LARGEST_HEADER = 25_000_000  # bytes, as the Hub has it
 MOST_TENSORS = 100_000
+LICENCE_KEY = "modelspec.license"
+LONGEST_NAME = 200  # characters
 BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
     "U16": 16, "I16": 16, "F16": 16, "BF16": 16,
@@ -20,22 +22,48 @@ BITS = {
 
 def header_fault(path: Path) -> str | None:
     """What is wrong with the header of this file; None where it is whole, unambiguous and adds up."""
+    try:
+        header, room = _read(path)
+    except _Unreadable as fault:
+        return str(fault)
+    header.pop("__metadata__", None)
+    if len(header) > MOST_TENSORS:
+        return f"{len(header)} tensors"
+    return _layout_fault(header, room)
+
+
+def header_licence(path: Path) -> str:
+    """The licence that the file names in its metadata; "" where it names none or cannot be read.
+
+    Key of https://github.com/Stability-AI/ModelSpec; anybody can write anything there.
+    """
+    try:
+        metadata = _read(path)[0].get("__metadata__")
+    except _Unreadable:
+        return ""  # whoever pins such a file is told by header_fault
+    said = metadata.get(LICENCE_KEY) if isinstance(metadata, dict) else None
+    return said.strip()[:LONGEST_NAME] if isinstance(said, str) else ""
+
+
+class _Unreadable(Exception):  # never leaves this file
+    """What is wrong, as a piece of a sentence."""
+
+
+def _read(path: Path) -> tuple[dict[str, Any], int]:
+    """The header, and how many bytes of weights follow it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(LARGEST_HEADER, size - 8):
-            return f"a header of {length} bytes in a file of {size}"
+            raise _Unreadable(f"a header of {length} bytes in a file of {size}")
         raw = file.read(length)
     try:
         header = json.loads(raw, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        return f"a header that cannot be read ({error})"
+        raise _Unreadable(f"a header that cannot be read ({error})") from None
     if not isinstance(header, dict):
-        return "a header that is not a table"
-    header.pop("__metadata__", None)
-    if len(header) > MOST_TENSORS:
-        return f"{len(header)} tensors"
-    return _layout_fault(header, size - 8 - length)
+        raise _Unreadable("a header that is not a table")
+    return header, size - 8 - length
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ class ShipmentDraft:
     terms: tuple[TermsOfTheDay, ...] = ()
     clauses: tuple[tuple[str, str], ...] = ()  # (licence, clause) that verdict and obligations rest on
     discharges: tuple[FreshDischarge, ...] = ()
+    approvals: tuple[str, ...] = ()  # ids of the approvals, waivers and grants that it rests on
     stacks_json: str = ""  # what the licence rules looked at, by stack; "" where it was not kept
 
 

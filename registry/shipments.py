@@ -379,6 +379,7 @@ def _payload(
             ),
             "obligations": sorted({met.obligation.id for met in draft.met}),
             "discharges": sorted([met.obligation.id, met.discharged_by or ""] for met in draft.met),
+            "approvals": sorted(draft.approvals),
             "papers": sorted([paper.name, paper.sha256] for paper in draft.papers),
         }
     )

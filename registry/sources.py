@@ -20,6 +20,7 @@ from policy.errors import FormatFault, IntegrityFault, UnknownName
 from policy.stacks import FilePin
 from registry.cards import CardFacts, parse_card
 from registry.git_tree import FileDigests, file_digests, tree_id
+from registry.safetensors_header import header_licence
 from registry.verification import path_fault, resolve_inside
 
 LARGEST_TEXT = 1 << 20  # bytes; no licence, notice, card or word list is longer
@@ -46,6 +47,7 @@ class SourceListing:
     licence_files: tuple[tuple[str, bytes], ...]
     notice_files: tuple[tuple[str, bytes], ...]
     vocabulary: tuple[str, ...] | None  # the closed list of words it knows, where it comes with one
+    weight_licences: tuple[tuple[str, str], ...] = ()  # (path, licence that its header names)
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -173,6 +175,7 @@ def listing_of(
         licence_files=_texts(root, digests, LICENCE_NAMES),
         notice_files=_texts(root, digests, NOTICE_NAMES),
         vocabulary=read_vocabulary(root, repo),
+        weight_licences=_weight_licences(root, digests),
     )
 
 
@@ -237,6 +240,12 @@ def _card(root: Path, repo: str, paths: Collection[str]) -> CardFacts:
 
 def _texts(root: Path, paths: Collection[str], names: re.Pattern[str]) -> tuple[tuple[str, bytes], ...]:
     return tuple((path, _bounded(root, path)) for path in paths if names.fullmatch(path.rpartition("/")[2]))
+
+
+def _weight_licences(root: Path, paths: Collection[str]) -> tuple[tuple[str, str], ...]:
+    weights = [path for path in sorted(paths) if path.endswith(".safetensors")]
+    found = ((path, header_licence(resolve_inside(root, path))) for path in weights)
+    return tuple((path, licence) for path, licence in found if licence)
 
 
 def _bounded(root: Path, path: str) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from policy.approvals import Evidence
 from policy.canonical import canonical_value
 from policy.discharges import MetObligation
 from policy.stacks import Stack
@@ -44,10 +45,14 @@ class PaperApproval:
     """Who let something through that the terms alone do not, on what, and until when."""
 
     approval_id: str
+    kind: str  # approval, waiver or grant
+    stack_id: str
+    requested_by: str
     approved_by: str
+    key_id: str  # of the approver
     reason: str
-    evidence_sha256: str
-    valid_until: str  # ISO date; "" without an end
+    evidence: tuple[Evidence, ...]
+    valid_until: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

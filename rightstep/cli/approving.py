@@ -1,5 +1,6 @@
 """``rightstep approve``, ``waive`` and ``grant``: what a named person signs for, on evidence, until a day."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from rightstep.cli.options import AsJson, Use
 from rightstep.cli.output import print_data, print_json, print_pairs, print_table, say
 
 if TYPE_CHECKING:
-    from flows.steps import ApprovalShown
+    from flows.steps import ApprovalShown, Question
     from policy.approvals import ApprovalRequest
 
 approve = typer.Typer(no_args_is_help=True, help="Reviews that a named person answered, on evidence.")
@@ -82,12 +83,20 @@ def _ask(
     from flows.steps import ask_for_approval, open_questions
 
     house = enter_house()
-    questions = [one for one in open_questions(house, order, use) if one.stack_id.startswith(stack or "")]
+    questions = _of_stack(open_questions(house, order, use), stack)
     if not questions:
         raise WrongUse("Nothing there is under review.", "A denial cannot be approved; a permit need not be.")
     asked = [
         ask_for_approval(house, question, kind=kind, reason=reason, requester=by) for question in questions
     ]
+    _say_asked(asked, as_json=as_json)
+
+
+def _of_stack(questions: "Sequence[Question]", stack: str | None) -> "list[Question]":
+    return [one for one in questions if one.stack_id.startswith(stack or "")]
+
+
+def _say_asked(asked: "Sequence[ApprovalRequest]", *, as_json: bool) -> None:
     if as_json:
         print_json(asked)
         return
@@ -97,27 +106,31 @@ def _ask(
 
 @grant.command("ask")
 def ask_grant(
-    stack_id: Annotated[str, typer.Argument(metavar="STACK", help="Id of the stack, in full.")],
+    order: Order,
     *,
     licence: Annotated[str, typer.Option("--licence", metavar="ID", help="The licence it stands beside.")],
     repo: Annotated[list[str], typer.Option("--repo", help="A model that was licensed; may be given again.")],
     licensor: Annotated[str, typer.Option("--licensor", help="Who sold it.")],
     reason: Reason,
     by: As = None,
+    stack: Stack = None,
     use: Use = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask that a paid licence be recorded for a stack and an act."""
-    from flows.steps import ask_for_grant
+    """Ask that a paid licence be recorded for what an order is refused: one request a stack."""
+    from flows.steps import ask_for_grant, barred_by_licence
     from policy.approvals import Purchase
 
+    house = enter_house()
+    barred = _of_stack(barred_by_licence(house, order, repo, use), stack)
+    if not barred:
+        raise WrongUse(
+            f"Nothing there uses {' or '.join(repo)} and is refused.", "What is permitted needs no licence."
+        )
     paid = Purchase(licensor=licensor, licence=licence, repos=tuple(repo))
-    act = use or Act.SHIP_OUTPUT_COMMERCIAL
-    asked = ask_for_grant(enter_house(), stack_id, act, paid, reason=reason, requester=by)
-    if as_json:
-        print_json(asked)
-    else:
-        _show_request(asked)
+    _say_asked(
+        [ask_for_grant(house, one, paid, reason=reason, requester=by) for one in barred], as_json=as_json
+    )
 
 
 def sign(

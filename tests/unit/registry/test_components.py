@@ -1,5 +1,7 @@
 """From files to what the rules judge: roles, pins, claims, descent."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,64 @@ def test_models_that_name_each_other_as_base_end_somewhere(tmp_path):
 def test_the_relation_is_the_cards_or_the_widest(tmp_path, card, kind):
     put_repository(tmp_path, "org/model", card=card)
     assert components(tmp_path)["org/model"].edges[0].kind is kind
+
+
+def weights(fill: int, size: int = 2048, **metadata: str) -> bytes:
+    header = {"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
+    raw = json.dumps({"__metadata__": metadata, **header} if metadata else header).encode()
+    return len(raw).to_bytes(8, "little") + raw + bytes([fill]) * size
+
+
+def put_copy(root: Path, repo: str, tag: str, path: str = "model.safetensors", fill: int = 1) -> None:
+    put_repository(root, repo, card=f"license: {tag}", licence="", files={path: weights(fill)})
+
+
+def test_the_same_weights_under_another_tag_elsewhere_are_a_contradiction(tmp_path):
+    put_copy(tmp_path, "one/pony", "apache-2.0")
+    put_copy(tmp_path, "two/pony", "cc-by-nc-4.0")
+    found = components(tmp_path)
+    assert [copy.repo for copy in found["one/pony"].copies] == ["two/pony"]
+    verdict = evaluate([found["one/pony"]], make_use(), catalogue().terms)
+    assert "claim_conflict" in {reason.code for reason in verdict.against()}
+
+
+@pytest.mark.parametrize("path", ["text_encoder_2/model.safetensors", "vae/model.safetensors"])
+def test_a_part_that_many_models_share_contradicts_nothing(tmp_path, path):
+    put_copy(tmp_path, "one/pony", "apache-2.0", path)
+    put_copy(tmp_path, "two/pony", "cc-by-nc-4.0", path)
+    assert components(tmp_path)["one/pony"].copies == ()
+
+
+def test_a_licence_that_only_the_header_of_the_weights_names_can_dissent(tmp_path):
+    put_repository(
+        tmp_path,
+        "org/base",
+        files={"model.safetensors": weights(1, **{"modelspec.license": "CC-BY-NC-4.0"})},
+    )
+    (component,) = components(tmp_path).values()
+    assert component.said(ClaimKind.SAFETENSORS_METADATA) == ("CC-BY-NC-4.0",)
+    verdict = evaluate([component], make_use(), catalogue().terms)
+    assert "claim_conflict" in {reason.code for reason in verdict.against()}
+
+
+def test_a_gate_needs_somebody_whom_the_hub_let_in(tmp_path):
+    put_repository(tmp_path, "org/base")
+    listing = DirectorySource(tmp_path).listing("org/base")
+    closed = PinnedClaims(pin=pin_of(listing, Role.BASE), claims=claims_of(listing), gated=True)
+    for record, expected in ((closed, True), (replace(closed, gate_passed_by="ann"), False)):
+        component = licensed_components([record], catalogue().text_ids)["org/base"]
+        codes = {one.code for one in evaluate([component], make_use(), catalogue().terms).against()}
+        assert ("gate_acceptance_missing" in codes) is expected
+
+
+def test_other_bytes_on_main_are_told_and_hold_nothing_by_themselves(tmp_path):
+    put_repository(tmp_path, "org/base")
+    listing = DirectorySource(tmp_path).listing("org/base")
+    record = PinnedClaims(pin=pin_of(listing, Role.BASE), claims=claims_of(listing), moved=True)
+    component = licensed_components([record], catalogue().text_ids)["org/base"]
+    verdict = evaluate([component], make_use(), catalogue().terms)
+    assert verdict.is_permit
+    assert "bytes_changed_after_pin" in {reason.code for reason in verdict.reasons}
 
 
 def test_the_role_follows_from_files_and_card(tmp_path):
