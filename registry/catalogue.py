@@ -9,7 +9,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -73,8 +73,19 @@ class Catalogue:
 
 
 def load_catalogue(extra: Path | None = None) -> Catalogue:
-    """Read the built-in files and a folder laid out like them, where given; a broken one is a FormatFault."""
-    folders = [BUILTIN] if extra is None else [BUILTIN, extra]
+    """The built-in files and a folder laid out like them, where given; a broken one is a FormatFault.
+
+    The built-in files belong to the installation, and are read once in a process.
+    """
+    return _builtin() if extra is None else _read([BUILTIN, extra])
+
+
+@cache
+def _builtin() -> Catalogue:
+    return _read([BUILTIN])
+
+
+def _read(folders: Sequence[Path]) -> Catalogue:
     terms, texts, files = _licences(folders)
     return Catalogue(
         presets=_presets(folders),

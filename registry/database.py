@@ -8,6 +8,7 @@ queue at once instead of failing half-way when another writer comes between.
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -131,8 +132,9 @@ def _migration_scripts() -> Generator[Config, None, None]:
         yield config
 
 
+@cache
 def newest_version() -> str:
-    """The revision that this version of the product works with."""
+    """The revision that this version of the product works with; read once, since it comes with it."""
     with _migration_scripts() as config:
         head = ScriptDirectory.from_config(config).get_current_head()
     if head is None:

@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from rightstep.cli.output import ExitCode
 
+SHAPES = "rightstep/emoji-64-style-shapes"
+
 
 def test_a_key_is_made_for_its_owner_alone_and_its_public_half_is_handed_out(rightstep, home: Path):
     made = rightstep(
@@ -85,36 +87,36 @@ def test_what_is_permitted_need_not_be_approved_and_what_is_denied_cannot_be(rig
     assert rightstep("approve", "list", "--json").data == {"requests": [], "approvals": []}
 
 
+def test_a_licence_that_nothing_needs_or_that_nobody_knows_is_not_asked_for(rightstep):
+    orders = Path(__file__).resolve().parents[3] / "examples" / "manifests"
+    shared = ("--licensor", "Acme", "--reason", "bought", "--repo", SHAPES)
+    unneeded = rightstep("grant", "ask", orders / "draft.toml", "--licence", "cc-by-nc-4.0", *shared)
+    unknown = rightstep("grant", "ask", orders / "refused.toml", "--licence", "cc-by-nc", *shared)
+    assert (unneeded.code, unknown.code) == (ExitCode.WRONG_USE, ExitCode.WRONG_USE)
+    assert "is refused" in unneeded.err
+    assert "Did you mean" in unknown.err
+
+
 def test_a_paid_licence_is_asked_for_answered_shown_and_withdrawn(rightstep, tmp_path: Path):
     rightstep("identity", "create", "ann")
     rightstep("identity", "create", "ben", "--role", "approver")
     contract = tmp_path / "contract.pdf"
     contract.write_bytes(b"%PDF a contract")
-    bought = (
-        "--licence",
-        "flux-dev-nc-2.0",
-        "--repo",
-        "org/base",
-        "--licensor",
-        "Acme",
-        "--reason",
-        "bought",
-    )
-    claimed = rightstep("grant", "ask", "a" * 64, *bought, "--json").data
+    order = Path(__file__).resolve().parents[3] / "examples" / "manifests" / "refused.toml"
+    bought = ("--licence", "cc-by-nc-4.0", "--repo", SHAPES, "--licensor", "Acme", "--reason", "bought")
+    (claimed, *_) = rightstep("grant", "ask", order, *bought, "--json").data
     assert claimed["requester"]["is_signed"] is False
     answer = ("--as", "ben", "--until", "2099-12-31", "--evidence", contract, "--reason", "read it")
     assert rightstep("grant", "sign", claimed["request_id"], *answer).code == ExitCode.WRONG_USE
     assert "(claimed)" in rightstep("grant", "show", claimed["request_id"]).out
-    asked = rightstep("grant", "ask", "a" * 64, *bought, "--as", "ann", "--json").data
-    given = rightstep("grant", "sign", asked["request_id"], *answer, "--json").data
-    assert (given["stands"], given["objections"]) == (True, [])
-    assert given["record"]["paid"] == {
-        "licensor": "Acme",
-        "licence": "flux-dev-nc-2.0",
-        "repos": ["org/base"],
-    }
-    grant = given["record"]["approval_id"]
+    asked = rightstep("grant", "ask", order, *bought, "--as", "ann", "--json").data
+    given = [rightstep("grant", "sign", one["request_id"], *answer, "--json").data for one in asked]
+    assert {(one["stands"], *one["objections"]) for one in given} == {(True,)}
+    paid = {"licensor": "Acme", "licence": "cc-by-nc-4.0", "repos": [SHAPES]}
+    assert all(one["record"]["paid"] == paid for one in given)
+    assert rightstep("plan", order).code == ExitCode.DONE
     assert "ben (signed)" in rightstep("grant", "list").out
+    grant = given[0]["record"]["approval_id"]
     ended = rightstep("grant", "withdraw", grant, "--reason", "cancelled", "--json").data
     assert (ended["stands"], ended["objections"]) == (False, ["It was withdrawn: cancelled"])
     assert rightstep("audit", "verify").code == ExitCode.DONE
