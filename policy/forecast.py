@@ -7,7 +7,7 @@ none is settled yet takes the pace of all. Batches under way are half done on th
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -15,6 +15,7 @@ from policy.finish import DRIFT, PRIOR_ERROR, Finish, Run, Work, finish_of
 from policy.plan import Decision
 
 EARLY = 0.1  # of the pictures: when a forecast is held against the end
+Kind = tuple[str, int, int, int]  # base, width, height, frames: rows of one kind cost about the same
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +92,11 @@ def _works(
 ) -> tuple[Work, ...]:
     warm = [batch for batch in done if not batch.load_seconds]
     taken: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    seen: dict[Kind, list[tuple[float, float]]] = defaultdict(list)
     for batch in warm or done:
+        decision = decisions[batch.decision]
         taken[_stack(decisions, batch)].append((batch.seconds, _predicted(decisions, batch)))
+        seen[_kind(decision)].append((batch.seconds, _rows(decision) * batch.pictures))
     left: dict[str, list[SettledBatch]] = defaultdict(list)
     for batch in rest:  # workers with different stacks settle in turn; that is no change of stack
         left[_stack(decisions, batch)].append(batch)
@@ -102,10 +106,39 @@ def _works(
             stack_id=stack_id,
             family=(stack_id,),
             error=math.hypot(DRIFT, PRIOR_ERROR / math.sqrt(len(taken.get(stack_id, ())) or 1)),
-            runs=_runs(decisions, batches, _pace(taken.get(stack_id) or everything)),
+            runs=_runs(
+                decisions,
+                batches,
+                _pace(taken.get(stack_id) or _elsewhere(decisions, batches, seen) or everything),
+            ),
         )
         for stack_id, batches in left.items()
     )
+
+
+def _kind(decision: Decision) -> Kind:
+    return (decision.offer.stack.base.pin_id, decision.width, decision.height, decision.frames)
+
+
+def _rows(decision: Decision) -> int:
+    """Rows that a picture sends through the model."""
+    return decision.rows_per_picture * decision.steps
+
+
+def _elsewhere(
+    decisions: Sequence[Decision],
+    batches: Sequence[SettledBatch],
+    seen: Mapping[Kind, Sequence[tuple[float, float]]],
+) -> Sequence[tuple[float, float]]:
+    """What these batches would take at what a row cost other stacks on their base; nothing if none ran."""
+    found: list[tuple[float, float]] = []
+    for batch in batches:
+        decision = decisions[batch.decision]
+        rows = seen.get(_kind(decision))
+        if not rows:
+            return ()
+        found.append((_pace(rows) * _rows(decision) * batch.pictures, _predicted(decisions, batch)))
+    return found
 
 
 def _runs(decisions: Sequence[Decision], batches: Sequence[SettledBatch], pace: float) -> tuple[Run, ...]:

@@ -56,6 +56,19 @@ def test_a_stack_that_nobody_has_seen_yet_takes_the_pace_of_all():
     assert told.error < 0.02
 
 
+def test_a_stack_that_nobody_has_seen_costs_what_its_base_does_and_not_what_its_prior_says():
+    """One stack was planned from a prior that is five times too low, the other from measurements."""
+    offer = DECISION.offer
+    guessed = replace(DECISION, seconds_p50=DECISION.seconds_p50 / 5, seconds_p95=DECISION.seconds_p95 / 5)
+    known = replace(DECISION, offer=replace(offer, stack=replace(offer.stack, name="other", dtype="float16")))
+    decisions = (guessed, known)
+    first = rendered(100, 5.0, decisions=decisions)
+    then = rendered(100, 1.0, first=first[-1].at, decision=1, decisions=decisions)
+    told = foretell(decisions, first + then, workers=2)
+    assert told is not None
+    assert told.error < 0.02
+
+
 def test_stacks_that_settle_in_turn_are_loaded_once():
     """Two workers, a stack each: every second batch is of the other stack, and nothing is loaded again."""
     offer = DECISION.offer
