@@ -146,14 +146,16 @@ def test_the_order_in_which_a_fleet_is_named_changes_no_plan(facts, crew, share)
 @pytest.mark.parametrize("share", [0.65, 0.5])
 def test_a_small_night_on_unlike_devices_is_within_one_percent_of_every_combination(share, crew):
     shots = tuple(
-        replace(shot, weight=weight) for shot, weight in zip(make_shots(4), (1.0, 1.0, 2.0, 4.0), strict=True)
+        replace(shot, weight=weight)
+        for shot, weight in zip(make_shots(5), (1.0, 1.0, 2.0, 2.0, 4.0), strict=True)
     )
     facts = {"costs": (profile_on(QUICK, 1.0), profile_on(SLOW, 2.6, 1.4)), "shots": shots}
     fleet = fleet_of(*crew)
     seconds = planned(facts, fleet).totals.wall_seconds_p95 * share
-    ways = [("emoji-64-full", 25), ("emoji-64-full", 30), ("emoji-64-full", 40), ("emoji-64-lcm", 4)]
+    # Shots differ in weight alone, so of all plans with the same ways the heaviest shots' best is the best.
+    ways = [("emoji-64-lcm", 4), ("emoji-64-full", 25), ("emoji-64-full", 30), ("emoji-64-full", 40)]
     plans = []
-    for chosen in itertools.product(ways, repeat=len(shots)):
+    for chosen in itertools.combinations_with_replacement(ways, len(shots)):
         fixed = tuple(
             replace(shot, method=method, steps=steps)
             for shot, (method, steps) in zip(shots, chosen, strict=True)
