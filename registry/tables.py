@@ -85,10 +85,12 @@ class LicenceConclusionColumns(TypedColumns):
     path: Named[str]
     licences_json: Named[str] = Column(Text)  # licence ids; several mean all of them
     reason: Named[str] = Column(Text)
-    evidence_json: Named[str] = Column(Text)
+    evidence_json: Named[str] = Column(Text)  # [[name, sha256], ...] of kept files
     concluded_by: Named[str]
     concluded_at: Named[datetime] = Column(Instant)
     valid_until: Named[date | None]
+    key_id: Named[str | None]  # None: claimed, not signed
+    signature: Named[str | None]
 
 
 pins = Table("pins", metadata, PinColumns, Index(None, "repo", "revision"))
@@ -127,6 +129,8 @@ class DriftFindingColumns(TypedColumns):
     concluded_by: Named[str | None]
     concluded_at: Named[datetime | None] = Column(Instant)
     concluded_because: Named[str | None] = Column(Text)
+    key_id: Named[str | None]  # of whoever concluded it; None: claimed, not signed
+    signature: Named[str | None]
 
 
 pin_snapshots = Table("pin_snapshots", metadata, PinSnapshotColumns)

@@ -27,7 +27,7 @@ from flows.recalling import reevaluate
 from flows.settings import Settings
 from flows.shipment import ship_job
 from policy.approvals import Approval, ApprovalKind, Grant, Purchase
-from policy.errors import Refused
+from policy.errors import Refused, WrongUse
 from policy.identities import IdentityRole
 from policy.plan import PlanRefusal
 from policy.verdicts import Ruling
@@ -233,7 +233,24 @@ def test_an_upstream_change_holds_a_shipment_until_somebody_concluded_it(
     job = render_near(house, order(tag="cc-by-4.0", licence="cc-by-4.0"))
     drift(house, DriftSeverity.HOLD)
     refuse(house, job, "drift_hold")
-    conclude_drift(house, STYLE, "The same words, set anew.")
+    with pytest.raises(WrongUse, match="no approver"):
+        conclude_drift(house, STYLE, "The same words, set anew.", "ann")
+    refuse(house, job, "drift_hold")
+    conclude_drift(house, STYLE, "The same words, set anew.", "ben")
+    assert papers(house, ship_job(house, job.job_id)) == []
+
+
+def test_an_upstream_change_holds_again_once_the_key_that_concluded_it_is_revoked(
+    house: House, order: PutStyle
+):
+    job = render_near(house, order(tag="cc-by-4.0", licence="cc-by-4.0"))
+    drift(house, DriftSeverity.HOLD)
+    conclude_drift(house, STYLE, "The same words, set anew.", "ben")
+    revoke_identity(house, "ben", "left")
+    refuse(house, job, "drift_hold")
+    create_identity(house, "cara", IdentityRole.APPROVER)
+    (concluded,) = conclude_drift(house, STYLE, "Read again.", "cara")
+    assert (concluded.concluded_by, concluded.is_open) == ("cara", False)
     assert papers(house, ship_job(house, job.job_id)) == []
 
 
