@@ -84,12 +84,15 @@ class Conclusions:
         self._audit.append(event, now)
         return _conclusion(pin, row, self._identities.by_key())
 
-    def of(self, pin: ModelPin) -> tuple[Conclusion, ...]:
-        """What was concluded of a pin, the newest first; the keys are only asked for where there is any."""
+    def of(self, pin_id: str, pin: ModelPin) -> tuple[Conclusion, ...]:
+        """What was concluded of a pin, the newest first; the keys are only asked for where there is any.
+
+        ``pin_id`` is what the rows name; ``pin`` is what stands there now, and must be what was signed.
+        """
         kept = licence_conclusions.c
         query = (
             select(licence_conclusions)
-            .where(kept.pin_id == pin.pin_id)
+            .where(kept.pin_id == pin_id)
             .order_by(kept.concluded_at.desc(), kept.conclusion_id)
         )
         rows = self._connection.execute(query).mappings().all()

@@ -229,7 +229,7 @@ class ModelRegistry:
             pinned_by=row["pinned_by"],
             pinned_at=row["pinned_at"],
             claims=self._claims(row["pin_id"]),
-            conclusions=self._conclusions.of(pin),
+            conclusions=self._conclusions.of(row["pin_id"], pin),
             endpoint=row["endpoint"] or "",
             upstream_repo=row["resolved_repo"] or "",
             gated=row["gated"] or "",

@@ -215,6 +215,12 @@ def test_a_conclusion_moved_to_another_pin_is_only_claimed(store: Store, ben: Pe
     assert finding(store).is_open
 
 
+def test_a_conclusion_of_files_that_are_others_now_is_only_claimed(store: Store, ben: Person):
+    conclude(store, ben)
+    tamper(store, f"UPDATE pin_files SET sha256 = '{'f' * 64}' WHERE path = 'model_index.json'")
+    assert reread(store).standing == "claimed"
+
+
 @pytest.mark.parametrize("what", OF_THE_KEY)
 def test_a_key_that_does_not_count_makes_it_claimed(store: Store, ben: Person, what: str):
     conclude(store, ben)
