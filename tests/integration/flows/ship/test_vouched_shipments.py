@@ -18,6 +18,7 @@ from flows.approving import (
 )
 from flows.auditing import audit_check
 from flows.bootstrap import House, open_house
+from flows.concluding import conclude_licence
 from flows.drift import conclude_drift
 from flows.identities import create_identity, revoke_identity
 from flows.manifest_files import load_manifest
@@ -70,14 +71,14 @@ def house(tmp_path: Path, moment: list[datetime]) -> House:
 
 @pytest.fixture
 def order(tmp_path: Path, house: House) -> PutStyle:
-    """An order of two foxes in a style of one's own, whose card and LICENSE file are given."""
+    """An order of two foxes in a style of one's own, whose card and LICENSE file (an id, or words) are given."""
 
     def put(*, tag: str, licence: str) -> Path:
         folder = tmp_path / "shelf" / STYLE
         shutil.copytree(builtin_source().root / "rightstep" / "emoji-64-style-twemoji", folder)
         card = folder / "README.md"
         card.write_text(card.read_text().replace("license: cc-by-4.0", f"license: {tag}"))
-        (folder / "LICENSE").write_bytes(catalogue().texts[licence])
+        (folder / "LICENSE").write_bytes(catalogue().texts.get(licence, licence.encode()))
         weights = folder / "pytorch_lora_weights.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1] + b"\1")  # somebody's own, and no copy
         pin_model(house, STYLE)
@@ -211,6 +212,53 @@ def test_a_held_look_ships_once_somebody_else_waived_it(house: House, order: Put
     approve(house, job.job_id, paper, ApprovalKind.WAIVER)
     (listed,) = papers(house, ship_job(house, job.job_id))
     assert listed["kind"] == "waiver"
+
+
+def conclude(house: House, approver: str, paper: Path) -> None:
+    conclude_licence(
+        house,
+        STYLE,
+        licences=["cc-by-4.0"],
+        approver=approver,
+        reason="The author wrote so.",
+        evidence=[paper],
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "licence", "doubt"),
+    [("apache-2.0", "cc-by-4.0", "claim_conflict"), ("other", "Ask me.", "licence_text_unknown")],
+    ids=["a conflict", "an unknown text"],
+)
+def test_what_was_concluded_ships_as_long_as_the_key_of_the_conclusion_counts(
+    house: House,
+    order: PutStyle,
+    paper: Path,
+    moment: list[datetime],
+    tag: str,
+    licence: str,
+    doubt: str,
+):
+    path = order(tag=tag, licence=licence)
+    refusal = plan_manifest(house, load_manifest(path, now=house.clock()))
+    assert isinstance(refusal, PlanRefusal)
+    assert doubt in {reason.code for reason in refusal.reasons}
+    conclude(house, "ben", paper)
+    job = render_near(house, path)
+    revoke_identity(house, "ben", "left")
+    refuse(house, job, "conclusion_unsigned")
+    refuse(house, job, doubt)
+    moment[0] += timedelta(hours=1)
+    create_identity(house, "cara", IdentityRole.APPROVER)
+    conclude(house, "cara", paper)
+    shipment = ship_job(house, job.job_id)
+    told = [one.detail for one in shipment.verdict.reasons if one.code == "concluded_by_a_person"]
+    assert told == ["cara concluded on 2026-01-31 (signed): The author wrote so."]
+    revoke_identity(house, "cara", "left too")
+    again = reevaluate(house, shipment.shipment_id)
+    assert again.that_day.ruling is Ruling.PERMIT
+    assert not again.today.is_permit
+    assert "conclusion_unsigned" in {reason.code for reason in again.worse}
 
 
 def drift(house: House, severity: DriftSeverity) -> None:
