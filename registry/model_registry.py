@@ -26,8 +26,9 @@ from registry.evidence.keys import SigningKey
 from registry.identities import Identities
 from registry.licences.claims import Claim, ClaimKind, Conclusion
 from registry.licences.texts import normalised_sha256
+from registry.upstream_tables import pin_snapshots
 
-_SNAPSHOTS = tables.pin_snapshots
+_SNAPSHOTS = pin_snapshots
 _PINS = select(
     tables.pins,
     _SNAPSHOTS.c.endpoint,

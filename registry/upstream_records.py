@@ -23,6 +23,7 @@ from registry.drift import DriftFinding, DriftKind, DriftSeverity
 from registry.evidence.keys import SigningKey
 from registry.identities import Identities
 from registry.upstream import UpstreamFacts
+from registry.upstream_tables import drift_findings, pin_snapshots
 from registry.vouching import MAY_APPROVE, is_vouched, signed_facts
 
 
@@ -98,7 +99,7 @@ class UpstreamRecords:
             "taken_by": actor,
             "taken_at": now,
         }
-        table = tables.pin_snapshots
+        table = pin_snapshots
         statement = insert_unknown(self._connection, table).returning(table.c.pin_id)
         if self._connection.execute(statement, row).first() is None:
             return
@@ -115,7 +116,7 @@ class UpstreamRecords:
 
     def snapshots(self) -> dict[str, PinSnapshot]:
         """Every snapshot, by pin."""
-        rows = self._connection.execute(select(tables.pin_snapshots)).mappings()
+        rows = self._connection.execute(select(pin_snapshots)).mappings()
         return {row["pin_id"]: _snapshot(row) for row in rows}
 
     def save_findings(
@@ -126,7 +127,7 @@ class UpstreamRecords:
         A finding is the same as long as upstream says the same: it is told once, and stays
         concluded once it was.
         """
-        table = tables.drift_findings
+        table = drift_findings
         statement = insert_unknown(self._connection, table).returning(table.c.finding_id)
         new = []
         for finding in findings:
@@ -151,7 +152,7 @@ class UpstreamRecords:
 
     def findings(self, *, open_only: bool = False) -> tuple[FoundDrift, ...]:
         """Every finding, the newest first; ``open_only`` leaves out those whose conclusion counts."""
-        table, pins = tables.drift_findings, tables.pins
+        table, pins = drift_findings, tables.pins
         query = (
             select(table, pins.c.repo, pins.c.revision)
             .join(pins, pins.c.pin_id == table.c.pin_id)
@@ -180,7 +181,7 @@ class UpstreamRecords:
         signer = Signer(name=approver.name, key_id=key.key_id)
         message = _message(found, because, signer, now)
         signature = key.sign(message).hex()
-        table = tables.drift_findings
+        table = drift_findings
         written = self._connection.execute(
             update(table)
             .where(
