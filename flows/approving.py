@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from flows.attachments import read_attachments
 from flows.bootstrap import House
 from flows.identities import signatory
 from flows.manifest_files import load_manifest
@@ -20,7 +21,7 @@ from policy.approvals import (
     objections,
     reason_name,
 )
-from policy.errors import StorageFault, WrongUse
+from policy.errors import WrongUse
 from policy.gates import every_licence_permits_today, no_quality_hold_is_open
 from policy.menu import Offer
 from policy.uses import Act
@@ -196,7 +197,7 @@ def give_approval(
 ) -> Approval | Grant:
     """Answer a request with the approver's own key; the files of evidence are kept by content."""
     by = signatory(house, approver)
-    files = tuple((path.name, _body(path)) for path in evidence)
+    files = read_attachments(evidence)
     with unit_of_work(house.engine) as work:
         given = work.approvals.sign(
             work.approvals.request(request_id),
@@ -243,12 +244,3 @@ def show_request(house: House, request_id: str) -> ApprovalRequest:
 def _shown(house: House, record: Approval | Grant) -> ApprovalShown:
     against = objections(record, record.stack_id, record.act, house.clock())
     return ApprovalShown(record=record, stands=not against, objections=against)
-
-
-def _body(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as fault:
-        raise StorageFault(
-            f"The evidence {path} cannot be read: {fault.strerror}.", "Name a file that you may read."
-        ) from fault

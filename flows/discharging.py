@@ -4,15 +4,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from flows.attachments import read_attachment
 from flows.bootstrap import House
 from policy.discharges import MetObligation, RecordedDischarge
-from policy.errors import StorageFault, UnknownName, WrongUse
+from policy.errors import UnknownName, WrongUse
 from policy.uses import IntendedUse
 from policy.verdicts import Obligation, Reason, Ruling
 from registry.licences.case import Part
 from registry.shipment_records import FreshDischarge
-
-LARGEST_EVIDENCE = 16 << 20  # bytes: a scan of a contract, not a film of its signing
 
 
 def read_discharges(given: Sequence[str], job_id: str) -> tuple[FreshDischarge, ...]:
@@ -33,14 +32,7 @@ def _read(given: str, job_id: str) -> FreshDischarge:
         return FreshDischarge(
             duty=duty.strip(), job_id=job_id, evidence_name="text", evidence=evidence.encode()
         )
-    try:
-        if path.stat().st_size > LARGEST_EVIDENCE:
-            raise WrongUse(
-                f"{path} is too large to be kept as evidence.", "Hand in what shows it, up to 16 MB."
-            )
-        body = path.read_bytes()
-    except OSError as fault:
-        raise StorageFault(f"{path} cannot be read: {fault.strerror}.", "Name a readable file.") from fault
+    body = read_attachment(path)
     return FreshDischarge(duty=duty.strip(), job_id=job_id, evidence_name=path.name, evidence=body)
 
 

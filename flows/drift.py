@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flows.bootstrap import House
+from flows.identities import signatory
 from policy.errors import IntegrityFault, Refused, RightstepError, UnknownName
 from policy.gates import DriftHold
 from policy.stacks import ModelPin
 from registry.drift import DriftSeverity, PinnedState, UpstreamState, compare
+from registry.licences.claims import up_to_signed
 from registry.licences.texts import licence_of, normalised_sha256
 from registry.model_registry import PinRecord
 from registry.sources import LICENCE_NAMES
@@ -62,14 +64,15 @@ def look_for_drift(house: House, repo: str | None = None) -> DriftLook:
     )
 
 
-def conclude_drift(house: House, repo: str, because: str) -> tuple[FoundDrift, ...]:
-    """Conclude every open finding of a repository; UnknownName where there is none."""
+def conclude_drift(house: House, repo: str, because: str, approver: str) -> tuple[FoundDrift, ...]:
+    """Conclude every open finding of a repository, signed by an approver; UnknownName where there is none."""
+    by = signatory(house, approver)
     with unit_of_work(house.engine) as work:
         standing = [found for found in work.upstream.findings(open_only=True) if found.repo == repo]
         if not standing:
             raise UnknownName(f"Nothing is open on {repo}.", "Look first: rightstep model drift.")
         for found in standing:
-            work.upstream.conclude(found, because=because, actor=house.settings.actor, now=house.clock())
+            work.upstream.conclude(found, by.identity, by.key, because=because, now=house.clock())
         now = {found.finding_id for found in standing}
         concluded = tuple(found for found in work.upstream.findings() if found.finding_id in now)
         work.commit()
@@ -110,7 +113,7 @@ def _hub_pins(house: House, repo: str | None) -> tuple[tuple[PinRecord, PinSnaps
 def _pinned_state(house: House, record: PinRecord, snapshot: PinSnapshot) -> PinnedState:
     """What was written down, with how its licences bind; one that nobody knows binds nobody yet."""
     ids = {licence_of(claim.value, house.catalogue.text_ids) for claim in record.claims if claim.text_sha256}
-    for conclusion in record.conclusions[:1]:
+    for conclusion in up_to_signed(record.conclusions):
         ids |= set(conclusion.licences)
     terms = house.catalogue.terms
     return PinnedState(

@@ -33,10 +33,7 @@ def drift_watch(repo: str | None = None) -> State[Any]:
 
 def drift_table(looked: DriftLook) -> str:
     """The findings as a Markdown table; names come from strangers, so bars are taken out."""
-    rows = [
-        (one.repo, "concluded" if one.concluded_by else one.finding.severity.value, one.finding.detail)
-        for one in looked.findings
-    ]
+    rows = [(one.repo, one.standing, one.finding.detail) for one in looked.findings]
     rows += [(one.repo, "not compared", one.reason) for one in looked.failures]
     lines = ["| repository | severity | what moved |", "| --- | --- | --- |"]
     lines += [f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in row)} |" for row in rows]

@@ -25,6 +25,7 @@ from flows.auditing import (
     prove_growth,
     reseal,
 )
+from flows.concluding import conclude_licence
 from flows.doctor import Finding, FindingState, doctor
 from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.erasing import erase_prompts, hold_job, holds_of, release_hold
@@ -88,6 +89,7 @@ __all__ = [
     "bring_up",
     "cancel_job",
     "conclude_drift",
+    "conclude_licence",
     "create_identity",
     "doctor",
     "erase_prompts",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from flows.bootstrap import House
-from flows.planning import complete_use, pin_records, pinned_models, root_of
+from flows.planning import complete_use, components_of, pin_records, pinned_models, root_of
 from flows.settings import Settings
 from policy.errors import WrongUse
 from policy.methods import MethodPreset, Plain
@@ -171,25 +171,31 @@ def method_as_run(
     )
 
 
-def explain_licences(house: House, ids: tuple[str, ...], act: Act | None = None) -> tuple[Verdict, ProofNode]:
-    """What licences permit together, as if each were the whole licence of one part of a stack."""
-    for licence in ids:
-        house.catalogue.terms_of(licence)
+def explain_licences(
+    house: House, names: tuple[str, ...], act: Act | None = None
+) -> tuple[Verdict, ProofNode]:
+    """What parts permit together: pinned models as they are, licences as if each were all of one part's."""
     use = complete_use(house, IntendedUse(act=act or Act.SHIP_OUTPUT_COMMERCIAL))
-    parts = [
-        LicensedComponent(
-            repo=f"part-{number}/{licence}",
-            role=Role.BASE,
-            revision="0" * 40,
-            pinned=True,
-            licence_texts=(licence,),
-        )
-        for number, licence in enumerate(ids, 1)
-    ]
+    parts = [_part(house, name, number) for number, name in enumerate(names, 1)]
     case = make_case(parts, use, house.catalogue.terms)
     findings = findings_of(case)
     verdict = verdict_of(case, findings)
     return verdict, prove(case, findings, verdict)
+
+
+def _part(house: House, name: str, number: int) -> LicensedComponent:
+    """A licence id has no slash, a repository has one."""
+    if "/" in name:
+        show_model(house, name)  # UnknownName where it is not pinned
+        return components_of(house, pin_records(house))[name]
+    house.catalogue.terms_of(name)
+    return LicensedComponent(
+        repo=f"part-{number}/{name}",
+        role=Role.BASE,
+        revision="0" * 40,
+        pinned=True,
+        licence_texts=(name,),
+    )
 
 
 def upgrade_ledger(settings: Settings) -> str:

@@ -1,6 +1,5 @@
 """Requests, approvals, waivers and grants: kept with their signatures, which are checked at every reading."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ from policy.approvals import (
     Approval,
     ApprovalKind,
     ApprovalRequest,
-    Evidence,
     Grant,
     Purchase,
     Signer,
@@ -24,18 +22,21 @@ from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.codec import decode, encode
 from policy.errors import UnknownName, WrongUse
-from policy.identities import Identity, IdentityRole
+from policy.identities import Identity
 from policy.uses import Act
 from registry.audit_log import AuditLog
-from registry.bulk import insert_unknown
-from registry.evidence.keys import SigningKey, is_vouched_for
+from registry.evidence.keys import SigningKey
 from registry.identities import Identities
 from registry.instants import instant_text
-from registry.trust_tables import approval_requests, approvals, evidence_files
-
-MAX_EVIDENCE_BYTES = 16 << 20  # of one file: it is kept in the ledger, beside what it shows
-MAY_ASK = frozenset({IdentityRole.REQUESTER, IdentityRole.APPROVER})
-MAY_APPROVE = frozenset({IdentityRole.APPROVER})
+from registry.kept_files import (
+    MAX_EVIDENCE_BYTES,
+    evidence_json,
+    keep_evidence,
+    kept_file,
+    parse_evidence,
+)
+from registry.trust_tables import approval_requests, approvals
+from registry.vouching import MAY_APPROVE, MAY_ASK, id_of, is_vouched, signed_facts
 
 _EVERYTHING = (
     select(approvals, approval_requests)
@@ -74,7 +75,7 @@ class Approvals:
         """Keep a request; without a key its requester is only claimed, and nobody can approve it."""
         message = request_message(request)
         signature = None if key is None else key.sign(message).hex()
-        request_id = _id_of("ask", message)
+        request_id = id_of("ask", message)
         row = {
             "request_id": request_id,
             "kind": request.kind.value,
@@ -130,17 +131,17 @@ class Approvals:
         nothing is attached, or the end has passed.
         """
         _refuse(request, approver, reason, evidence, valid_until, now)
-        kept = tuple(self._keep(name, body, now) for name, body in evidence)
+        kept = keep_evidence(self._connection, evidence)
         signer = Signer(name=approver.name, key_id=key.key_id)
         message = approval_message(
             request, reason=reason, evidence=kept, approver=signer, valid_from=now, valid_until=valid_until
         )
-        approval_id, signature = _id_of(request.kind.value, message), key.sign(message).hex()
+        approval_id, signature = id_of(request.kind.value, message), key.sign(message).hex()
         row = {
             "approval_id": approval_id,
             "request_id": request.request_id,
             "reason": reason,
-            "evidence_json": json.dumps([[one.name, one.sha256] for one in kept]),
+            "evidence_json": evidence_json(kept),
             "approver": approver.name,
             "approver_key_id": key.key_id,
             "valid_from": now,
@@ -207,17 +208,7 @@ class Approvals:
 
     def evidence(self, sha256: str) -> bytes:
         """An attached file by its digest; else UnknownName."""
-        query = select(evidence_files.c.body).where(evidence_files.c.sha256 == sha256)
-        body = self._connection.execute(query).scalar_one_or_none()
-        if body is None:
-            raise UnknownName(f"No evidence {sha256[:12]} is kept.", "See: rightstep approve show.")
-        return body
-
-    def _keep(self, name: str, body: bytes, now: datetime) -> Evidence:
-        sha256 = hashlib.sha256(body).hexdigest()
-        row = {"sha256": sha256, "body": body, "kept_at": now}
-        self._connection.execute(insert_unknown(self._connection, evidence_files), row)
-        return Evidence(name=name, sha256=sha256)
+        return kept_file(self._connection, sha256)
 
     def _tell(
         self,
@@ -229,9 +220,8 @@ class Approvals:
         now: datetime,
     ) -> None:
         """An event that binds what was signed: its digest and its signature."""
-        message, signature = signed
-        told = {**facts, "signed_sha256": hashlib.sha256(message).hexdigest(), "signature": signature}
-        event = AuditEvent(tag=tag, actor=actor, subject=subject, payload=canonical_json(told))
+        payload = canonical_json({**facts, **signed_facts(*signed)})
+        event = AuditEvent(tag=tag, actor=actor, subject=subject, payload=payload)
         self._audit.append(event, now)
 
 
@@ -275,7 +265,7 @@ def _request(row: Any, keys: Mapping[str, Identity]) -> ApprovalRequest:
         requester=Signer(name=row["requester"], key_id=row["requester_key_id"] or ""),
         requested_at=row["requested_at"],
     )
-    holds = _vouched(
+    holds = is_vouched(
         bare.requester, request_message(bare), row["signature"], bare.requested_at, keys, MAY_ASK
     )
     return replace(bare, requester=replace(bare.requester, is_signed=holds))
@@ -293,15 +283,11 @@ def _message(request: ApprovalRequest, given: Mapping[str, Any]) -> bytes:
     return approval_message(
         request,
         reason=given["reason"],
-        evidence=_evidence(given),
+        evidence=parse_evidence(given["evidence_json"]),
         approver=Signer(name=given["approver"], key_id=given["approver_key_id"]),
         valid_from=given["valid_from"],
         valid_until=given["valid_until"],
     )
-
-
-def _evidence(given: Mapping[str, Any]) -> tuple[Evidence, ...]:
-    return tuple(Evidence(name=name, sha256=sha256) for name, sha256 in json.loads(given["evidence_json"]))
 
 
 def _signed(row: Any) -> SignedApproval:
@@ -326,13 +312,13 @@ def _approval(row: Any, keys: Mapping[str, Identity]) -> Approval | Grant:
     request = _request(asked, keys)
     approver = Signer(name=given["approver"], key_id=given["approver_key_id"])
     message = _message(request, given)
-    holds = _vouched(approver, message, given["signature"], given["valid_from"], keys, MAY_APPROVE)
+    holds = is_vouched(approver, message, given["signature"], given["valid_from"], keys, MAY_APPROVE)
     shared: dict[str, Any] = {
         "approval_id": given["approval_id"],
         "stack_id": request.stack_id,
         "act": request.act,
         "reason": given["reason"],
-        "evidence": _evidence(given),
+        "evidence": parse_evidence(given["evidence_json"]),
         "requester": request.requester,
         "approver": replace(approver, is_signed=holds),
         "valid_from": given["valid_from"],
@@ -343,24 +329,3 @@ def _approval(row: Any, keys: Mapping[str, Identity]) -> Approval | Grant:
     if request.paid is not None:
         return Grant(paid=request.paid, **shared)
     return Approval(kind=request.kind, answers=request.answers, **shared)
-
-
-def _vouched(
-    signer: Signer,
-    message: bytes,
-    signature: str | None,
-    at: datetime,
-    keys: Mapping[str, Identity],
-    roles: frozenset[IdentityRole],
-) -> bool:
-    """Whether a known key, of a role that may, valid then and not revoked since, signed this by this name."""
-    identity = keys.get(signer.key_id)
-    if identity is None or signature is None:
-        return False
-    if identity.name != signer.name or identity.role not in roles or not identity.may_sign_at(at):
-        return False
-    return is_vouched_for(identity.key_id, identity.public, message, signature)
-
-
-def _id_of(kind: str, message: bytes) -> str:
-    return f"{kind}-{hashlib.sha256(message).hexdigest()[:16]}"

@@ -27,7 +27,7 @@ class ShipmentPaperColumns(TypedColumns):
 
 
 class KeptFileColumns(TypedColumns):
-    """Small files by content: term files, licence texts, the evidence of a discharge."""
+    """Small files by content: term files, licence texts, what a signature or a discharge rests on."""
 
     sha256: Named[str] = Column(primary_key=True)
     body: Named[bytes]

@@ -1,12 +1,11 @@
 """The registry of models: exact pins, what is said about their licences, and what was concluded.
 
-Claims are only ever added. A conclusion is another row by a named person; it never changes
-the claims it was drawn from. Licence texts are kept as the bytes that were read.
+Claims are only ever added. A conclusion is another row, signed by a named person; it never
+changes the claims it was drawn from. Licence texts are kept as the bytes that were read.
 """
 
 import difflib
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,14 +16,19 @@ from sqlalchemy import Connection, insert, select
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json, digest
 from policy.errors import IntegrityFault, UnknownName
+from policy.identities import Identity
 from policy.stacks import FilePin, ModelPin, Role
 from registry import tables
 from registry.audit_log import AuditLog
 from registry.bulk import insert_unknown
+from registry.conclusions import Conclusions
+from registry.evidence.keys import SigningKey
+from registry.identities import Identities
 from registry.licences.claims import Claim, ClaimKind, Conclusion
 from registry.licences.texts import normalised_sha256
+from registry.upstream_tables import pin_snapshots
 
-_SNAPSHOTS = tables.pin_snapshots
+_SNAPSHOTS = pin_snapshots
 _PINS = select(
     tables.pins,
     _SNAPSHOTS.c.endpoint,
@@ -62,11 +66,12 @@ class LicenceText:
 class ModelRegistry:
     """Pins, claims, conclusions and texts of one database, inside one transaction."""
 
-    __slots__ = ("_audit", "_connection")
+    __slots__ = ("_audit", "_conclusions", "_connection")
 
-    def __init__(self, connection: Connection, audit: AuditLog) -> None:
+    def __init__(self, connection: Connection, audit: AuditLog, identities: Identities) -> None:
         self._connection = connection
         self._audit = audit
+        self._conclusions = Conclusions(connection, audit, identities)
 
     def save_pin(
         self,
@@ -160,31 +165,18 @@ class ModelRegistry:
         self,
         pin: ModelPin,
         conclusion: Conclusion,
+        approver: Identity,
+        key: SigningKey,
         *,
-        evidence: Sequence[str] = (),
+        evidence: Sequence[tuple[str, bytes]],
         now: datetime,
-    ) -> None:
-        """Record what a named person concluded about a pin, or about the files in its scope."""
-        facts = {
-            "pin": pin.pin_id,
-            "path": conclusion.scope,
-            "conclusion": conclusion,
-            "evidence": tuple(evidence),
-        }
-        row = {
-            "conclusion_id": digest("licence-conclusion", {**facts, "at": now}),
-            "pin_id": pin.pin_id,
-            "path": conclusion.scope,
-            "licences_json": json.dumps(conclusion.licences),
-            "reason": conclusion.reason,
-            "evidence_json": json.dumps(tuple(evidence)),
-            "concluded_by": conclusion.concluded_by,
-            "concluded_at": now,
-            "valid_until": conclusion.valid_until,
-        }
-        self._connection.execute(insert(tables.licence_conclusions), row)
-        told = {"path": conclusion.scope, "licences": conclusion.licences, "conclusion": row["conclusion_id"]}
-        self._tell("registry:licence:concluded", pin, told, conclusion.concluded_by, now)
+    ) -> Conclusion:
+        """Record, signed, what an approver concluded about a pin, or about the files in its scope.
+
+        WrongUse where the key is no approver's, no licence, reason or evidence is given, the
+        scope matches no pinned file, or the end has passed.
+        """
+        return self._conclusions.sign(pin, conclusion, approver, key, evidence=evidence, now=now)
 
     def _tell(self, tag: str, pin: ModelPin, facts: dict[str, Any], actor: str, now: datetime) -> None:
         payload = canonical_json({"repo": pin.repo, "revision": pin.revision, "pin_id": pin.pin_id, **facts})
@@ -238,7 +230,7 @@ class ModelRegistry:
             pinned_by=row["pinned_by"],
             pinned_at=row["pinned_at"],
             claims=self._claims(row["pin_id"]),
-            conclusions=self._conclusions(row["pin_id"]),
+            conclusions=self._conclusions.of(row["pin_id"], pin),
             endpoint=row["endpoint"] or "",
             upstream_repo=row["resolved_repo"] or "",
             gated=row["gated"] or "",
@@ -255,25 +247,6 @@ class ModelRegistry:
         return tuple(
             Claim(kind=ClaimKind(kind), value=value, path=path, text_sha256=text_sha256)
             for kind, value, path, text_sha256 in self._connection.execute(query)
-        )
-
-    def _conclusions(self, pin_id: str) -> tuple[Conclusion, ...]:
-        concluded = tables.licence_conclusions
-        query = (
-            select(concluded)
-            .where(concluded.c.pin_id == pin_id)
-            .order_by(concluded.c.concluded_at.desc(), concluded.c.conclusion_id)
-        )
-        return tuple(
-            Conclusion(
-                licences=tuple(json.loads(row["licences_json"])),
-                reason=row["reason"],
-                concluded_by=row["concluded_by"],
-                concluded_on=row["concluded_at"].date(),
-                valid_until=row["valid_until"],
-                scope=row["path"],
-            )
-            for row in self._connection.execute(query).mappings()
         )
 
     def licence_text(self, sha256: str) -> LicenceText:

@@ -1,6 +1,5 @@
 """The evidence of a shipment in the database, written with it: papers, terms, clauses, discharges."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,16 +9,15 @@ from sqlalchemy import Connection, insert, or_, select
 from policy.canonical import digest
 from policy.discharges import RecordedDischarge
 from policy.errors import UnknownName
-from registry.bulk import insert_unknown
 from registry.evidence_tables import (
     discharges,
-    kept_files,
     shipment_clauses,
     shipment_contexts,
     shipment_papers,
     shipment_stacks,
     shipment_terms,
 )
+from registry.kept_files import keep_files, kept_file
 from registry.shipment_records import ShipmentContext, ShipmentDraft, ShippedPaper, TermsOfTheDay
 
 
@@ -52,15 +50,6 @@ def write_evidence(
         connection.execute(insert(shipment_contexts), row)
     _write_terms(connection, shipment_id, draft.terms)
     _write_discharges(connection, shipment_id, draft, now)
-
-
-def keep_files(connection: Connection, bodies: Sequence[bytes]) -> list[str]:
-    """Keep small files by content; their digests, in order."""
-    rows = {hashlib.sha256(body).hexdigest(): body for body in bodies}
-    if rows:
-        statement = insert_unknown(connection, kept_files)
-        connection.execute(statement, [{"sha256": sha256, "body": body} for sha256, body in rows.items()])
-    return [hashlib.sha256(body).hexdigest() for body in bodies]
 
 
 def _write_terms(connection: Connection, shipment_id: str, terms: Sequence[TermsOfTheDay]) -> None:
@@ -124,16 +113,6 @@ def discharges_for(connection: Connection, job_id: str) -> tuple[RecordedDischar
         RecordedDischarge(duty=duty, evidence_name=name, evidence_sha256=sha256, actor=actor)
         for duty, name, sha256, actor in connection.execute(query)
     )
-
-
-def kept_file(connection: Connection, sha256: str) -> bytes:
-    """The bytes of a kept file; else UnknownName."""
-    body = connection.execute(
-        select(kept_files.c.body).where(kept_files.c.sha256 == sha256)
-    ).scalar_one_or_none()
-    if body is None:
-        raise UnknownName(f"No file {sha256[:12]} is kept.", "See: rightstep audit report.")
-    return body
 
 
 def context_of(connection: Connection, shipment_id: str) -> ShipmentContext:

@@ -28,6 +28,7 @@ from policy.verdicts import Obligation, Verdict
 from registry import ledger_reading, recall, shipment_evidence, tables
 from registry.audit_log import AuditLog
 from registry.bulk import insert_many, insert_unknown
+from registry.kept_files import kept_file
 from registry.records import JobRecord
 from registry.revocations import Revocations
 from registry.shipment_records import (
@@ -283,7 +284,7 @@ class Shipments:
 
     def evidence(self, sha256: str) -> bytes:
         """A kept file by its digest: a term file, a licence text, the evidence of a discharge."""
-        return shipment_evidence.kept_file(self._connection, sha256)
+        return kept_file(self._connection, sha256)
 
 
 def fresh_shipment_id(now: datetime) -> str:

@@ -85,10 +85,12 @@ class LicenceConclusionColumns(TypedColumns):
     path: Named[str]
     licences_json: Named[str] = Column(Text)  # licence ids; several mean all of them
     reason: Named[str] = Column(Text)
-    evidence_json: Named[str] = Column(Text)
+    evidence_json: Named[str] = Column(Text)  # [[name, sha256], ...] of kept files
     concluded_by: Named[str]
     concluded_at: Named[datetime] = Column(Instant)
     valid_until: Named[date | None]
+    key_id: Named[str | None]  # None: claimed, not signed
+    signature: Named[str | None]
 
 
 pins = Table("pins", metadata, PinColumns, Index(None, "repo", "revision"))
@@ -96,41 +98,6 @@ pin_files = Table("pin_files", metadata, PinFileColumns, Index(None, "sha256"))
 licence_texts = Table("licence_texts", metadata, LicenceTextColumns, Index(None, "normalised_sha256"))
 licence_claims = Table("licence_claims", metadata, LicenceClaimColumns, Index(None, "pin_id"))
 licence_conclusions = Table("licence_conclusions", metadata, LicenceConclusionColumns, Index(None, "pin_id"))
-
-# What a hub said of a pinned repository, then and since.
-
-
-class PinSnapshotColumns(TypedColumns):
-    pin_id: Named[str] = Column(ForeignKey("pins.pin_id"), primary_key=True)
-    endpoint: Named[str]
-    resolved_repo: Named[str]  # what the hub called it: another name where it was renamed
-    asked_revision: Named[str]
-    gated: Named[str]  # "auto", "manual", or "" where it was open
-    facts_json: Named[str] = Column(Text)  # licence triple, alarms, every file of the commit
-    texts_json: Named[str] = Column(Text)  # [[path, sha256], ...] of the archived licences, notices and card
-    taken_by: Named[str]  # whose token passed the gate
-    taken_at: Named[datetime] = Column(Instant)
-
-
-class DriftFindingColumns(TypedColumns):
-    finding_id: Named[str] = Column(
-        primary_key=True
-    )  # digest of pin, kind, subject and what stands there now
-    pin_id: Named[str] = Column(ForeignKey("pins.pin_id"))
-    kind: Named[str]
-    severity: Named[str]  # info, review, hold
-    subject: Named[str]  # file or field it is about; "" for the repository
-    pinned: Named[str] = Column(Text)
-    upstream: Named[str] = Column(Text)
-    detail: Named[str] = Column(Text)
-    found_at: Named[datetime] = Column(Instant)
-    concluded_by: Named[str | None]
-    concluded_at: Named[datetime | None] = Column(Instant)
-    concluded_because: Named[str | None] = Column(Text)
-
-
-pin_snapshots = Table("pin_snapshots", metadata, PinSnapshotColumns)
-drift_findings = Table("drift_findings", metadata, DriftFindingColumns, Index(None, "pin_id"))
 
 
 # Stacks that jobs use, taken apart so that a recall finds them by repository, pin or file.

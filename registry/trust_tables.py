@@ -54,7 +54,7 @@ class ApprovalColumns(TypedColumns):
     approval_id: Named[str] = Column(primary_key=True)
     request_id: Named[str] = Column(ForeignKey("approval_requests.request_id"))
     reason: Named[str] = Column(Text)
-    evidence_json: Named[str] = Column(Text)  # [[name, sha256], ...]
+    evidence_json: Named[str] = Column(Text)  # [[name, sha256], ...] of kept files
     approver: Named[str]
     approver_key_id: Named[str]
     valid_from: Named[datetime] = Column(Instant)
@@ -63,12 +63,6 @@ class ApprovalColumns(TypedColumns):
     withdrawn_at: Named[datetime | None] = Column(Instant)
     withdrawn_by: Named[str | None]
     withdrawn_because: Named[str | None] = Column(Text)
-
-
-class EvidenceFileColumns(TypedColumns):
-    sha256: Named[str] = Column(primary_key=True)
-    body: Named[bytes]
-    kept_at: Named[datetime] = Column(Instant)
 
 
 class PromptKeepingColumns(TypedColumns):
@@ -105,6 +99,5 @@ identities = Table(
 )
 approval_requests = Table("approval_requests", metadata, ApprovalRequestColumns, Index(None, "stack_id"))
 approvals = Table("approvals", metadata, ApprovalColumns, Index(None, "request_id"))
-evidence_files = Table("evidence_files", metadata, EvidenceFileColumns)
 prompt_keeping = Table("prompt_keeping", metadata, PromptKeepingColumns)
 legal_holds = Table("legal_holds", metadata, LegalHoldColumns, Index(None, "job_id"))

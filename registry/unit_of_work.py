@@ -64,11 +64,11 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
             identities = Identities(connection, audit)
             yield UnitOfWork(
                 connection=connection,
-                models=ModelRegistry(connection, audit),
+                models=ModelRegistry(connection, audit, identities),
                 ledger=Ledger(connection),
                 audit=audit,
                 shipments=Shipments(connection, audit),
-                upstream=UpstreamRecords(connection, audit),
+                upstream=UpstreamRecords(connection, audit, identities),
                 checkpoints=Checkpoints(connection),
                 identities=identities,
                 approvals=Approvals(connection, audit, identities),

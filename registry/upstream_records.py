@@ -1,22 +1,30 @@
 """What hubs said of pinned repositories, and every finding of drift until it is concluded."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from policy.approvals import Signer
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json, digest
 from policy.codec import decode, encode
+from policy.conclusions import drift_conclusion_message
+from policy.errors import WrongUse
+from policy.identities import Identity
 from policy.stacks import ModelPin
 from registry import tables
 from registry.audit_log import AuditLog
 from registry.bulk import insert_unknown
 from registry.drift import DriftFinding, DriftKind, DriftSeverity
+from registry.evidence.keys import SigningKey
+from registry.identities import Identities
 from registry.upstream import UpstreamFacts
+from registry.upstream_tables import drift_findings, pin_snapshots
+from registry.vouching import MAY_APPROVE, is_vouched, signed_facts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,20 +51,32 @@ class FoundDrift:
     concluded_by: str | None
     concluded_at: datetime | None
     concluded_because: str | None
+    key_id: str = ""  # of the key that signed the conclusion
+    is_signed: bool = False  # an approver's key that counts vouches for the conclusion: it is not open
 
     @property
     def is_open(self) -> bool:
-        return self.concluded_by is None
+        """Until somebody concluded it whose key counts; one that was only claimed to be stays open."""
+        return not self.is_signed
+
+    @property
+    def standing(self) -> str:
+        """What it asks for while it is open, else that it is concluded."""
+        if not self.is_open:
+            return "concluded"
+        claimed = f", concluded by {self.concluded_by} (claimed)" if self.concluded_by else ""
+        return f"{self.finding.severity.value}{claimed}"
 
 
 class UpstreamRecords:
     """Snapshots and findings of one database, inside one transaction."""
 
-    __slots__ = ("_audit", "_connection")
+    __slots__ = ("_audit", "_connection", "_identities")
 
-    def __init__(self, connection: Connection, audit: AuditLog) -> None:
+    def __init__(self, connection: Connection, audit: AuditLog, identities: Identities) -> None:
         self._connection = connection
         self._audit = audit
+        self._identities = identities
 
     def save_snapshot(
         self,
@@ -79,7 +99,7 @@ class UpstreamRecords:
             "taken_by": actor,
             "taken_at": now,
         }
-        table = tables.pin_snapshots
+        table = pin_snapshots
         statement = insert_unknown(self._connection, table).returning(table.c.pin_id)
         if self._connection.execute(statement, row).first() is None:
             return
@@ -96,7 +116,7 @@ class UpstreamRecords:
 
     def snapshots(self) -> dict[str, PinSnapshot]:
         """Every snapshot, by pin."""
-        rows = self._connection.execute(select(tables.pin_snapshots)).mappings()
+        rows = self._connection.execute(select(pin_snapshots)).mappings()
         return {row["pin_id"]: _snapshot(row) for row in rows}
 
     def save_findings(
@@ -107,7 +127,7 @@ class UpstreamRecords:
         A finding is the same as long as upstream says the same: it is told once, and stays
         concluded once it was.
         """
-        table = tables.drift_findings
+        table = drift_findings
         statement = insert_unknown(self._connection, table).returning(table.c.finding_id)
         new = []
         for finding in findings:
@@ -131,27 +151,63 @@ class UpstreamRecords:
         return tuple(found for found in self.findings() if found.finding_id in new)
 
     def findings(self, *, open_only: bool = False) -> tuple[FoundDrift, ...]:
-        """Every finding, the newest first."""
-        table, pins = tables.drift_findings, tables.pins
+        """Every finding, the newest first; ``open_only`` leaves out those whose conclusion counts."""
+        table, pins = drift_findings, tables.pins
         query = (
             select(table, pins.c.repo, pins.c.revision)
             .join(pins, pins.c.pin_id == table.c.pin_id)
             .order_by(table.c.found_at.desc(), pins.c.repo, table.c.finding_id)
         )
-        if open_only:
-            query = query.where(table.c.concluded_by.is_(None))
-        return tuple(_found(row) for row in self._connection.execute(query).mappings())
+        rows = self._connection.execute(query).mappings().all()
+        keys = self._identities.by_key() if any(row["signature"] for row in rows) else {}
+        found = (_found(row, keys) for row in rows)
+        return tuple(one for one in found if one.is_open or not open_only)
 
-    def conclude(self, found: FoundDrift, *, because: str, actor: str, now: datetime) -> None:
-        """Record that a named person looked at a finding and why it no longer holds anything back."""
-        table = tables.drift_findings
-        self._connection.execute(
+    def conclude(
+        self, found: FoundDrift, approver: Identity, key: SigningKey, *, because: str, now: datetime
+    ) -> None:
+        """Record, signed, that an approver looked at a finding and why it holds nothing back any more.
+
+        It takes the place of a conclusion that does not count; the log keeps both. WrongUse where
+        the key is no approver's, no reason is given, or somebody else concluded it meanwhile.
+        """
+        if approver.role not in MAY_APPROVE:
+            raise WrongUse(
+                f"{approver.name} is no approver: the key is a {approver.role.value}'s.",
+                "Sign as an approver; rightstep identity list names them.",
+            )
+        if not because.strip():
+            raise WrongUse("A conclusion gives its reason.", "Say why it holds nothing back any more.")
+        signer = Signer(name=approver.name, key_id=key.key_id)
+        message = _message(found, because, signer, now)
+        signature = key.sign(message).hex()
+        table = drift_findings
+        written = self._connection.execute(
             update(table)
-            .where(table.c.finding_id == found.finding_id, table.c.concluded_by.is_(None))
-            .values(concluded_by=actor, concluded_at=now, concluded_because=because)
+            .where(
+                table.c.finding_id == found.finding_id,
+                table.c.concluded_at.is_not_distinct_from(found.concluded_at),
+            )
+            .values(
+                concluded_by=approver.name,
+                concluded_at=now,
+                concluded_because=because,
+                key_id=key.key_id,
+                signature=signature,
+            )
         )
-        told = {"finding": found.finding_id, "repo": found.repo, "pin_id": found.pin_id, "because": because}
-        self._tell("model:drift:concluded", found.pin_id, told, actor, now)
+        if written.rowcount != 1:
+            raise WrongUse(
+                f"Somebody else concluded this of {found.repo} meanwhile.", "See: rightstep model drift."
+            )
+        told = {
+            "finding": found.finding_id,
+            "repo": found.repo,
+            "pin_id": found.pin_id,
+            "because": because,
+            **signed_facts(message, signature),
+        }
+        self._tell("model:drift:concluded", found.pin_id, told, approver.name, now)
 
     def _tell(self, tag: str, subject: str, facts: dict[str, Any], actor: str, now: datetime) -> None:
         self._audit.append(
@@ -169,8 +225,21 @@ def _snapshot(row: Any) -> PinSnapshot:
     )
 
 
-def _found(row: Any) -> FoundDrift:
-    return FoundDrift(
+def _message(found: FoundDrift, because: str, signer: Signer, concluded_at: datetime) -> bytes:
+    """What an approver signs of a finding: everything that its row says of it."""
+    told: dict[str, object] = {
+        **encode(found.finding),
+        "finding_id": found.finding_id,
+        "pin_id": found.pin_id,
+        "repo": found.repo,
+        "revision": found.revision,
+        "found_at": found.found_at,
+    }
+    return drift_conclusion_message(told, because=because, signer=signer, concluded_at=concluded_at)
+
+
+def _found(row: Any, keys: Mapping[str, Identity]) -> FoundDrift:
+    bare = FoundDrift(
         finding_id=row["finding_id"],
         pin_id=row["pin_id"],
         repo=row["repo"],
@@ -187,4 +256,11 @@ def _found(row: Any) -> FoundDrift:
         concluded_by=row["concluded_by"],
         concluded_at=row["concluded_at"],
         concluded_because=row["concluded_because"],
+        key_id=row["key_id"] or "",
     )
+    by, at, because = bare.concluded_by, bare.concluded_at, bare.concluded_because
+    if by is None or at is None or because is None:
+        return bare
+    signer = Signer(name=by, key_id=bare.key_id)
+    holds = is_vouched(signer, _message(bare, because, signer, at), row["signature"], at, keys, MAY_APPROVE)
+    return replace(bare, is_signed=holds)

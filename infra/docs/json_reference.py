@@ -39,6 +39,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
     from flows.audit_kit import KitWritten  # noqa: PLC0415
     from flows.audit_reports import AuditReport  # noqa: PLC0415
     from flows.auditing import ConsistencyProof, InclusionProof  # noqa: PLC0415
+    from flows.concluding import LicenceConcluded  # noqa: PLC0415
     from flows.doctor import Finding  # noqa: PLC0415 - reading this module loads nothing
     from flows.drift import DriftLook  # noqa: PLC0415
     from flows.pinning import ImportedModel  # noqa: PLC0415
@@ -78,6 +79,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
         ("licence list", [shapes.LicenceSummary]),
         ("licence show", LicenceTerms),
         ("licence explain", Verdict),
+        ("licence conclude", LicenceConcluded),
         ("licence evaluate", shapes.EvaluatedStack),
         ("licence whatif", WhatIf),
         ("model list", [ModelSummary]),

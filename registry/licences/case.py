@@ -94,7 +94,7 @@ def reaches(edge: Edge, parent: LicensedComponent, use: IntendedUse, terms: Term
     """Do the parent's terms define this offspring as a derivative? Unknown terms reach everything."""
     identity = identity_of(parent, terms, use.on)
     known = [terms[licence] for licence in identity.licences if licence in terms]
-    if not known or len(known) < len(identity.licences) or identity.dissent:
+    if not known or len(known) < len(identity.licences) or identity.dissent or identity.claimed:
         return True
     return any(edge.kind in licence.lineage.covers or not licence.lineage.verified for licence in known)
 

@@ -4,11 +4,13 @@ A claim is written down as it was found and never changed. A conclusion names wh
 why, for which files and until when. Neither is a licence: a licence is a text.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from policy.approvals import Evidence
 from policy.stacks import Role
 from registry.licences.terms import EdgeKind
 
@@ -48,6 +50,16 @@ class Conclusion:
     concluded_on: date | None  # None: the day is not on record
     valid_until: date | None = None
     scope: str = ""  # a file, or a pattern of files such as "Hyper-SDXL-*"; "" for the whole repository
+    evidence: tuple[Evidence, ...] = ()  # the files that it rests on
+    key_id: str = ""  # of the key that signed it; "" where it was described, or never signed
+    is_claimed: bool = False  # it should be signed, and no approver's key that counts vouches for it
+
+    @property
+    def standing(self) -> str:
+        """``signed``, ``claimed``, or "" for one that was only described."""
+        if self.is_claimed:
+            return "claimed"
+        return "signed" if self.key_id else ""
 
     def holds_on(self, day: date | None) -> bool:
         """Without a day to judge by, only an unlimited conclusion holds."""
@@ -60,6 +72,14 @@ class Conclusion:
         if not self.scope or self.scope == path:
             return True
         return bool(path) and fnmatchcase(path, self.scope)
+
+
+def up_to_signed(conclusions: Iterable[Conclusion]) -> Iterator[Conclusion]:
+    """Of conclusions, the newest first: the first that counts, and whatever was only claimed since."""
+    for one in conclusions:
+        yield one
+        if not one.is_claimed:
+            return
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,8 +147,15 @@ class LicensedComponent:
         return tuple(claim.value for claim in self.claims if claim.kind is kind)
 
     def concluded(self, day: date | None) -> Conclusion | None:
-        """The newest conclusion that holds on a day and speaks of this file."""
-        return next((one for one in self.conclusions if one.holds_on(day) and one.covers(self.path)), None)
+        """The newest conclusion that counts, holds on a day and speaks of this file."""
+        return next((one for one in self._heard(day) if not one.is_claimed), None)
+
+    def only_claimed(self, day: date | None) -> tuple[Conclusion, ...]:
+        """Those that no key vouches for, as far as none that counts was drawn since."""
+        return tuple(one for one in self._heard(day) if one.is_claimed)
+
+    def _heard(self, day: date | None) -> Iterator[Conclusion]:
+        return up_to_signed(one for one in self.conclusions if one.holds_on(day) and one.covers(self.path))
 
     def at_path(self, path: str) -> "LicensedComponent":
         """The same repository, of which one file is used; only where a conclusion tells files apart."""

@@ -53,12 +53,13 @@ class Identity:
     dissent: tuple[Voice, ...] = ()
     tags: tuple[str, ...] = ()
     conclusion: Conclusion | None = None  # what it rests on, where a person concluded it
+    claimed: tuple[Conclusion, ...] = ()  # that nobody's key vouches for: they decide nothing, and are told
 
 
 def identity_of(component: LicensedComponent, terms: TermsById, on: date | None) -> Identity:
     """Conclude from the strongest evidence there is; weaker claims can only dissent."""
     tags = tuple(tag for tag in component.said(ClaimKind.HUB_TAG) if tag.lower() not in SAYS_NOTHING)
-    conclusion = component.concluded(on)
+    conclusion, claimed = component.concluded(on), component.only_claimed(on)
     if conclusion is not None:
         return Identity(
             licences=_ordered(conclusion.licences),
@@ -66,6 +67,7 @@ def identity_of(component: LicensedComponent, terms: TermsById, on: date | None)
             dissent=tuple(_overruled(component, conclusion, terms)),
             tags=tags,
             conclusion=conclusion,
+            claimed=claimed,
         )
     voices = _voices(component, tags, terms)
     hints = tuple(tag for tag in tags if _is_only_a_hint(tag, terms))
@@ -82,6 +84,7 @@ def identity_of(component: LicensedComponent, terms: TermsById, on: date | None)
                 basis=basis,
                 dissent=tuple(voice for voice in dissent if not set(voice.means) & set(licences)),
                 tags=tags,
+                claimed=claimed,
             )
     nothing = Basis.FLAGS if component.flags is not None else Basis.NOTHING
     return Identity(
@@ -89,6 +92,7 @@ def identity_of(component: LicensedComponent, terms: TermsById, on: date | None)
         basis=nothing,
         dissent=tuple(_copies(component, (), terms)) if component.flags else (),
         tags=tags,
+        claimed=claimed,
     )
 
 

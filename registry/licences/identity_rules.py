@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from policy.verdicts import SEVERITY, Reason, Ruling
 from registry.licences.case import Case, Part, ancestors, unknown_ruling
+from registry.licences.claims import Conclusion
 from registry.licences.identity import Basis, Voice
 from registry.licences.term_reasons import ruling_on
 from registry.licences.unseen import what_would_settle
@@ -22,7 +23,10 @@ def what_is_unknown_is_not_permitted(case: Case) -> Iterator[Reason]:
 
 
 def claims_that_disagree_are_settled_by_a_person(case: Case) -> Iterator[Reason]:
-    """P3: a contradiction never takes the looser reading; it denies where one forbids or is unknown."""
+    """P3: a contradiction never takes the looser reading; it denies where one forbids or is unknown.
+
+    A conclusion that no key vouches for settles nothing: it is one more claim to look at.
+    """
     for part in case.parts:
         stands = SEVERITY[ruling_on(case, part.identity.licences, part.loaded_repo)]
         for voice in part.identity.dissent:
@@ -31,7 +35,7 @@ def claims_that_disagree_are_settled_by_a_person(case: Case) -> Iterator[Reason]
                 continue  # a person may always read a text more strictly
             ruling = max((Ruling.REVIEW, theirs), key=SEVERITY.__getitem__)
             yield _on(part, "claim_conflict", ruling, _contradiction(part, voice), voice.means[0])
-        yield from _conclusions(part)
+        yield from _conclusions(case, part)
 
 
 def sections_of_a_licence_file_are_told_apart(case: Case) -> Iterator[Reason]:
@@ -71,18 +75,27 @@ def a_tag_without_a_text_is_only_a_declaration(case: Case) -> Iterator[Reason]:
             yield _on(part, "licence_text_unpinned", Ruling.REVIEW, detail)
 
 
-def _conclusions(part: Part) -> Iterator[Reason]:
+def _conclusions(case: Case, part: Part) -> Iterator[Reason]:
+    for claimed in part.identity.claimed:
+        theirs = ruling_on(case, claimed.licences, part.loaded_repo)
+        ruling = max((Ruling.REVIEW, theirs), key=SEVERITY.__getitem__)
+        detail = f"No key vouches for it that {_told(claimed)}"
+        yield _on(part, "conclusion_unsigned", ruling, detail, next(iter(claimed.licences), ""))
     concluded = part.identity.conclusion
     if concluded is not None:
-        when = "" if concluded.concluded_on is None else f" on {concluded.concluded_on}"
-        scope = f" of {concluded.scope}" if concluded.scope else ""
-        detail = f"{concluded.concluded_by} concluded{scope}{when}: {concluded.reason}"
-        yield _on(part, "concluded_by_a_person", Ruling.PERMIT, detail)
+        yield _on(part, "concluded_by_a_person", Ruling.PERMIT, _told(concluded))
         return
     for other in part.component.conclusions:
         if not other.covers(part.component.path):
             detail = f"What {other.concluded_by} concluded holds for {other.scope}, and not for this."
             yield _on(part, "conclusion_out_of_scope", Ruling.PERMIT, detail)
+
+
+def _told(conclusion: Conclusion) -> str:
+    scope = f" of {conclusion.scope}" if conclusion.scope else ""
+    when = "" if conclusion.concluded_on is None else f" on {conclusion.concluded_on}"
+    standing = f" ({conclusion.standing})" if conclusion.standing else ""
+    return f"{conclusion.concluded_by} concluded{scope}{when}{standing}: {conclusion.reason}"
 
 
 def _contradiction(part: Part, voice: Voice) -> str:

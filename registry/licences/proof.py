@@ -93,9 +93,10 @@ def _reason(case: Case, part: Part | None, reason: Reason) -> ProofNode:
 def _claims(part: Part) -> Iterator[ProofNode]:
     """What the licence of a component was concluded from."""
     concluded = part.identity.conclusion
-    if concluded is not None:
-        says = f"{', '.join(concluded.licences)}: {concluded.reason}"
-        yield ProofNode(kind="claim", name=f"conclusion of {concluded.concluded_by}", says=says)
+    for one in (*part.identity.claimed, *(() if concluded is None else (concluded,))):
+        standing = f" ({one.standing})" if one.standing else ""
+        says = f"{', '.join(one.licences)}: {one.reason}"
+        yield ProofNode(kind="claim", name=f"conclusion of {one.concluded_by}{standing}", says=says)
     if part.identity.basis is Basis.TEXT:
         texts = ", ".join(part.component.licence_texts)
         yield ProofNode(kind="claim", name="licence text at the pin", says=texts)

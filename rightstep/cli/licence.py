@@ -1,5 +1,6 @@
-"""``rightstep licence``: what the known licences say, and what they say together."""
+"""``rightstep licence``: what the known licences say alone and together, and which one a model has."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,7 @@ from policy.uses import Act
 from policy.verdicts import Verdict
 from rightstep.cli.described import evaluate_stacks, show_proof, what_if
 from rightstep.cli.door import enter_house, read_settings
+from rightstep.cli.identity import end_of_day
 from rightstep.cli.options import AsJson, Use
 from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, print_table
 from rightstep.cli.shapes import LicenceSummary
@@ -22,7 +24,8 @@ app.command("whatif")(what_if)
 Ids = Annotated[
     list[str],
     typer.Argument(
-        metavar="IDS...", help="Licence ids, as `rightstep licence list` has them: a stack's parts."
+        metavar="IDS...",
+        help="A stack's parts: licence ids, as `rightstep licence list` has them, or pinned models.",
     ),
 ]
 
@@ -153,7 +156,7 @@ def _outgoing(lineage: "Lineage") -> str:
 
 @app.command("explain")
 def explain(ids: Ids, *, use: Use = None, as_json: AsJson = False) -> None:
-    """Say whether licences together permit a use: verdict, every reason with its clause, obligations, proof.
+    """Say whether licences or models together permit a use: verdict, reasons, obligations, proof.
 
     Exits with 1 unless the use is permitted.
     """
@@ -168,6 +171,66 @@ def explain(ids: Ids, *, use: Use = None, as_json: AsJson = False) -> None:
         show_proof(proof)
     if not verdict.is_permit:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+@app.command("conclude")
+def conclude(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="REPO[@REVISION]", help="A pinned model; its newest pin without a commit."),
+    ],
+    *,
+    licence: Annotated[
+        list[str],
+        typer.Option("--licence", metavar="ID", help="The licence it has; again where several all apply."),
+    ],
+    by: Annotated[str, typer.Option("--as", metavar="NAME", help="Whose key signs: an approver's.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="WHY", help="Why; it stays on record.")],
+    evidence: Annotated[
+        list[Path], typer.Option("--evidence", metavar="FILE", help="A file to keep; may be given again.")
+    ],
+    files: Annotated[
+        str,
+        typer.Option(
+            "--files", metavar="PATTERN", help="Only these of its files; the whole repository otherwise."
+        ),
+    ] = "",
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="DATE", help="The last day on which it counts; none means no end."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Conclude which licence a pinned model has, on evidence, signed; while it counts it outranks claims."""
+    from flows.steps import conclude_licence
+
+    end = end_of_day(until)
+    concluded = conclude_licence(
+        enter_house(),
+        model,
+        licences=licence,
+        approver=by,
+        reason=reason,
+        evidence=evidence,
+        files=files,
+        valid_until=None if end is None else end.date(),
+    )
+    if as_json:
+        print_json(concluded)
+        return
+    one = concluded.conclusion
+    print_pairs(
+        [
+            ("model", f"{concluded.repo} at {concluded.revision[:12]}"),
+            ("files", one.scope or "all"),
+            ("licence", ", ".join(one.licences)),
+            ("concluded by", f"{one.concluded_by} ({one.standing})"),
+            ("key id", one.key_id),
+            ("because", one.reason),
+            ("until", str(one.valid_until or "no end")),
+            *(("evidence", f"{file.name}, sha256 {file.sha256}") for file in one.evidence),
+        ]
+    )
 
 
 def show_verdict(verdict: Verdict, question: str) -> None:

@@ -11,6 +11,7 @@ from rightstep.cli.options import AsJson
 from rightstep.cli.output import ExitCode, print_json, print_pairs, print_table, say
 
 if TYPE_CHECKING:
+    from registry.licences.claims import Conclusion
     from registry.model_registry import PinRecord
 
 app = typer.Typer(no_args_is_help=True, help="The weights that are known, pinned byte for byte.")
@@ -72,7 +73,7 @@ def show(repo: Repo, *, as_json: AsJson = False) -> None:
             *([("hub", f"{model.endpoint}/{model.upstream_repo}")] if model.endpoint else ()),
             *([("gate", f"{model.gated}, passed by {model.gate_passed_by}")] if model.gated else ()),
             *(("claim", f"{claim.kind.value}: {claim.value}") for claim in model.claims),
-            *(("concluded", f"{', '.join(one.licences)} by {one.concluded_by}") for one in model.conclusions),
+            *(("concluded", _concluded(one)) for one in model.conclusions),
         ]
     )
     print_table(
@@ -198,7 +199,7 @@ def drift(
         [
             (
                 one.repo,
-                "concluded" if one.concluded_by else one.finding.severity.value,
+                one.standing,
                 one.finding.detail,
                 one.found_at.date().isoformat(),
             )
@@ -217,16 +218,23 @@ def conclude_drift(
     because: Annotated[
         str, typer.Option("--because", metavar="REASON", help="Why nothing is held back by it any more.")
     ],
+    by: Annotated[str, typer.Option("--as", metavar="NAME", help="Whose key signs: an approver's.")],
     as_json: AsJson = False,
 ) -> None:
-    """Conclude what moved upstream of a repository, with a reason; it holds no shipment any more."""
+    """Conclude what moved upstream of a repository, signed: it holds no shipment while the key counts."""
     from flows.steps import conclude_drift as conclude
 
-    concluded = conclude(enter_house(), repo, because)
+    concluded = conclude(enter_house(), repo, because, by)
     if as_json:
         print_json(concluded)
         return
     say(f"Concluded {plural(len(concluded), 'finding')} on {repo}.")
+
+
+def _concluded(one: "Conclusion") -> str:
+    scope = f" for {one.scope}" if one.scope else ""
+    until = f", until {one.valid_until}" if one.valid_until else ""
+    return f"{', '.join(one.licences)}{scope} by {one.concluded_by} ({one.standing}){until}: {one.reason}"
 
 
 def _say_pinned(pinned: "PinRecord") -> None:

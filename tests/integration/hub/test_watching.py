@@ -5,8 +5,10 @@ import json
 import pytest
 
 from flows.drift import conclude_drift, drift_holds, look_for_drift
+from flows.identities import create_identity
 from flows.pinning import pin_model
 from policy.errors import UnknownName
+from policy.identities import IdentityRole
 from registry.unit_of_work import unit_of_work
 from tests.local_hub.published import card, pipeline, text, weights
 
@@ -53,7 +55,7 @@ def test_other_terms_other_bytes_a_gate_and_another_owner_are_found_and_told_onc
             if one.event.tag == "model:drift:found"
         ]
     assert {one["kind"] for one in told} == {one.finding.kind.value for one in look.findings}
-    assert [one.only_notice for one in drift_holds(studio.here, [record.pin])] == [True] * len(look.findings)
+    assert {one.only_notice for one in drift_holds(studio.here, [record.pin])} == {True}
 
 
 def test_changed_terms_hold_where_the_pinned_licence_says_that_updates_bind(hub, studio, repo):
@@ -63,8 +65,10 @@ def test_changed_terms_hold_where_the_pinned_licence_says_that_updates_bind(hub,
     assert found(studio.do(look_for_drift, repo)) == [("licence_file", "hold")]
     (hold,) = drift_holds(studio.here, [record.pin])
     assert hold.repo == repo
-    (concluded,) = studio.do(conclude_drift, repo, "Read with counsel.")
-    assert (concluded.concluded_by, concluded.concluded_because) == ("tester", "Read with counsel.")
+    studio.do(create_identity, "counsel", IdentityRole.APPROVER)
+    (concluded,) = studio.do(conclude_drift, repo, "Read with counsel.", "counsel")
+    assert (concluded.concluded_by, concluded.concluded_because) == ("counsel", "Read with counsel.")
+    assert [one.standing for one in studio.do(look_for_drift, repo).findings] == ["concluded"]
     assert drift_holds(studio.here, [record.pin]) == ()
     assert studio.do(look_for_drift, repo).new == 0, "what was concluded stays concluded"
     repository.change({"LICENSE": b"A newer agreement."})
@@ -121,5 +125,6 @@ def test_a_rewritten_history_and_an_alarm_on_a_pinned_file_are_found(hub, studio
 def test_what_was_never_pinned_from_a_hub_cannot_drift(studio):
     with pytest.raises(UnknownName, match="not pinned from a hub"):
         studio.do(look_for_drift, "rightstep/emoji-64")
+    studio.do(create_identity, "lawyer", IdentityRole.APPROVER)
     with pytest.raises(UnknownName, match="Nothing is open"):
-        studio.do(conclude_drift, "rightstep/emoji-64", "because")
+        studio.do(conclude_drift, "rightstep/emoji-64", "because", "lawyer")

@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
+from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
+from policy.approvals import Evidence
 from policy.errors import LedgerFault, WrongUse
 from registry.audit_walk import verify
 from registry.database import newest_version, open_database, schema_version, upgrade_database
@@ -89,6 +94,61 @@ def test_a_failed_migration_leaves_nothing_behind(tmp_path: Path):
         names = set(connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars())
     engine.dispose()
     assert names == {"audit_head"}
+
+
+BEFORE_SIGNED_CONCLUSIONS = "0011_create_turns"
+OLD_ROWS = (
+    "INSERT INTO pins VALUES ('p', 'org/model', 'aaaa', 'base', 'builtin', 'alice', '2026-01-01T00:00:00.000000Z')",
+    """INSERT INTO licence_conclusions VALUES
+    ('c', 'p', '', '["mit"]', 'Asked.', '["LICENSE"]', 'ben', '2026-01-02T00:00:00.000000Z', NULL)""",
+    """INSERT INTO drift_findings VALUES ('f', 'p', 'bytes', 'hold', 'x', '1', '2', 'Moved.',
+    '2026-01-02T00:00:00.000000Z', 'ben', '2026-01-03T00:00:00.000000Z', 'Looked.')""",
+)
+
+
+def at_an_old_version(url: str, version: str) -> None:
+    """A ledger as an earlier version left it."""
+    engine = open_database(url)
+    config = Config()
+    config.set_main_option("script_location", str(files("registry") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+    engine.dispose()
+
+
+def brings_its_conclusions_along(url: str) -> None:
+    at_an_old_version(url, BEFORE_SIGNED_CONCLUSIONS)
+    engine = open_database(url)
+    terms, mail = ({"sha256": sha256(body).hexdigest(), "body": body} for body in (b"terms", b"mail"))
+    with engine.begin() as connection:
+        for row in OLD_ROWS:
+            connection.exec_driver_sql(row)
+        connection.execute(text("INSERT INTO kept_files VALUES (:sha256, :body)"), terms)
+        both = [one | {"at": "2026-01-01T00:00:00.000000Z"} for one in (terms, mail)]
+        connection.execute(text("INSERT INTO evidence_files VALUES (:sha256, :body, :at)"), both)
+    assert upgrade_database(url) == newest_version()
+    with unit_of_work(engine, read_only=True) as work:
+        (concluded,) = work.models.pin_of("org/model").conclusions
+        (found,) = work.upstream.findings(open_only=True)
+        assert [work.approvals.evidence(one["sha256"]) for one in (terms, mail)] == [b"terms", b"mail"]
+        assert not inspect(work.connection).has_table("evidence_files")
+    engine.dispose()
+    assert (concluded.licences, concluded.standing) == (("mit",), "claimed")
+    assert concluded.evidence == (Evidence(name="LICENSE", sha256=""),)
+    assert (found.concluded_by, found.concluded_because, found.is_open) == ("ben", "Looked.", True)
+
+
+def test_what_was_concluded_before_keys_is_claimed_and_its_files_are_kept_in_sqlite(tmp_path: Path):
+    brings_its_conclusions_along(f"sqlite:///{tmp_path}/ledger.sqlite3")
+
+
+@pytest.mark.postgres
+def test_what_was_concluded_before_keys_is_claimed_and_its_files_are_kept_in_postgresql(postgresql: Server):
+    postgresql.run("CREATE DATABASE before_keys")
+    brings_its_conclusions_along(postgresql.url("before_keys"))
+    postgresql.run("DROP DATABASE before_keys WITH (FORCE)")
 
 
 def test_an_old_schema_says_how_to_upgrade(tmp_path: Path):

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from policy.errors import IntegrityFault, UnknownName
+from policy.identities import IdentityRole
 from policy.stacks import ModelPin
 from registry.audit_walk import verify
 from registry.licences.claims import Claim, ClaimKind, Conclusion
@@ -13,6 +14,7 @@ from registry.model_registry import PinRecord
 from registry.unit_of_work import unit_of_work
 from tests.factories import NOW, STYLE, make_file_pin, make_model_pin
 from tests.integration.registry.stores import Store
+from tests.integration.registry.test_approvals import MAIL, person
 
 LICENCE = b"Apache License\r\nVersion 2.0, January 2004\r\n"
 TAG = Claim(kind=ClaimKind.HUB_TAG, value="apache-2.0")
@@ -120,17 +122,32 @@ def test_a_conclusion_stands_beside_the_claims_and_changes_none(store: Store):
         reason="Asked.",
         concluded_by="chief",
         concluded_on=NOW.date(),
-        scope="Hyper-SDXL-*",
+        scope="model_*.json",
     )
+    officer, chief = (person(store, name, IdentityRole.APPROVER) for name in ("officer", "chief"))
     with unit_of_work(store.engine) as work:
-        work.models.conclude(pin, first, evidence=("LICENSE",), now=NOW)
-        work.models.conclude(pin, second, now=NOW + timedelta(seconds=1))
+        kept = [
+            work.models.conclude(pin, first, officer.identity, officer.key, evidence=(MAIL,), now=NOW),
+            work.models.conclude(
+                pin,
+                second,
+                chief.identity,
+                chief.key,
+                evidence=(MAIL,),
+                now=NOW + timedelta(seconds=1),
+            ),
+        ]
         work.commit()
     with unit_of_work(store.engine, read_only=True) as work:
         record = work.models.pin_of(pin.repo)
         tags = [event.event.tag for event in work.audit.events(subject=pin.pin_id)]
     assert record.claims == (TAG,)
-    assert record.conclusions == (second, first)
+    assert record.conclusions == tuple(reversed(kept))
+    assert [one.standing for one in record.conclusions] == ["signed", "signed"]
+    assert [(one.licences, one.concluded_by, one.scope) for one in record.conclusions] == [
+        (("mit", "cc-by-4.0"), "chief", "model_*.json"),
+        (("apache-2.0",), "officer", ""),
+    ]
     assert tags == ["registry:pin:saved", "registry:licence:concluded", "registry:licence:concluded"]
 
 

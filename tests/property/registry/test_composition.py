@@ -59,6 +59,7 @@ CONCLUSIONS = tuple(
     for licences in (("apache-2.0",), ("cc-by-nc-4.0", "mit"), ("no-such-licence",))
     for scope in ("", "a-*")
 )
+ANY_CONCLUSIONS = tuple(replace(one, is_claimed=claimed) for one in CONCLUSIONS for claimed in (False, True))
 copies = st.sampled_from(COPIES)
 
 
@@ -79,7 +80,7 @@ def components(parents: st.SearchStrategy[LicensedComponent | None]) -> st.Searc
         copies=st.sampled_from(((), (), *((copy,) for copy in COPIES))),
         flags=st.sampled_from((None, None, *PAGES)),
         sections_in=st.sampled_from(("", "", "LICENSE.md")),
-        conclusions=st.sampled_from(((), (), *((one,) for one in CONCLUSIONS))),
+        conclusions=st.sampled_from(((), (), *((one,) for one in ANY_CONCLUSIONS))),
         texts_at_link=st.sampled_from((None, None, ("apache-2.0",), ("nvidia-open-model-2025-10-24",))),
         unsafe_files=st.sampled_from(((), (), ("x.bin",))),
         gated=st.booleans(),
@@ -188,6 +189,23 @@ def test_what_is_owed_and_excluded_is_the_union_over_the_parts(stack, more, use,
 @given(anyone, uses, copies)
 def test_what_is_said_of_the_same_bytes_elsewhere_never_loosens(part, use, copy):
     assert severity([replace(part, copies=(*part.copies, copy))], use) >= severity([part], use)
+
+
+@settings(LAW, max_examples=300)
+@given(anyone, anyone, uses, st.sampled_from(CONCLUSIONS), circumstances)
+def test_what_no_key_vouches_for_lets_nothing_through_that_was_not_without_it(part, base, use, drawn, around):
+    """Neither on the part itself nor on what it comes from, and never quite in silence."""
+    claimed = replace(drawn, is_claimed=True)
+    with_it = replace(part, conclusions=(claimed, *part.conclusions))
+    assert severity([with_it], use, around) >= severity([part], use, around)
+    if claimed.covers(part.path):
+        assert not evaluate([with_it], use, TERMS, around).is_permit
+    lines = [
+        replace(part, edges=(Edge(kind=EdgeKind.MERGE_OF, to=parent.repo, parent=parent),))
+        for parent in (base, replace(base, conclusions=(claimed, *base.conclusions)))
+    ]
+    without, below = (severity([line], use, around) for line in lines)
+    assert below >= without
 
 
 @LAW

@@ -213,6 +213,59 @@ def test_a_conclusion_holds_for_the_files_in_its_scope_and_for_no_others():
         assert "conclusion_out_of_scope" in all_codes(verdict)
 
 
+CLAIMED = Conclusion(
+    licences=("apache-2.0",),
+    reason="He said so.",
+    concluded_by="ben",
+    concluded_on=date(2026, 1, 1),
+    key_id="a" * 64,
+    is_claimed=True,
+)
+
+
+def test_a_conclusion_that_no_key_vouches_for_is_told_and_asks_for_a_review():
+    verdict = judged(make_component("apache-2.0", conclusions=(CLAIMED,)))
+    assert verdict.ruling is Ruling.REVIEW
+    (told,) = [reason for reason in verdict.reasons if reason.code == "conclusion_unsigned"]
+    assert told.detail == "No key vouches for it that ben concluded on 2026-01-01 (claimed): He said so."
+    assert told.licence == "apache-2.0"
+
+
+def test_a_conclusion_that_no_key_vouches_for_settles_nothing():
+    for part, kept in (
+        (make_component("", claims=()), "licence_missing"),
+        (make_component("cc-by-nc-4.0"), "noncommercial_licence"),
+        (make_component("apache-2.0", claims=(tag("mit"),)), "claim_conflict"),
+        (make_component("apache-2.0", sections_in="LICENSE.md"), "multi_licence_unscoped"),
+    ):
+        assert codes(judged(part)) == {kept}
+        assert codes(judged(replace(part, conclusions=(CLAIMED,)))) == {kept, "conclusion_unsigned"}
+
+
+def test_a_conclusion_that_no_key_vouches_for_may_still_forbid():
+    strict = replace(CLAIMED, licences=("cc-by-nc-4.0",))
+    verdict = judged(make_component("apache-2.0", conclusions=(strict,)))
+    assert verdict.ruling is Ruling.DENY
+    assert codes(verdict) == {"conclusion_unsigned"}
+
+
+def test_a_signed_conclusion_outranks_what_was_only_claimed_before_it_and_nothing_that_was_since():
+    signed = replace(CLAIMED, is_claimed=False)
+    older = make_component("apache-2.0", claims=(tag("mit"),), conclusions=(signed, CLAIMED))
+    newer = replace(older, conclusions=(CLAIMED, signed))
+    assert judged(older).is_permit
+    assert codes(judged(newer)) == {"conclusion_unsigned"}
+    assert "concluded_by_a_person" in all_codes(judged(newer))
+
+
+def test_the_terms_of_a_parent_reach_its_offspring_where_they_were_only_concluded_in_name():
+    parent = make_component("apache-2.0", repo="o/parent", conclusions=(CLAIMED,))
+    child = make_component(
+        "apache-2.0", edges=(Edge(kind=EdgeKind.FINETUNED_FROM, to="o/parent", parent=parent),)
+    )
+    assert codes(judged(child)) == {"conclusion_unsigned"}
+
+
 def test_without_a_conclusion_that_tells_files_apart_a_file_is_its_repository():
     assert make_component().at_path("x.safetensors") == make_component()
 

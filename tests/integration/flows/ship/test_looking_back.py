@@ -10,15 +10,17 @@ import pytest
 
 from flows.audit_reports import make_audit_report, markdown_of, write_report_page, write_report_table
 from flows.bootstrap import House
+from flows.concluding import conclude_licence
+from flows.identities import create_identity
 from flows.manifest_files import load_manifest
 from flows.pinning import pin_model
 from flows.planning import plan_manifest
 from flows.recalling import affected, affected_csv, reevaluate, revoke_model
 from flows.shipment import ship_job
 from policy.errors import Refused, UnknownName
+from policy.identities import IdentityRole
 from policy.plan import PlanRefusal
 from policy.verdicts import Ruling
-from registry.licences.claims import Conclusion
 from registry.records import JobRecord
 from registry.sources import builtin_source
 from registry.unit_of_work import unit_of_work
@@ -31,16 +33,18 @@ FORBIDDEN = "cc-by-nc-4.0"
 
 def conclude(house: House, licences: tuple[str, ...], until: date | None = None) -> None:
     """What a person found out about the style since."""
-    with unit_of_work(house.engine) as work:
-        conclusion = Conclusion(
-            licences=licences,
-            reason="The author wrote to us.",
-            concluded_by="officer",
-            concluded_on=house.clock().date(),
-            valid_until=until,
-        )
-        work.models.conclude(work.models.pin_of(STYLE).pin, conclusion, now=house.clock())
-        work.commit()
+    create_identity(house, "officer", IdentityRole.APPROVER)
+    mail = house.settings.home / "mail.txt"
+    mail.write_text("It is not for sale.")
+    conclude_licence(
+        house,
+        STYLE,
+        licences=licences,
+        approver="officer",
+        reason="The author wrote to us.",
+        evidence=[mail],
+        valid_until=until,
+    )
 
 
 def test_what_is_shipped_is_judged_alike_by_the_terms_of_its_day_and_of_today(house: House, job: JobRecord):

@@ -18,6 +18,7 @@ from flows.approving import (
 )
 from flows.auditing import audit_check
 from flows.bootstrap import House, open_house
+from flows.concluding import conclude_licence
 from flows.drift import conclude_drift
 from flows.identities import create_identity, revoke_identity
 from flows.manifest_files import load_manifest
@@ -27,7 +28,7 @@ from flows.recalling import reevaluate
 from flows.settings import Settings
 from flows.shipment import ship_job
 from policy.approvals import Approval, ApprovalKind, Grant, Purchase
-from policy.errors import Refused
+from policy.errors import Refused, WrongUse
 from policy.identities import IdentityRole
 from policy.plan import PlanRefusal
 from policy.verdicts import Ruling
@@ -70,14 +71,14 @@ def house(tmp_path: Path, moment: list[datetime]) -> House:
 
 @pytest.fixture
 def order(tmp_path: Path, house: House) -> PutStyle:
-    """An order of two foxes in a style of one's own, whose card and LICENSE file are given."""
+    """An order of two foxes in a style of one's own, whose card and LICENSE file (an id, or words) are given."""
 
     def put(*, tag: str, licence: str) -> Path:
         folder = tmp_path / "shelf" / STYLE
         shutil.copytree(builtin_source().root / "rightstep" / "emoji-64-style-twemoji", folder)
         card = folder / "README.md"
         card.write_text(card.read_text().replace("license: cc-by-4.0", f"license: {tag}"))
-        (folder / "LICENSE").write_bytes(catalogue().texts[licence])
+        (folder / "LICENSE").write_bytes(catalogue().texts.get(licence, licence.encode()))
         weights = folder / "pytorch_lora_weights.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1] + b"\1")  # somebody's own, and no copy
         pin_model(house, STYLE)
@@ -213,6 +214,53 @@ def test_a_held_look_ships_once_somebody_else_waived_it(house: House, order: Put
     assert listed["kind"] == "waiver"
 
 
+def conclude(house: House, approver: str, paper: Path) -> None:
+    conclude_licence(
+        house,
+        STYLE,
+        licences=["cc-by-4.0"],
+        approver=approver,
+        reason="The author wrote so.",
+        evidence=[paper],
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "licence", "doubt"),
+    [("apache-2.0", "cc-by-4.0", "claim_conflict"), ("other", "Ask me.", "licence_text_unknown")],
+    ids=["a conflict", "an unknown text"],
+)
+def test_what_was_concluded_ships_as_long_as_the_key_of_the_conclusion_counts(
+    house: House,
+    order: PutStyle,
+    paper: Path,
+    moment: list[datetime],
+    tag: str,
+    licence: str,
+    doubt: str,
+):
+    path = order(tag=tag, licence=licence)
+    refusal = plan_manifest(house, load_manifest(path, now=house.clock()))
+    assert isinstance(refusal, PlanRefusal)
+    assert doubt in {reason.code for reason in refusal.reasons}
+    conclude(house, "ben", paper)
+    job = render_near(house, path)
+    revoke_identity(house, "ben", "left")
+    refuse(house, job, "conclusion_unsigned")
+    refuse(house, job, doubt)
+    moment[0] += timedelta(hours=1)
+    create_identity(house, "cara", IdentityRole.APPROVER)
+    conclude(house, "cara", paper)
+    shipment = ship_job(house, job.job_id)
+    told = [one.detail for one in shipment.verdict.reasons if one.code == "concluded_by_a_person"]
+    assert told == ["cara concluded on 2026-01-31 (signed): The author wrote so."]
+    revoke_identity(house, "cara", "left too")
+    again = reevaluate(house, shipment.shipment_id)
+    assert again.that_day.ruling is Ruling.PERMIT
+    assert not again.today.is_permit
+    assert "conclusion_unsigned" in {reason.code for reason in again.worse}
+
+
 def drift(house: House, severity: DriftSeverity) -> None:
     finding = DriftFinding(
         kind=DriftKind.LICENCE_FILE,
@@ -233,7 +281,24 @@ def test_an_upstream_change_holds_a_shipment_until_somebody_concluded_it(
     job = render_near(house, order(tag="cc-by-4.0", licence="cc-by-4.0"))
     drift(house, DriftSeverity.HOLD)
     refuse(house, job, "drift_hold")
-    conclude_drift(house, STYLE, "The same words, set anew.")
+    with pytest.raises(WrongUse, match="no approver"):
+        conclude_drift(house, STYLE, "The same words, set anew.", "ann")
+    refuse(house, job, "drift_hold")
+    conclude_drift(house, STYLE, "The same words, set anew.", "ben")
+    assert papers(house, ship_job(house, job.job_id)) == []
+
+
+def test_an_upstream_change_holds_again_once_the_key_that_concluded_it_is_revoked(
+    house: House, order: PutStyle
+):
+    job = render_near(house, order(tag="cc-by-4.0", licence="cc-by-4.0"))
+    drift(house, DriftSeverity.HOLD)
+    conclude_drift(house, STYLE, "The same words, set anew.", "ben")
+    revoke_identity(house, "ben", "left")
+    refuse(house, job, "drift_hold")
+    create_identity(house, "cara", IdentityRole.APPROVER)
+    (concluded,) = conclude_drift(house, STYLE, "Read again.", "cara")
+    assert (concluded.concluded_by, concluded.is_open) == ("cara", False)
     assert papers(house, ship_job(house, job.job_id)) == []
 
 
