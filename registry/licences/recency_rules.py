@@ -3,6 +3,8 @@
 A figure of an earlier year is not unknown, which P1 would deny: it was said, by somebody, of a
 day. It shows less than a figure of this year does, so it is treated as evidence that has to be
 shown again. It matters only where a licence asks: what asks for nothing is not held up by it.
+An approval answers a reason by its clause, so the clause names the context and its day as well:
+what was confirmed of one context says nothing of another.
 """
 
 from collections.abc import Iterator
@@ -35,7 +37,7 @@ def what_was_said_is_confirmed_when_it_is_old(case: Case) -> Iterator[Reason]:
                     ),
                     component=part.place,
                     licence=licence.id,
-                    clause=clause,
+                    clause=f"{clause}; {context.name} of {context.as_of}",
                 )
 
 

@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from policy.approvals import reason_name
 from policy.codec import decode, encode
 from policy.uses import Act, Context, Delivery, IntendedUse
 from policy.verdicts import Ruling, Verdict
@@ -42,6 +43,17 @@ def test_what_a_licence_asks_is_taken_as_said_for_a_year_and_is_then_for_a_perso
     assert judged(replace(use, on=FRESH), licence).is_permit
     assert against(judged(replace(use, on=OLD), licence)) == {("facts_outdated", Ruling.REVIEW)}
     assert against(judged(replace(use, on=None), licence)) == {("facts_outdated", Ruling.REVIEW)}
+
+
+def test_what_was_confirmed_of_one_context_or_day_is_open_again_for_another():
+    use = replace(small_use(Act.SHIP_OUTPUT_COMMERCIAL, CAPPED), on=OLD)
+    contexts = (FILTERED, replace(FILTERED, name="lab"), replace(FILTERED, as_of=date(2025, 1, 1)))
+    named = [
+        {reason_name(reason) for reason in judged(replace(use, context=one), CAPPED).against()}
+        for one in contexts
+    ]
+    assert not (named[0] & named[1])
+    assert not (named[0] & named[2])
 
 
 def test_old_facts_hold_up_nothing_that_asks_for_none():
