@@ -131,7 +131,7 @@ def _made_with(needle: str) -> Any:
 
 
 def _outputs(connection: Connection, needle: str) -> Sequence[Any]:
-    """Items that are the needle themselves, as they were made or as they left; with their shipment's facts."""
+    """Items that are the needle themselves, as made or as shipped; after each the facts of its shipment."""
     if not DIGEST.fullmatch(needle):
         return ()
     is_it = or_(ITEMS.artefact_sha256 == needle, ITEMS.shipped_sha256 == needle)
