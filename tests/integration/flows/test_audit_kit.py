@@ -235,6 +235,7 @@ CHANGES = {
     "an approval's withdrawal": (flip("approvals.json", "withdrawn_at"), 9),
     "an item of a shipment": (edit("record.json", "items", []), 9),
     "the notices": (lambda files: files.update({one: b"none" for one in files if one.endswith("notices.txt")}), 9),
+    "a shipment under another's name": (edit("record.json", "shipment_id", "ship-other"), 9),
     "a shipment gone": (drop("shipments/"), 9),
     "a licence text": (lambda files: files.update({"licences/" + "0" * 64 + ".txt": b"anything"}), 9),
     "evidence gone": (drop("evidence/"), 7),
