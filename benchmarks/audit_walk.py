@@ -63,9 +63,9 @@ def measure() -> Measurement:
         question="How long does it take to verify an audit log of 1,000,000 events, and how much memory?",
         figures=figures,
         conditions=(
-            f"{EVENTS:,} events of about 350 bytes in SQLite, written in bulk; every hash, the Merkle root and the "
-            f"signature computed anew; median of {ROUNDS} rounds. Memory is the peak of a process that only "
-            f"walks, compared with one that walks {SMALL:,} events."
+            f"{EVENTS:,} events of about 350 bytes in SQLite, written in bulk; every hash, the Merkle root "
+            f"and the signature computed anew; median of {ROUNDS} rounds. Memory is the peak of a process "
+            f"that only walks, compared with one that walks {SMALL:,} events."
         ),
         rounds={"walk_seconds": list(seconds)},
     )
