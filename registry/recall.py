@@ -59,14 +59,18 @@ def affected(connection: Connection, needle: str, limit: int = PAGE) -> Recall:
     matched: set[str] = set()
     pairs: dict[Pair, int] = {}
     shipped: dict[str, _Shipped] = {}
-    for kind, stack_id, items, shipment_id, *facts in connection.execute(_made_with(needle)).all():
+    rows: Sequence[Any] = connection.execute(_made_with(needle)).all()
+    for kind, stack_id, items, shipment_id, shipped_at, job_id, recipients_json in rows:
         matched.add(kind)
-        if (shipment_id, stack_id) in pairs:  # touched in two ways
+        pair = shipment_id, stack_id
+        if pair in pairs:  # touched in two ways
             continue
-        pairs[shipment_id, stack_id] = items
-        if shipment_id not in shipped:
-            shipped[shipment_id] = _Shipped(*facts)
-        shipped[shipment_id].items += items
+        pairs[pair] = items
+        known = shipped.get(shipment_id)
+        if known is None:
+            shipped[shipment_id] = _Shipped(shipped_at, job_id, recipients_json, items)
+        else:
+            known.items += items
     strays: list[Any] = []
     for row in _outputs(connection, needle):
         matched.add("output")
