@@ -85,8 +85,11 @@ def is_signed(public, message, signature):
 
 def is_vouched_for(publics, key_id, text, signature):
     """Whether one of these keys signed a text; the id of a key is the digest of its public half."""
-    public = bytes.fromhex(publics.get(key_id, ""))
-    return sha256(public) == key_id and is_signed(public, text.encode(), bytes.fromhex(signature))
+    try:
+        public, signed = bytes.fromhex(publics.get(key_id, "")), bytes.fromhex(signature)
+    except (TypeError, ValueError):
+        return False
+    return sha256(public) == key_id and is_signed(public, text.encode(), signed)
 
 
 # Hashes: canonical JSON, events, Merkle trees (RFC 6962, 2.1)
