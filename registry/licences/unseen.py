@@ -66,7 +66,7 @@ UNSEEN: tuple[UnseenLicence, ...] = (
         id="llama2",
         names=("llama2", "llama3", "llama3.2", "llama3.3", "llama4"),
         what="a Llama Community License other than that of 3.1",
-        settles="Read the LICENSE file at the pin; 3.2 and 4 are said to leave out licensees in the European Union.",
+        settles="Read the LICENSE file at the pin; 3.2 and 4 are said to leave out licensees in the EU.",
     ),
     UnseenLicence(
         id="deepfloyd-if-license",
