@@ -10,10 +10,11 @@ from policy.menu import Offer
 from policy.methods import MethodPreset
 from policy.objections import Objection
 from policy.step_counts import choose_steps
-from policy.tiers import TIER_TABLE, Rung, ServiceLevel, ServiceTier
+from policy.tiers import TIER_TABLE, Rung, ServiceLevel, ServiceTier, TierRule
 from policy.wording import duration, plural, rounded, thing
 
 HOME = {Rung.CAUSAL: ServiceTier.LIVE, Rung.DISTILLED: ServiceTier.INTERACTIVE}  # others: batch
+ALIKE = 0.05  # of the seconds: nobody would choose by less
 ANY_SIZE = (512, 512)  # what a method that holds at any size is priced at
 
 
@@ -34,8 +35,8 @@ def in_order(found: Iterable[Candidate], need: Need, kin: Collection[str]) -> li
 
 
 def as_asked(offers: Iterable[Offer], need: Need, ground: Ground) -> Candidate | None:
-    """The first of these offers that can be priced, as if it were permitted: only to compare with."""
-    for offer in offers:
+    """The first of these offers, by the tier's rungs, that can be priced: only to compare with."""
+    for offer in sorted(offers, key=lambda offer: _place(offer.preset, ground.rule)):
         steps = choose_steps(offer.preset, ground.rule, need.steps, ground.service.quality_floor)
         found = steps if isinstance(steps, Objection) else candidate_at(offer, need, ground, steps)
         if isinstance(found, Candidate):
@@ -88,6 +89,12 @@ def ordered(model: str, loras: tuple[LoraRequest, ...]) -> str:
     return model if not loras else f"{model} with {' and '.join(lora.repo for lora in loras)}"
 
 
+def _place(preset: MethodPreset, rule: TierRule) -> int:
+    """The place of a method in a tier's order of preference; what the tier does not run comes last."""
+    place = rule.place(preset.rung, is_real_time_native=preset.is_real_time_native)
+    return len(Rung) if place is None else place
+
+
 def _need_of(refused: Offer, preset: MethodPreset) -> Need:
     """The refused offer as an order, in the size and length of a method."""
     width, height = preset.size or refused.preset.size or ANY_SIZE
@@ -131,7 +138,5 @@ def _against(candidate: Candidate, asked: Candidate | None) -> str:
         "as good" if abs(gained) < 5e-4 else f"quality {'+' if gained > 0 else '-'}{rounded(abs(gained))}"
     )
     factor = candidate.seconds()[0] / asked.seconds()[0] if asked.seconds()[0] > 0 else 1.0
-    return (
-        f"; against {asked.offer.preset.name} at {plural(asked.steps, 'step')}: {quality}, "
-        f"{rounded(factor)} times the seconds"
-    )
+    speed = "as quick" if abs(factor - 1) < ALIKE else f"{rounded(factor)} times the seconds"
+    return f"; against {asked.offer.preset.name} at {plural(asked.steps, 'step')}: {quality}, {speed}"
