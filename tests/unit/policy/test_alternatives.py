@@ -24,7 +24,7 @@ def test_a_student_is_replaced_by_a_student_and_compared_with_it():
     better = make_student_preset(name="emoji-64-lightning", quality=make_quality((4, 0.95)))
     told = instead(REFUSED, make_offer(), make_student_offer(preset=better))
     assert "emoji-64-lightning at 512 x 512: permitted, 4 steps, quality 0.95" in told
-    assert told.endswith("against emoji-64-lcm at 4 steps: quality +0.05, 1 times the seconds.")
+    assert told.endswith("against emoji-64-lcm at 4 steps: quality +0.05, as quick.")
 
 
 def test_the_same_model_goes_before_a_better_one():
