@@ -24,7 +24,7 @@ from registry.unit_of_work import unit_of_work
 
 SHIPMENTS, ITEMS = 1_000, 1_000  # a million rows
 STACKS, CLIENTS, JOBS = 200, 40, 100
-ROUNDS = 9
+ROUNDS = 25
 BASE = "studio/base"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,7 +6,10 @@ from datetime import date
 
 from flows.bootstrap import House
 from flows.bought import bought_for
-from flows.planning import in_context, pinned_models
+from flows.planning import in_context, known_costs, pinned_models
+from policy.alternatives import in_place_of
+from policy.costs import CostProfile
+from policy.menu import Offer
 from policy.uses import Act, IntendedUse, Organisation
 from policy.verdicts import SEVERITY, Reason, Ruling, Verdict
 from registry.licences.described import DescribedStack
@@ -52,7 +55,7 @@ class Change:
     before: str  # permit, review or deny
     after: str
     reasons: tuple[Reason, ...]  # what would speak against it; of one that opens: what no longer would
-    substitute: str  # of one that breaks: the nearest stack and method still permitted; "" where none is
+    substitute: str  # of one that breaks or gets stricter: the nearest permitted way and its price; or ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,10 +74,24 @@ class WhatIf:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Judged:
     stack: str
-    method: str
-    model: str
-    modality: str
     verdict: Verdict
+    offer: Offer | None = None  # None of a described stack: there is nothing to render
+
+    @property
+    def method(self) -> str:
+        """Preset name; "" of a described stack."""
+        return "" if self.offer is None else self.offer.preset.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Prices:
+    """What a plan of this house is priced by."""
+
+    costs: tuple[CostProfile, ...]
+    devices: tuple[str, ...]
+
+    def instead(self, refused: Offer | None, offers: Sequence[Offer]) -> str:
+        return "" if refused is None else in_place_of(refused, offers, self.costs, self.devices)
 
 
 def what_if(
@@ -87,13 +104,14 @@ def what_if(
     changes: list[Change] = []
     judged = 0
     today, pinned = in_context(house, context), pinned_models(house)
+    prices = _Prices(costs=known_costs(house), devices=house.settings.fleet.devices)
     supposed = supposition.of(today.organisation)
     served = tuple(dict.fromkeys((*today.territories, *supposition.territories)))
     for act in supposition.acts or EVERY_COMMERCIAL_ACT:
         before = _offered(house, pinned, replace(today, act=act))
         after = _offered(house, pinned, replace(today, act=act, organisation=supposed, territories=served))
         judged += len(after)
-        changes += _changes(before, after, act)
+        changes += _changes(before, after, act, prices)
     for name, asked in stacks:
         judged += 1
         use = replace(
@@ -103,7 +121,7 @@ def what_if(
             act=supposition.acts[0] if supposition.acts else asked.use.act,
         )
         pair = [[_described(house, name, asked, each)] for each in (asked.use, use)]
-        changes += _changes(pair[0], pair[1], use.act)
+        changes += _changes(pair[0], pair[1], use.act, prices)
     order = {"breaks": 0, "stricter": 1, "opens": 2, "looser": 3}
     changes.sort(key=lambda change: (order[change.effect], change.stack, change.method, change.act))
     return WhatIf(
@@ -119,25 +137,18 @@ def what_if(
 
 def _offered(house: House, pinned: Mapping[str, PinnedModel], use: IntendedUse) -> list[_Judged]:
     return [
-        _Judged(
-            stack=offer.stack.name,
-            method=offer.preset.name,
-            model=offer.model,
-            modality=offer.preset.modality,
-            verdict=offer.verdict,
-        )
+        _Judged(stack=offer.stack.name, verdict=offer.verdict, offer=offer)
         for offer in standing_offers(house.catalogue, pinned, use, bought_for(house, use.act))
     ]
 
 
 def _described(house: House, name: str, asked: DescribedStack, use: IntendedUse) -> _Judged:
     verdict = house.catalogue.verdicts.judge(asked.components, use, asked.circumstances)
-    base = asked.components[0].repo if asked.components else ""
-    return _Judged(stack=name, method="", model=base, modality="", verdict=verdict)
+    return _Judged(stack=name, verdict=verdict)
 
 
-def _changes(before: Sequence[_Judged], after: Sequence[_Judged], act: Act) -> list[Change]:
-    permitted = [one for one in after if one.verdict.is_permit]
+def _changes(before: Sequence[_Judged], after: Sequence[_Judged], act: Act, prices: _Prices) -> list[Change]:
+    offers = [one.offer for one in after if one.offer is not None]
     found = []
     for was, will in zip(before, after, strict=True):
         effect = _effect(was.verdict.ruling, will.verdict.ruling)
@@ -154,7 +165,7 @@ def _changes(before: Sequence[_Judged], after: Sequence[_Judged], act: Act) -> l
                 before=was.verdict.ruling.value,
                 after=will.verdict.ruling.value,
                 reasons=tuple(reason for reason in telling.against() if reason not in known),
-                substitute=_substitute(will, permitted) if effect == "breaks" else "",
+                substitute=prices.instead(will.offer, offers) if effect in {"breaks", "stricter"} else "",
             )
         )
     return found
@@ -168,13 +179,6 @@ def _effect(before: Ruling, after: Ruling) -> str:
     if after is Ruling.PERMIT:
         return "opens"
     return "stricter" if SEVERITY[after] > SEVERITY[before] else "looser"
-
-
-def _substitute(broken: _Judged, permitted: Sequence[_Judged]) -> str:
-    """The same model with another method first, then another model that makes the same kind of thing."""
-    alike = [one for one in permitted if one.modality == broken.modality]
-    alike.sort(key=lambda one: (one.model != broken.model, one.stack, one.method))
-    return f"{alike[0].stack} with {alike[0].method}" if alike else ""
 
 
 def _other(supposed: int | None, known: int | None) -> int | None:

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from policy.ladder import Candidate, Climb, Ground, Need, candidate_at, weigh
-from policy.manifest import LoraRequest, RenderManifest
+from policy.alternatives import as_asked, in_order, nearest, ordered, worded
+from policy.ladder import Climb, Ground, Need
+from policy.manifest import RenderManifest
 from policy.menu import Absence, Menu, Offer
 from policy.objections import Objection
 from policy.plan import PlanRefusal
-from policy.step_counts import choose_steps
 from policy.tiers import TIER_TABLE, ServiceTier
 from policy.verdicts import Reason, Ruling
-from policy.wording import duration, names, plural, rounded, thing
+from policy.wording import names
 
 NEAREST = 3  # alternatives a need
 ADVISED = 20  # needs that get advice of their own; the reasons are never cut
@@ -64,7 +64,7 @@ def _reasons(case: Denied, menu: Menu) -> list[Reason]:
         return told
     if case.climbed.objections:
         known = sorted({objection.preset for objection in case.climbed.objections})
-        what = _ordered(case.need.model, case.need.loras)
+        what = ordered(case.need.model, case.need.loras)
         incomplete = [
             absence.detail for absence in _absences(case, menu) if absence.preset == case.need.method
         ]
@@ -83,7 +83,7 @@ def _reasons(case: Denied, menu: Menu) -> list[Reason]:
         Reason(
             code="not_on_the_menu", ruling=Ruling.DENY, detail=f"{where}: {detail}", component=case.need.model
         )
-        for detail in details or [f"Nothing on the menu runs {_ordered(case.need.model, case.need.loras)}."]
+        for detail in details or [f"Nothing on the menu runs {ordered(case.need.model, case.need.loras)}."]
     ]
 
 
@@ -127,74 +127,21 @@ def _alternatives(case: Denied, menu: Menu, ground: Ground) -> list[str]:
         grounds.append(replace(ground, service=service, rule=TIER_TABLE[ServiceTier.BATCH]))
     for tried in grounds:
         offers = others if tried is ground else menu.offers
-        possible = [found for offer in offers if (found := _nearest(offer, need, tried)) is not None]
+        possible = [found for offer in offers if (found := nearest(offer, need, tried)) is not None]
         if possible:
-            possible.sort(key=lambda candidate: _farness(candidate, need))
             elsewhere = "" if tried is ground else " at tier batch"
-            asked = _as_asked(case, own, ground)
-            return [_offered(candidate, elsewhere, asked) for candidate in possible[:NEAREST]]
+            asked = as_asked(_wanted(case, own), need, ground)
+            nearest_first = in_order(possible, need, {offer.stack.pipeline for offer in own})
+            return [worded(candidate, elsewhere, asked) for candidate in nearest_first[:NEAREST]]
     return []
 
 
-def _nearest(offer: Offer, need: Need, ground: Ground) -> Candidate | None:
-    """An offer for a need that asks for nothing but its size, or None where it would be refused too."""
-    free = replace(need, model=offer.model, loras=offer.loras, method=None, steps=None, guidance=None)
-    weighed = weigh(offer, free, ground)
-    return weighed if isinstance(weighed, Candidate) else None
-
-
-def _farness(candidate: Candidate, need: Need) -> tuple[bool, int, bool, float, str, str]:
-    offer = candidate.offer
-    return (
-        offer.model != need.model,
-        len(set(need.loras) ^ set(offer.loras)),
-        offer.preset.name != need.method,
-        -candidate.quality,
-        offer.preset.name,
-        offer.stack.stack_id,
-    )
-
-
-def _as_asked(case: Denied, own: Sequence[Offer], ground: Ground) -> Candidate | None:
-    """What was asked for, priced as if it were permitted: only to compare with; None where it cannot be."""
+def _wanted(case: Denied, own: Sequence[Offer]) -> list[Offer]:
+    """What was asked for and is refused for its licence."""
     refused = {objection.preset for objection in case.climbed.objections if objection.grounds}
     wanted = [
         offer
         for offer in own
         if offer.preset.name in refused and case.need.method in {None, offer.preset.name}
     ]
-    for offer in sorted(wanted, key=lambda offer: offer.preset.name):
-        steps = choose_steps(offer.preset, ground.rule, case.need.steps, ground.service.quality_floor)
-        found = steps if isinstance(steps, Objection) else candidate_at(offer, case.need, ground, steps)
-        if isinstance(found, Candidate):
-            return found
-    return None
-
-
-def _offered(candidate: Candidate, elsewhere: str, asked: Candidate | None) -> str:
-    offer = candidate.offer
-    return (
-        f"Use {_ordered(offer.model, offer.loras)} with method {offer.preset.name}{elsewhere}: permitted, "
-        f"{plural(candidate.steps, 'step')}, quality {rounded(candidate.quality)}, "
-        f"about {duration(candidate.seconds()[0])} a {thing(candidate.profile.key.frames)}"
-        f"{_against(candidate, asked)}."
-    )
-
-
-def _against(candidate: Candidate, asked: Candidate | None) -> str:
-    """What an alternative costs in quality and time against what was refused."""
-    if asked is None:
-        return ""
-    gained = candidate.quality - asked.quality
-    quality = (
-        "as good" if abs(gained) < 5e-4 else f"quality {'+' if gained > 0 else '-'}{rounded(abs(gained))}"
-    )
-    factor = candidate.seconds()[0] / asked.seconds()[0] if asked.seconds()[0] > 0 else 1.0
-    return (
-        f"; against {asked.offer.preset.name} at {plural(asked.steps, 'step')}: {quality}, "
-        f"{rounded(factor)} times the seconds"
-    )
-
-
-def _ordered(model: str, loras: tuple[LoraRequest, ...]) -> str:
-    return model if not loras else f"{model} with {' and '.join(lora.repo for lora in loras)}"
+    return sorted(wanted, key=lambda offer: offer.preset.name)

@@ -62,6 +62,24 @@ UNSEEN: tuple[UnseenLicence, ...] = (
         what="the FLUX Non-Commercial License v2.1 of FLUX.2 [klein] 9B",
         settles="Read the LICENSE file of the repository at the pin; versions up to 2.0 are known.",
     ),
+    UnseenLicence(
+        id="llama2",
+        names=("llama2", "llama3", "llama3.2", "llama3.3", "llama4"),
+        what="a Llama Community License other than that of 3.1",
+        settles="Read the LICENSE file at the pin; 3.2 and 4 are said to leave out licensees in the EU.",
+    ),
+    UnseenLicence(
+        id="deepfloyd-if-license",
+        names=("deepfloyd-if-license",),
+        what="the DeepFloyd IF License",
+        settles="Read the LICENSE file at the pin; the first version was for research alone.",
+    ),
+    UnseenLicence(
+        id="bria-2.3",
+        names=("bria-2.3", "bria-rmbg-1.4", "bria-rmbg-2.0", "bria-fibo", "bria-3.2"),
+        what="an agreement of BRIA, whose link leads to terms that can change",
+        settles="Buy a licence and record it: rightstep grant ask.",
+    ),
 )
 
 

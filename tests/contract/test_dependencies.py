@@ -13,6 +13,7 @@ OURS = {*PACKAGES, "training", "benchmarks", "tests", "infra"}
 # Needed without an import of ours, and why.
 SILENT = {
     "fastapi": "pinned for Prefect's server, which breaks with a newer one",
+    "jsonschema": "the CycloneDX library checks a document with it",
     "peft": "diffusers loads a LoRA through it",
     "psycopg": "SQLAlchemy loads the driver that a database URL names",
     "tzdata": "zoneinfo reads it where the system has no zone files",

@@ -15,28 +15,20 @@ import argparse
 import hashlib
 import json
 import sys
-import unicodedata
 import zipfile
+from functools import reduce
 from pathlib import Path
 
 BROKEN, TRUNCATED, MISMATCH, FILES, SIGNATURE, UNCOVERED = 3, 4, 6, 7, 8, 9
-GENESIS = "0" * 64
-FIELDS = ("ts", "actor", "tag", "subject", "payload_hash", "prev_hash")
-CHECKPOINT_FIELDS = ("size", "root", "head", "at", "key_id")
-RESEAL_FIELDS = ("reason", "old_head", "new_head", "abandoned", "key_id")
 
 
 class Fault(Exception):
-    """What does not hold, with the exit code for it."""
-
-    def __init__(self, code, message):
-        super().__init__(code, message)
-        self.code, self.message = code, message
+    """What does not hold: the exit code for it, and a sentence."""
 
 
-def demand(holds, code, message):
+def demand(holds, code, told):
     if not holds:
-        raise Fault(code, message)
+        raise Fault(code, told)
 
 
 # Ed25519 (RFC 8032, 5.1): points in extended coordinates (X, Y, Z, T), x = X/Z, y = Y/Z, xy = T/Z
@@ -49,14 +41,12 @@ ROOT_OF_MINUS_ONE = pow(2, (P - 1) // 4, P)
 
 def decode_point(raw):
     """The point of 32 bytes; None where they are none."""
-    y, sign = int.from_bytes(raw, "little") & ((1 << 255) - 1), raw[31] >> 7
-    if y >= P:
-        return None
+    sign, y = divmod(int.from_bytes(raw, "little"), 2**255)
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(square, (P + 3) // 8, P)
     if x * x % P != square:
         x = x * ROOT_OF_MINUS_ONE % P
-    if x * x % P != square or (x == 0 and sign):
+    if y >= P or x * x % P != square or (x == 0 and sign):
         return None
     x = P - x if x & 1 != sign else x
     return (x, y, 1, x * y % P)
@@ -94,44 +84,39 @@ def is_signed(public, message, signature):
 
 
 def is_vouched_for(publics, key_id, text, signature):
+    """Whether one of these keys signed a text; the id of a key is the digest of its public half."""
     try:
         public, signed = bytes.fromhex(publics.get(key_id, "")), bytes.fromhex(signature)
     except (TypeError, ValueError):
         return False
-    return hashlib.sha256(public).hexdigest() == key_id and is_signed(public, text.encode(), signed)
+    return sha256(public) == key_id and is_signed(public, text.encode(), signed)
 
 
-# Hashes: canonical JSON, the rows of the chain, Merkle trees (RFC 6962)
-
-
-def canonical(value):
-    if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
-    if isinstance(value, list):
-        return [canonical(item) for item in value]
-    return {canonical(k): canonical(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def canonical_json(value):
-    return json.dumps(canonical(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+# Hashes: canonical JSON, events, Merkle trees (RFC 6962, 2.1)
 
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
+def canonical_json(value):
+    """What was read from canonical JSON, as the house wrote it."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
 def row_hash(row):
-    parts = ["rightstep:audit-event/v1", str(row["seq"]), *(row[name] for name in FIELDS)]
-    raw = [part.encode() for part in parts]
-    return sha256(b"".join(len(part).to_bytes(8, "big") + part for part in raw))
-
-
-def node(left, right):
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    """sha256 over the fields of an event, each prefixed by its length: none can run into the next."""
+    names = ("seq", "ts", "actor", "tag", "subject", "payload_hash", "prev_hash")
+    raw = [str(field).encode() for field in ("rightstep:audit-event/v1", *(row[name] for name in names))]
+    return sha256(b"".join(len(field).to_bytes(8, "big") + field for field in raw))
 
 
 def leaf(found):
     return hashlib.sha256(b"\x00" + bytes.fromhex(found)).digest()
+
+
+def node(left, right):
+    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 class Tree:
@@ -148,10 +133,7 @@ class Tree:
         self.size += 1
 
     def root(self):
-        found = self.peaks[-1] if self.peaks else hashlib.sha256(b"").digest()
-        for peak in reversed(self.peaks[:-1]):
-            found = node(peak, found)
-        return found.hex()
+        return reduce(lambda right, left: node(left, right), reversed(self.peaks)).hex()
 
 
 def climb(place, last, old, new, path):
@@ -171,8 +153,8 @@ def climb(place, last, old, new, path):
 
 def is_included(found, index, size, path, root):
     start = leaf(found)
-    ends = climb(index, size - 1, start, start, path) if 0 <= index < size else None
-    return ends is not None and ends[1] == root
+    roots = climb(index, size - 1, start, start, path) if 0 <= index < size else None
+    return roots is not None and roots[1] == root
 
 
 def is_consistent(first, second, first_root, second_root, path):
@@ -188,47 +170,40 @@ def is_consistent(first, second, first_root, second_root, path):
     return climb(place, last, start, start, path[1:]) == (first_root, second_root)
 
 
-# The kit
+# The kit, and what it says
 
 
 class Kit:
     """A zip or a folder."""
 
     def __init__(self, path):
-        self.zip = zipfile.ZipFile(path) if path.is_file() else None
-        self.folder = path
-
-    def names(self):
-        if self.zip:
-            return [info.filename for info in self.zip.infolist() if not info.is_dir()]
-        return [p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*") if p.is_file()]
+        if path.is_file():
+            self.root, found = zipfile.Path(path), zipfile.ZipFile(path).namelist()
+        else:
+            self.root, found = path, [p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()]
+        demand(len(found) == len(set(found)), FILES, "A name is there twice.")
+        self.names = {name for name in found if not name.endswith("/")}  # a zip may list folders
 
     def open(self, name):
-        return self.zip.open(name) if self.zip else (self.folder / name).open("rb")
+        demand(name in self.names, FILES, f"{name} is missing.")
+        return (self.root / name).open("rb")
 
     def read(self, name):
-        try:
-            with self.open(name) as file:
-                return file.read()
-        except (KeyError, OSError):
-            raise Fault(FILES, f"{name} is missing.") from None
+        with self.open(name) as file:
+            return file.read()
 
     def json(self, name):
         return json.loads(self.read(name))
 
 
 def check_files(kit):
-    listed, found = kit.json("manifest.json")["files"], kit.names()
-    demand(len(found) == len(set(found)), FILES, "A name is there twice.")
-    strange = set(found) - set(listed) - {"manifest.json"}
+    listed = kit.json("manifest.json")["files"]
+    strange = kit.names - set(listed) - {"manifest.json"}
     demand(not strange, FILES, f"{', '.join(sorted(strange))} is not listed in manifest.json.")
     for name, expected in sorted(listed.items()):
-        state = hashlib.sha256(b"")
-        demand(name in found, FILES, f"{name} is missing.")
         with kit.open(name) as file:
-            while block := file.read(1 << 20):
-                state.update(block)
-        demand(state.hexdigest() == expected, FILES, f"{name} was changed.")
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        demand(found == expected, FILES, f"{name} was changed.")
     return len(listed)
 
 
@@ -236,22 +211,19 @@ class Chain:
     """The events, walked once: hashes, checkpoints at their size, and what the later checks ask for."""
 
     def __init__(self, kit, checkpoints):
-        self.tree, self.head, self.houses = Tree(), GENESIS, {}
-        self.told, self.reseals, self.differing = {}, [], []
-        waiting = {}
+        self.tree, self.head, self.houses, self.told = Tree(), "0" * 64, {}, {}
+        self.reseals, differing, waiting = [], [], {}
         for one in checkpoints:
             waiting.setdefault(one["size"], []).append(one)
         with kit.open("events.jsonl") as lines:
             for line in lines:
                 self.take(json.loads(line))
-                for one in waiting.pop(self.tree.size, ()):
-                    self.compare(one)
+                differing += [(one, MISMATCH, self.why_not(one)) for one in waiting.pop(self.tree.size, ())]
+        told = f"The chain ends at event {self.tree.size}, and more were signed over."
+        differing += [(one, TRUNCATED, told) for ones in waiting.values() for one in ones]
         lost = {tuple(pair) for reseal in self.reseals for pair in reseal["abandoned"]}
-        self.differing = [told for one, told in self.differing if (one["size"], one["root"]) not in lost]
-        demand(not self.differing, MISMATCH, "; ".join(self.differing))
-        beyond = [s for s, ones in waiting.items() if any((s, one["root"]) not in lost for one in ones)]
-        told = f"The chain ends at event {self.tree.size}, but {max(beyond, default=0)} were signed over."
-        demand(not beyond, TRUNCATED, told)
+        for one, code, why_not in differing:
+            demand(not why_not or (one["size"], one["root"]) in lost, code, why_not)
 
     def take(self, row):
         seq, tag = self.tree.size + 1, row["tag"]
@@ -264,66 +236,62 @@ class Chain:
         if tag == "identity:key:created" and (told := json.loads(row["payload"]))["role"] == "house":
             self.houses[row["subject"]] = told["public"]
         if tag == "audit:chain:resealed":
-            self.reseal(json.loads(row["payload"]), seq)
+            told = json.loads(row["payload"])
+            signed = self.is_by_the_house("reseal", told, "reason old_head new_head abandoned key_id")
+            is_true = signed and told["new_head"] == [seq - 1, self.head]
+            demand(is_true, SIGNATURE, f"Event {seq} claims a backup that the house did not sign for.")
+            self.reseals.append(told)
         self.tree.add(row["hash"])
         self.head = row["hash"]
 
-    def reseal(self, told, seq):
-        text = "rightstep:reseal/v1\n" + canonical_json({name: told[name] for name in RESEAL_FIELDS})
-        is_true = told["new_head"] == [seq - 1, self.head]
-        is_true = is_true and is_vouched_for(self.houses, told["key_id"], text, told["signature"])
-        demand(is_true, SIGNATURE, f"Event {seq} claims a restored backup, and the house did not sign it.")
-        self.reseals.append(told)
+    def is_by_the_house(self, kind, told, names):
+        text = f"rightstep:{kind}/v1\n{canonical_json({name: told[name] for name in names.split()})}"
+        return is_vouched_for(self.houses, told["key_id"], text, told["signature"])
 
-    def compare(self, one):
-        text = "rightstep:checkpoint/v1\n" + canonical_json({name: one[name] for name in CHECKPOINT_FIELDS})
-        if not is_vouched_for(self.houses, one["key_id"], text, one["signature"]):
-            self.differing.append((one, f"The checkpoint of {one['size']} is not signed by the house."))
-        elif (one["root"], one["head"]) != (self.tree.root(), self.head):
-            self.differing.append((one, f"The checkpoint of {one['size']} signed other events."))
+    def why_not(self, one):
+        if not self.is_by_the_house("checkpoint", one, "size root head at key_id"):
+            return f"The checkpoint of {one['size']} is not signed by the house."
+        is_it = (one["root"], one["head"]) == (self.tree.root(), self.head)
+        return "" if is_it else f"The checkpoint of {one['size']} signed other events."
 
 
 def check_proofs(kit, checkpoints):
-    proofs, by_size = kit.json("proofs.json"), {one["size"]: one for one in checkpoints}
+    proofs, roots = kit.json("proofs.json"), {one["size"]: one["root"] for one in checkpoints}
     for one in proofs["inclusion"]:
-        root = by_size[one["size"]]["root"]
-        holds = is_included(one["hash"], one["seq"] - 1, one["size"], one["path"], root)
-        demand(holds, MISMATCH, f"The proof of event {one['seq']} does not hold.")
+        seq, size = one["seq"], one["size"]
+        holds = is_included(one["hash"], seq - 1, size, one["path"], roots[size])
+        demand(holds, MISMATCH, f"The proof of event {seq} does not hold.")
     for one in proofs["consistency"]:
-        roots = by_size[one["first"]]["root"], by_size[one["second"]]["root"]
-        holds = is_consistent(one["first"], one["second"], *roots, one["path"])
-        demand(holds, MISMATCH, f"The proof from {one['first']} to {one['second']} does not hold.")
+        sizes = one["first"], one["second"]
+        holds = is_consistent(*sizes, *(roots[size] for size in sizes), one["path"])
+        demand(holds, MISMATCH, f"The proof from {sizes[0]} to {sizes[1]} does not hold.")
     return len(proofs["inclusion"]) + len(proofs["consistency"])
 
 
 def check_keys(kit, chain):
-    publics = {}
-    for one in kit.json("keys.json"):
+    keys = kit.json("keys.json")
+    for one in keys:
         _, told = chain.told.get(("identity:key:created", one["key_id"]), (0, {}))
         same = all(told.get(name) == one[name] for name in ("name", "role", "public"))
-        is_over = ("identity:key:revoked", one["key_id"]) in chain.told
         demand(same, SIGNATURE, f"The chain tells otherwise of the key of {one['name']}.")
+        is_over = ("identity:key:revoked", one["key_id"]) in chain.told
         demand(is_over == bool(one["revoked_at"]), SIGNATURE, f"{one['name']}: revoked or not?")
-        publics[one["key_id"]] = one["public"]
-    return publics
+    return {one["key_id"]: one["public"] for one in keys}
 
 
 def check_approvals(kit, chain, publics):
     approvals = kit.json("approvals.json")
     for one in approvals:
-        name, text = one["approval_id"], one["approval"]
+        name, request, text = one["approval_id"], one["request"], one["approval"]
+        holds = is_vouched_for(publics, one["request_key_id"], request, one["request_signature"])
+        demand(holds, SIGNATURE, f"{name}: the signature of the request does not hold.")
+        holds = is_vouched_for(publics, one["key_id"], text, one["signature"])
+        demand(holds, SIGNATURE, f"{name}: the signature of the approval does not hold.")
         facts = json.loads(text.partition("\n")[2])
-        for key, said, signature in (
-            ("request_key_id", "request", "request_signature"),
-            ("key_id", "approval", "signature"),
-        ):
-            holds = is_vouched_for(publics, one[key], one[said], one[signature])
-            demand(holds, SIGNATURE, f"{name}: the signature of the {said} does not hold.")
-        demand(facts["request"] == one["request"], UNCOVERED, f"{name} answers another request.")
+        demand(facts["request"] == request, UNCOVERED, f"{name} answers another request.")
         _, told = chain.told.get((f"{one['kind']}:request:granted", name), (0, {}))
-        same = (
-            told.get("signed_sha256") == sha256(text.encode()) and told.get("signature") == one["signature"]
-        )
+        said = told.get("signed_sha256"), told.get("signature")
+        same = said == (sha256(text.encode()), one["signature"])
         demand(same, UNCOVERED, f"{name}: the chain tells of another approval.")
         is_over = ("approval:record:withdrawn", name) in chain.told
         demand(is_over == bool(one["withdrawn_at"]), UNCOVERED, f"{name}: withdrawn or not?")
@@ -333,42 +301,32 @@ def check_approvals(kit, chain, publics):
 
 
 def check_shipments(kit, chain):
-    names = [name for name in kit.names() if name.startswith("shipments/") and name.endswith("/record.json")]
-    told_of = {subject for tag, subject in chain.told if tag == "shipment:job:shipped"}
-    demand(
-        {name.split("/")[1] for name in names} == told_of,
-        UNCOVERED,
-        "A shipment is missing, or one too many.",
-    )
+    shipped = {subject: one for (tag, subject), one in chain.told.items() if tag == "shipment:job:shipped"}
+    found = {name.split("/")[1] for name in kit.names if name.startswith("shipments/")}
+    demand(found == set(shipped), UNCOVERED, "A shipment is missing, or one too many.")
     stacks = kit.json("stacks.json")
-    for name in names:
-        record = kit.json(name)
-        seq, told = chain.told["shipment:job:shipped", record["shipment_id"]]
-        files = [
-            [one[k] for k in ("shot", "stack_id", "artefact_sha256", "shipped_sha256")]
-            for one in record["items"]
-        ]
-        licences = [
-            [one["repo"], one["revision"], one["licence"], one["text_sha256"] or ""]
-            for one in record["licences"]
-        ]
-        notices = sha256(kit.read(f"shipments/{record['shipment_id']}/notices.txt"))
+    for name, (seq, told) in shipped.items():
+        record = kit.json(f"shipments/{name}/record.json")
+        made = ("shot", "stack_id", "artefact_sha256", "shipped_sha256")
+        items = canonical_json([[one[key] for key in made] for one in record["items"]])
+        used = ("repo", "revision", "licence", "text_sha256")
+        licences = sorted([one[key] or "" for key in used] for one in record["licences"])
+        notices = sha256(kit.read(f"shipments/{name}/notices.txt"))
         holds = (
-            seq == record["audit_seq"]
-            and told["items_sha256"]
-            == sha256(f"rightstep:shipment-items/v1\n{canonical_json(files)}".encode())
-            and (told["items"], told["licences"]) == (len(files), sorted(licences))
+            (record["shipment_id"], record["audit_seq"]) == (name, seq)
+            and told["items_sha256"] == sha256(f"rightstep:shipment-items/v1\n{items}".encode())
+            and (told["items"], told["licences"]) == (len(record["items"]), licences)
             and told["notices_sha256"] == notices == record["notices_sha256"]
             and all(one["stack_id"] in stacks for one in record["items"])
         )
-        demand(holds, UNCOVERED, f"{record['shipment_id']} is not what the chain says.")
+        demand(holds, UNCOVERED, f"{name} is not what the chain says.")
         for paper, digest in told.get("papers", ()):
-            found = sha256(kit.read(f"shipments/{record['shipment_id']}/{paper}"))
-            demand(found == digest, UNCOVERED, f"{record['shipment_id']}/{paper} is another file.")
-    for name in kit.names():
-        if name.startswith("licences/"):
-            demand(sha256(kit.read(name)) == Path(name).stem, UNCOVERED, f"{name} is another text.")
-    return len(names)
+            same = sha256(kit.read(f"shipments/{name}/{paper}")) == digest
+            demand(same, UNCOVERED, f"{name}/{paper} is another file.")
+    for name in kit.names:
+        same = not name.startswith("licences/") or sha256(kit.read(name)) == Path(name).stem
+        demand(same, UNCOVERED, f"{name} is another text.")
+    return len(shipped)
 
 
 def verify(path, house_key, own):
@@ -380,15 +338,13 @@ def verify(path, house_key, own):
     demand(chain.tree.size == checkpoints[-1]["size"], BROKEN, "There are events that no checkpoint covers.")
     print(f"chain        {chain.tree.size} events, root {chain.tree.root()}")
     for one in chain.reseals:
-        print(
-            f"restored     events {one['new_head'][0] + 1} to {one['old_head'][0]} were lost: {one['reason']}"
-        )
-    signers = {one["key_id"] for one in checkpoints}
+        first, last = one["new_head"][0] + 1, one["old_head"][0]
+        print(f"restored     events {first} to {last} were lost: {one['reason']}")
+    signers = sorted({one["key_id"] for one in checkpoints})
     demand(house_key in (None, *signers), SIGNATURE, f"No checkpoint is signed by {house_key}.")
     told = "as you named it" if house_key else "compare it with what the house told you"
-    print(
-        f"checkpoints  {len(checkpoints)} in the kit, {len(own)} of your own; signed by {', '.join(sorted(signers))} ({told})"
-    )
+    print(f"checkpoints  {len(checkpoints)} in the kit, {len(own)} of your own")
+    print(f"signed by    {', '.join(signers)} ({told})")
     print(f"proofs       {check_proofs(kit, checkpoints)} hold")
     publics = check_keys(kit, chain)
     print(f"keys         {len(publics)} as the chain tells")
@@ -409,8 +365,9 @@ def main(arguments):
     try:
         verify(given.kit, given.house_key, own)
     except Fault as fault:
-        print(f"DOES NOT HOLD: {fault.message}")
-        return fault.code
+        code, told = fault.args
+        print(f"DOES NOT HOLD: {told}")
+        return code
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as fault:
         print(f"DOES NOT HOLD: a file is not what it should be: {fault!r}")
         return FILES

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -219,6 +220,26 @@ def test_a_recall_that_is_cut_says_so(store: Store, job: JobRecord):
     cut = affected(store, BASE, limit=5)
     assert (len(cut.files), cut.items, cut.is_cut) == (5, 8, True)
     assert not affected(store, BASE, limit=8).is_cut
+
+
+def test_a_recall_begins_with_the_newest_shipment_and_ends_within_an_older_one(store: Store, job: JobRecord):
+    draft, later = make_draft(store, job), NOW + timedelta(hours=1)
+    old = ship(store, draft)
+    with unit_of_work(store.engine) as work:
+        new = work.shipments.ship(draft, later)
+        work.commit()
+    recall = affected(store, BASE, limit=11)
+    assert (recall.shipments, recall.items) == ((new.shipment_id, old.shipment_id), 16)
+    assert [(one.shipment_id, one.shipped_at) for one in recall.files] == (
+        [(new.shipment_id, later)] * 8 + [(old.shipment_id, NOW)] * 3
+    )
+    assert [one.shot for one in recall.files[8:]] == [file.shot for file in draft.files[:3]]
+
+
+def test_what_is_touched_in_two_ways_counts_once(store: Store, job: JobRecord):
+    ship(store, make_draft(store, job, clauses=(("apache-2.0", "apache-2.0"),)))
+    recall = affected(store, "apache-2.0")
+    assert (recall.matched, recall.items, len(recall.files)) == (("clause", "licence"), 8, 8)
 
 
 def test_what_was_never_shipped_is_an_unknown_name(store: Store):

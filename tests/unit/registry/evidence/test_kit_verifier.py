@@ -1,5 +1,6 @@
 """The verifier of the kit: one file, no library; its Ed25519 agrees with the standard's and with another's."""
 
+import json
 import random
 import runpy
 import subprocess
@@ -101,9 +102,10 @@ def test_it_hashes_rows_as_the_house_does():
     assert VERIFIER["row_hash"](facts) == row.hash
 
 
-def test_it_writes_canonical_json_as_the_house_does():
+def test_it_writes_what_the_house_wrote_as_canonical_json_byte_for_byte():
     value = {"é": ["e\u0301", 1, None, True], "a": {"z": "\u2028", "b": []}, "B": "\U0001f98a"}
-    assert VERIFIER["canonical_json"](value) == canonical_json(value)
+    written = canonical_json(value)
+    assert VERIFIER["canonical_json"](json.loads(written)) == written
 
 
 @pytest.mark.parametrize("size", range(1, 34))
@@ -149,7 +151,7 @@ def test_it_is_one_readable_file_that_imports_the_standard_library_alone():
         )
     }
     assert imported <= sys.stdlib_module_names
-    assert len(text.splitlines()) <= 440
+    assert len(text.splitlines()) <= 380
 
 
 def test_it_runs_in_an_empty_environment_and_says_what_it_wants(tmp_path: Path):
