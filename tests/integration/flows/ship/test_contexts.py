@@ -1,20 +1,17 @@
 """Who acts and how outputs are delivered is said once, by name: it decides the plan, the gate and the papers."""
 
 import json
-import shutil
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from flows.auditing import audit_check
-from flows.bootstrap import House, open_house
+from flows.bootstrap import House
 from flows.manifest_files import load_manifest
-from flows.pinning import pin_model
 from flows.planning import Overrides, plan_manifest
 from flows.recalling import reevaluate
-from flows.settings import Settings
 from flows.shipment import ship_job
 from policy.errors import Refused, UnknownName
 from policy.plan import ExecutionPlan, PlanRefusal
@@ -23,13 +20,10 @@ from policy.verdicts import Ruling
 from registry.evidence.dsse import unseal
 from registry.evidence.intoto import PAYLOAD_TYPE
 from registry.reevaluation import kept_stacks
-from registry.sources import builtin_source
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.near import render_near
-from tests.integration.flows.ship.conftest import contents
-from tests.unit.registry.licensing import catalogue
+from tests.integration.flows.ship.conftest import NOW, contents, order_in_own_style
 
-NOW = datetime(2026, 1, 31, 19, 0, tzinfo=UTC)
 TODAY = NOW.date()
 FLUX, LTX = "flux1-dev-nc-1.1.1", "ltx2x-community-2026-08-11"
 Order = Callable[..., Path]
@@ -37,20 +31,8 @@ Say = Callable[..., None]
 
 
 @pytest.fixture
-def moment() -> list[datetime]:
-    return [NOW]
-
-
-@pytest.fixture
-def house(tmp_path: Path, moment: list[datetime]) -> House:
-    settings = Settings(
-        home=tmp_path / "home",
-        model_folders=(tmp_path / "shelf",),
-        renderer="synthetic",
-        workers=1,
-        actor="tester",
-    )
-    return open_house(settings, clock=lambda: moment[0])
+def house(house_with_a_shelf: House) -> House:
+    return house_with_a_shelf
 
 
 @pytest.fixture
@@ -58,22 +40,8 @@ def order(tmp_path: Path, house: House) -> Order:
     """An order of two foxes in a style of one's own, under a licence of the catalogue."""
 
     def put(licence: str, repo: str, **head: str) -> Path:
-        folder = tmp_path / "shelf" / repo
-        shutil.copytree(builtin_source().root / "rightstep" / "emoji-64-style-twemoji", folder)
-        card = folder / "README.md"
-        card.write_text(card.read_text().replace("license: cc-by-4.0", "license: other"))
-        (folder / "LICENSE").write_bytes(catalogue().texts[licence])
-        weights = folder / "pytorch_lora_weights.safetensors"
-        weights.write_bytes(weights.read_bytes()[:-1] + b"\1")  # somebody's own, and no copy
-        pin_model(house, repo)
-        path = tmp_path / "order.toml"
-        shots = "".join(
-            f'[[shots]]\nname = "fox-{seed}"\nprompt = "a fox"\nseed = {seed}\n'
-            f'model = "rightstep/emoji-64"\nloras = ["{repo}"]\n'
-            for seed in range(2)
-        )
-        path.write_text("".join(f'{name} = "{value}"\n' for name, value in head.items()) + shots)
-        return path
+        fields = "\n".join(f'{name} = "{value}"' for name, value in head.items())
+        return order_in_own_style(house, tmp_path, repo, tag="other", licence=licence, head=fields)
 
     return put
 
