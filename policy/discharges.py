@@ -41,8 +41,9 @@ class MetObligation:
     """An obligation of a shipment and what met it."""
 
     obligation: Obligation
-    # "notices:SHA256", "marking:...", "recorded:SHA256 NAME", "context:NAME of DAY, ..."; None: nothing
-    discharged_by: str | None
+    discharged_by: (
+        str | None
+    )  # "notices:SHA256", "marking:...", "recorded:SHA256 NAME", "context:..." or None
 
 
 Discharge = Callable[[Obligation, ShipmentShows], str | None]

@@ -45,7 +45,7 @@ class Delivery:
 
     content_filter: bool | None = None  # filtered, or each one looked at by a person
     ai_disclosure: bool | None = None  # whoever sees one is told that a machine made it
-    removes_provenance_marking: bool | None = None
+    removes_provenance_marking: bool | None = None  # marks inside a file are taken off
 
     @property
     def by_duty(self) -> tuple[tuple[str, bool | None], ...]:
@@ -60,7 +60,7 @@ class Context:
     name: str = ""  # "" of a use that nobody completed yet
     as_of: date | None = None  # the day that the facts are of; None: nobody said
     good_until: date | None = None  # the last day on which they are taken as said; None: without end
-    said_by: str = ""
+    said_by: str = ""  # "" of the settings, which name nobody
     delivery: Delivery = field(default_factory=Delivery)
 
     def is_outdated(self, day: date | None) -> bool:
