@@ -16,12 +16,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from flows.manifest_fields import KnownFields
-from flows.settings import CONTEXT_NAME, SETTINGS_CONTEXT, Settings, Territory
+from flows.settings import CONTEXT_NAME, Settings, Territory
 from policy.errors import UnknownName, WrongUse
-from policy.uses import Context, Delivery, Organisation
+from policy.uses import DEFAULT_CONTEXT, Context, Delivery, Organisation
 
 FILE = "contexts.toml"
-Figure = Annotated[int, Field(ge=0)]
+Figure = Annotated[int, Field(ge=0, strict=True)]
+Said = Annotated[bool, Field(strict=True)]  # a practice that is said in other words is not guessed at
 NEXT = "Correct it; the fields are in docs/how-to/say-who-you-are.md."
 
 
@@ -38,15 +39,15 @@ class KnownContext:
 class _DeliveryFields(KnownFields):
     """How outputs are delivered; what is left out is not known."""
 
-    content_filter: bool | None = None
-    ai_disclosure: bool | None = None
-    removes_provenance_marking: bool | None = None
+    content_filter: Said | None = None
+    ai_disclosure: Said | None = None
+    removes_provenance_marking: Said | None = None
 
 
 class _ContextFields(KnownFields):
     """A table of the file: nobody says anything without a name and a day."""
 
-    as_of: date
+    as_of: Annotated[date, Field(strict=True)]
     said_by: Annotated[str, Field(min_length=1, max_length=200)]
     organisation: Annotated[str, Field(max_length=200)] = ""
     kind: Literal["company", "individual", "nonprofit", "academic"] | None = None
@@ -76,7 +77,7 @@ def find_context(settings: Settings, name: str, today: date) -> KnownContext:
 
 def known_contexts(settings: Settings, today: date) -> Mapping[str, KnownContext]:
     """Every context by name; a file that cannot be used is WrongUse naming the place."""
-    return {SETTINGS_CONTEXT: _from_settings(settings), **_from_file(settings, today)}
+    return {DEFAULT_CONTEXT: _from_settings(settings), **_from_file(settings, today)}
 
 
 def contexts_file(settings: Settings) -> Path:
@@ -87,7 +88,7 @@ def contexts_file(settings: Settings) -> Path:
 def _from_settings(settings: Settings) -> KnownContext:
     as_of = settings.organisation_as_of
     return KnownContext(
-        context=Context(name=SETTINGS_CONTEXT, as_of=as_of, good_until=_good_until(settings, as_of)),
+        context=Context(name=DEFAULT_CONTEXT, as_of=as_of, good_until=_good_until(settings, as_of)),
         organisation=settings.organisation_facts,
         territories=settings.territories,
         source="settings",
@@ -143,4 +144,6 @@ def _context(settings: Settings, path: Path, name: str, table: Any, today: date)
 
 
 def _good_until(settings: Settings, as_of: date | None) -> date | None:
-    return None if as_of is None else as_of + timedelta(days=settings.context_days)
+    if as_of is None:
+        return None
+    return as_of + min(timedelta(days=settings.context_days), date.max - as_of)

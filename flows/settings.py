@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from flows.fleet_settings import GroupSetting, read_fleet
 from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
-from policy.uses import Organisation
+from policy.uses import DEFAULT_CONTEXT, Organisation
 from registry.upstream import PUBLIC_HUB
 from workers.renderer import RendererKind
 
@@ -44,7 +44,6 @@ def _is_hub_offline() -> bool:
 
 
 CONTEXT_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
-SETTINGS_CONTEXT = "default"  # the one that these settings describe
 KEY_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 Territory = Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")]
 
@@ -127,7 +126,7 @@ class Settings(BaseSettings):
         description="The contexts that work is done in, as TOML; contexts.toml under the home by default.",
     )
     context: str = Field(
-        default=SETTINGS_CONTEXT,
+        default=DEFAULT_CONTEXT,
         pattern=CONTEXT_NAME,
         description="The context of an order that names none.",
     )

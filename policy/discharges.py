@@ -41,9 +41,7 @@ class MetObligation:
     """An obligation of a shipment and what met it."""
 
     obligation: Obligation
-    discharged_by: (
-        str | None
-    )  # "notices:SHA256", "marking:...", "recorded:SHA256 NAME", "context:..." or None
+    discharged_by: str | None  # "notices:SHA256", "marking:...", "recorded:SHA256 NAME", "context:..."
 
 
 Discharge = Callable[[Obligation, ShipmentShows], str | None]

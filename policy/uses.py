@@ -53,6 +53,9 @@ class Delivery:
         return tuple((duty, getattr(self, practice)) for duty, practice in DELIVERED.items())
 
 
+DEFAULT_CONTEXT = "default"  # the one that the settings describe
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
     """Which of its contexts an organisation acts in, and who said the facts of it, of which day."""
@@ -82,5 +85,9 @@ class IntendedUse:
 
 
 def asked_again(use: IntendedUse) -> IntendedUse:
-    """What was asked for, without who and when: to be completed by what is known today."""
-    return replace(use, organisation=Organisation(), on=None, context=Context(name=use.context.name))
+    """What was asked for, without who and when: to be completed by what is known today.
+
+    What was kept before contexts had names was of the only one that there was.
+    """
+    named = Context(name=use.context.name or DEFAULT_CONTEXT)
+    return replace(use, organisation=Organisation(), on=None, context=named)

@@ -50,6 +50,11 @@ def test_facts_without_a_day_never_age_and_those_with_one_do():
     assert not Context(name="a").is_outdated(date.max)
 
 
+def test_a_day_that_is_far_off_has_an_end_all_the_same(tmp_path):
+    settings = Settings(home=tmp_path, organisation_as_of=date.max)
+    assert find_context(settings, "", TODAY).context.good_until == date.max
+
+
 def test_a_file_says_everything_that_the_settings_do_and_how_outputs_are_delivered(describe):
     settings = describe(
         f'[lab]\n{SAID}organisation = "Lab"\nkind = "academic"\ndomicile = "FR"\nannual_revenue_usd = 1\n'
@@ -105,7 +110,10 @@ def test_a_name_that_nobody_described_is_refused_with_the_nearest(describe):
         (f"[a]\n{SAID}mau = -1\n", "a.mau"),
         (f'[a]\n{SAID}domicile = "Germany"\n', "a.domicile"),
         (f'[a]\n{SAID}kind = "ltd"\n', "a.kind"),
-        (f"[a]\n{SAID}[a.delivery]\ncontent_filter = 1.5\n", "a.delivery.content_filter"),
+        (f'[a]\n{SAID}[a.delivery]\ncontent_filter = "yes"\n', "a.delivery.content_filter"),
+        (f"[a]\n{SAID}[a.delivery]\ncontent_filter = 1\n", "a.delivery.content_filter"),
+        (f"[a]\n{SAID}mau = true\n", "a.mau"),
+        ('[a]\nas_of = 0\nsaid_by = "mia"\n', "a.as_of"),
         (f"[a]\n{SAID}[a.delivery]\nfilter = true\n", "content_filter"),
     ],
 )

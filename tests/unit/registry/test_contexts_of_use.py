@@ -7,7 +7,7 @@ import pytest
 
 from policy.approvals import reason_name
 from policy.codec import decode, encode
-from policy.uses import Act, Context, Delivery, IntendedUse
+from policy.uses import Act, Context, Delivery, IntendedUse, Organisation, asked_again
 from policy.verdicts import Ruling, Verdict
 from registry.licences.circumstances import ORDINARY, Circumstances, PaidLicence, as_stated
 from registry.licences.described import parse_described
@@ -98,7 +98,20 @@ def test_the_memory_of_verdicts_tells_contexts_apart():
 def test_a_use_that_was_kept_before_there_were_contexts_still_reads():
     kept = encode(IntendedUse(on=FRESH))
     del kept["context"]
-    assert decode(IntendedUse, kept) == IntendedUse(on=FRESH)
+    read = decode(IntendedUse, kept)
+    assert read == IntendedUse(on=FRESH)
+    assert asked_again(read).context.name == "default"
+
+
+def test_what_is_asked_again_keeps_what_was_ordered_and_forgets_who_and_when():
+    use = replace(small_use(Act.CHARITABLE_USE, FLUX), context=FILTERED, on=FRESH, outbound_licence="mit")
+    again = asked_again(use)
+    assert (again.act, again.territories, again.outbound_licence) == (use.act, use.territories, "mit")
+    assert (again.organisation, again.on, again.context) == (
+        Organisation(),
+        None,
+        Context(name="client-work"),
+    )
 
 
 def test_a_description_takes_delivery_from_the_context_unless_it_speaks_of_somebody_else():
