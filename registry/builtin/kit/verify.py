@@ -353,6 +353,7 @@ def check_shipments(kit, chain):
             and (told["items"], told["licences"]) == (len(record["items"]), licences)
             and told["notices_sha256"] == notices == record["notices_sha256"]
             and all(one["stack_id"] in stacks for one in record["items"])
+            and all(told[key] == record["use"][key] for key in ("context", "organisation") if key in told)
         )
         demand(holds, UNCOVERED, f"{name} is not what the chain says.")
         for paper, digest in told.get("papers", ()):

@@ -302,6 +302,7 @@ CHANGES = {
     "a conclusion gone": (cut("conclusions.json"), 9),
     "a conclusion twice": (twice("conclusions.json"), 9),
     "an item of a shipment": (edit("record.json", "items", []), 9),
+    "who a shipment was for": (edit("record.json", "use", {"context": {}, "organisation": {}}), 9),
     "the notices": (lambda files: files.update({one: b"none" for one in files if one.endswith("notices.txt")}), 9),
     "a shipment under another's name": (edit("record.json", "shipment_id", "ship-other"), 9),
     "a shipment gone": (drop("shipments/"), 9),
