@@ -26,6 +26,7 @@ from registry.identities import Identities
 from registry.ledger import Ledger
 from registry.model_registry import ModelRegistry
 from registry.prompt_keeping import PromptKeeping
+from registry.requests import Requests
 from registry.revocations import Revocations
 from registry.shipments import Shipments
 from registry.upstream_records import UpstreamRecords
@@ -46,6 +47,7 @@ class UnitOfWork:
     approvals: Approvals
     prompts: PromptKeeping
     revocations: Revocations
+    requests: Requests
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -74,6 +76,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 approvals=Approvals(connection, audit, identities),
                 prompts=PromptKeeping(connection, audit),
                 revocations=Revocations(connection, audit),
+                requests=Requests(connection),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error
