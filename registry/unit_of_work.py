@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from registry.access_keys import AccessKeys
 from registry.approvals import Approvals
 from registry.audit_log import AuditLog
 from registry.checkpoints import Checkpoints
@@ -46,6 +47,7 @@ class UnitOfWork:
     approvals: Approvals
     prompts: PromptKeeping
     revocations: Revocations
+    keys: AccessKeys
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -74,6 +76,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 approvals=Approvals(connection, audit, identities),
                 prompts=PromptKeeping(connection, audit),
                 revocations=Revocations(connection, audit),
+                keys=AccessKeys(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error
