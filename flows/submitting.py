@@ -53,7 +53,10 @@ def submit_plan(house: House, plan: ExecutionPlan, request: RequestKey | None = 
 
 
 def job_of_request(house: House, request: RequestKey) -> JobRecord | None:
-    """The job that came of a request before, as it stands now; RequestKeyReused where its key is another's."""
+    """The job that came of a request before, as it stands now.
+
+    RequestKeyReused where its key stands for another one.
+    """
     with unit_of_work(house.engine, read_only=True) as work:
         made = work.requests.job_of(request)
         return None if made is None else work.ledger.job(made)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from registry.access_keys import AccessKeys
 from registry.approvals import Approvals
 from registry.audit_log import AuditLog
 from registry.checkpoints import Checkpoints
@@ -48,6 +49,7 @@ class UnitOfWork:
     prompts: PromptKeeping
     revocations: Revocations
     requests: Requests
+    keys: AccessKeys
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -77,6 +79,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 prompts=PromptKeeping(connection, audit),
                 revocations=Revocations(connection, audit),
                 requests=Requests(connection),
+                keys=AccessKeys(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error
