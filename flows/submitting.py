@@ -59,7 +59,7 @@ def job_of_request(house: House, request: RequestKey) -> JobRecord | None:
     """
     with unit_of_work(house.engine, read_only=True) as work:
         made = work.requests.job_of(request)
-        return None if made is None else work.ledger.job(made)
+        return None if made is None else replace(work.ledger.job(made), attached=True)
 
 
 def refuse_order(house: House, manifest: RenderManifest, refusal: PlanRefusal) -> Refused:
