@@ -1,6 +1,6 @@
 """The OpenAPI document: every answer, every failure, with an example of each."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,9 +12,13 @@ from rightstep.web.kinds import (
     BROKEN,
     HEADERS_TOO_LARGE,
     INVALID_REQUEST,
+    KEY_EXPIRED,
     KEY_MISSING,
+    KEY_REVOKED,
     KEY_UNKNOWN,
+    KINDS,
     MALFORMED,
+    NO_ROOM,
     NOT_ANSWERING,
     PATH_TOO_LONG,
     SCOPE_MISSING,
@@ -35,8 +39,8 @@ from rightstep.web.sent_orders import manifest_schemas
 
 TEMPLATE = "#/components/schemas/{model}"
 SAMPLE_ID = "5b0e6f6d8a3f4c1f9d2e7a4b6c8d0e1f"
-EVERYWHERE = (MALFORMED, PATH_TOO_LONG, HEADERS_TOO_LARGE, INVALID_REQUEST, NOT_ANSWERING, BROKEN)
-WITH_A_KEY = (KEY_MISSING, KEY_UNKNOWN, SCOPE_MISSING, TOO_MANY)
+EVERYWHERE = (MALFORMED, PATH_TOO_LONG, HEADERS_TOO_LARGE, INVALID_REQUEST, NOT_ANSWERING, NO_ROOM, BROKEN)
+WITH_A_KEY = (KEY_MISSING, KEY_UNKNOWN, KEY_REVOKED, KEY_EXPIRED, SCOPE_MISSING, TOO_MANY)
 DESCRIPTION = """Orders of pictures, planned, licensed and rendered by a standing house.
 
 Failures are problem details (RFC 9457) with the reasons and the next step as further members; under
@@ -117,9 +121,20 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         tell = told_openai if speaks_openai(path) else told
         for operation in operations.values():
-            kinds = (*EVERYWHERE, *(WITH_A_KEY if "security" in operation else ()))
+            kinds = [*_named(operation), *EVERYWHERE, *(WITH_A_KEY if "security" in operation else ())]
             _complete(operation["responses"], tell(*kinds))
     return made
+
+
+def _named(operation: dict[str, Any]) -> Iterator[Kind]:
+    """The kinds that a route names itself; FastAPI has dropped what is null from their examples."""
+    codes = {
+        code
+        for response in operation["responses"].values()
+        for content in response.get("content", {}).values()
+        for code in content.get("examples", {})
+    }
+    return (kind for kind in KINDS if kind.code in codes)
 
 
 def _further_schemas() -> dict[str, Any]:
@@ -140,8 +155,9 @@ def _complete(responses: dict[str, Any], everywhere: Responses) -> None:
         key = str(status)
         known = responses.get(key, {}).get("content", {})
         for media_type, content in response["content"].items():
-            if media_type in known and "examples" in known[media_type]:
-                known[media_type]["examples"].update(content["examples"])
+            if "examples" in known.get(media_type, {}):
+                known[media_type]["examples"] = content["examples"]
+                responses[key]["description"] = response["description"]
             else:
                 responses[key] = response
     for key, response in responses.items():

@@ -63,7 +63,7 @@ class Manifest(ManifestFields):
     """An order: what holds for all of it, and its shots. Input files cannot be sent along yet."""
 
     defaults: Annotated[dict[str, Any], Field(default_factory=dict)]
-    shots: tuple[ShotFields, ...]
+    shots: Annotated[tuple[ShotFields, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,8 +132,16 @@ def manifest_schemas(template: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The schema of a manifest as JSON, and the parts that it refers to by ``template``."""
     schema = TypeAdapter(Manifest).json_schema(ref_template=template)
     parts: dict[str, Any] = schema.pop("$defs")
-    parts["ShotFields"]["properties"].pop("inputs")
     parts.pop("InputFields")
+    shot = parts["ShotFields"]
+    fields = shot["properties"]
+    fields.pop("inputs")
+    lora = {"anyOf": [fields["loras"]["items"], {"type": "string", "description": "`org/name@0.8`"}]}
+    fields["loras"] = {"type": "array", "items": lora, "default": []}
+    shot["required"] = ["name"]  # the others may stand in the defaults
+    without = {key: value for key, value in shot.items() if key != "required"}
+    parts["ShotDefaults"] = {**without, "title": "ShotDefaults", "description": "Holds for every shot."}
+    schema["properties"]["defaults"] = {"$ref": template.format(model="ShotDefaults")}
     return schema, parts
 
 
