@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,24 +15,15 @@ from registry.access_tables import access_keys
 from registry.audit_walk import verify
 from registry.tables import metadata
 from registry.unit_of_work import unit_of_work
-from tests.factories import NOW
+from tests.factories import NOW, make_access_key
 from tests.integration.registry.stores import Store
+from tests.integration.registry.test_query_counts import statements_of
 
 LATER = NOW + timedelta(hours=1)
 
 
-def make_key(key_id: str | None = None, **changes: object) -> AccessKey:
-    key = AccessKey(
-        key_id=key_id or new_key_id(),
-        owner="Zoë",
-        scopes=(Scope.SUBMIT, Scope.SHIP),
-        per_minute=60,
-        at_once=4,
-        created_at=NOW,
-        created_by="alice",
-        expires_at=NOW + timedelta(days=1),
-    )
-    return replace(key, **changes)  # type: ignore[arg-type]
+def make_key(**changes: Any) -> AccessKey:
+    return make_access_key(**{"key_id": new_key_id(), "scopes": (Scope.SUBMIT, Scope.SHIP), **changes})
 
 
 def keep(store: Store, key: AccessKey | None = None) -> tuple[AccessKey, str]:
@@ -115,13 +107,13 @@ def test_a_digest_that_was_moved_to_another_row_opens_nothing(store: Store):
 def test_two_keys_never_have_one_id(store: Store):
     key, secret = keep(store)
     with pytest.raises(LedgerFault, match="contradicts"):
-        keep(store, make_key(key.key_id, scopes=(Scope.ADMIN,)))
+        keep(store, make_key(key_id=key.key_id, scopes=(Scope.ADMIN,)))
     assert opened(store, secret) == key
 
 
 def test_a_key_is_found_by_what_its_id_begins_with_and_by_nothing_vague(store: Store):
-    first, secret = keep(store, make_key("aaaa11111111"))
-    keep(store, make_key("aaaa22222222"))
+    first, secret = keep(store, make_key(key_id="aaaa11111111"))
+    keep(store, make_key(key_id="aaaa22222222"))
     assert found(store, "aaaa1") == found(store, "rs_aaaa1") == found(store, secret) == first
     with pytest.raises(UnknownName, match="aaaa11111111, aaaa22222222"):
         found(store, "aaaa")
@@ -180,8 +172,6 @@ def test_a_key_and_its_event_are_one_transaction(store: Store):
 
 
 def test_an_unknown_id_costs_what_a_known_one_does(store: Store):
-    from tests.integration.registry.test_query_counts import statements_of
-
     _, secret = keep(store)
     seen = []
     for presented in (secret, f"rs_{'0' * 12}{secret[15:]}", f"{secret[:-2]}AA"):

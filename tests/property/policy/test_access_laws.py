@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from policy.access import Usage
 from tests.factories import NOW
 
-RATES = st.integers(min_value=1, max_value=100_000)
+RATES = st.integers(min_value=1, max_value=2_000)
 STEPS = st.lists(st.integers(min_value=0, max_value=90_000_000), max_size=60)  # microseconds
 ANY_STEPS = st.lists(st.integers(min_value=-90_000_000, max_value=90_000_000), max_size=60)
 

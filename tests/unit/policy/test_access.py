@@ -1,7 +1,7 @@
 """Access: which rule turns a request away, and when a key has asked for enough."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -16,24 +16,17 @@ from policy.access import (
     without_secrets,
 )
 from policy.errors import WrongUse
-from tests.factories import NOW
+from tests.factories import NOW, make_access_key
 
 SECOND = timedelta(seconds=1)
-KEY = AccessKey(
-    key_id="0123456789ab",
-    owner="Ann",
-    scopes=(Scope.SUBMIT, Scope.READ),
-    per_minute=60,
-    at_once=2,
-    created_at=NOW,
-    created_by="tester",
-    expires_at=NOW + timedelta(days=1),
-)
+KEY = make_access_key()
 REVOKED = replace(KEY, revoked_at=NOW, revoked_because="lost")
 SECRET = f"rs_{KEY.key_id}_{'x' * 42}-"
 
 
-def code_of(key: AccessKey | None, needed: Scope = Scope.READ, at=NOW, **asked: bool) -> AccessCode | None:
+def code_of(
+    key: AccessKey | None, needed: Scope = Scope.READ, at: datetime = NOW, **asked: bool
+) -> AccessCode | None:
     refused = refuse_access(key, needed, at, **asked)
     return None if refused is None else refused.code
 
