@@ -1,9 +1,10 @@
 """Who may do what over the network: access keys, their scopes, and how much each key may ask for.
 
-A key is judged by every rule in turn, and the first that objects is told. The secret of a key is
-nowhere here: who calls has proven already that the presented one is this key's.
+A key is judged by every rule in turn, and the first that objects is told. Of its secret only the form
+is known here: who calls has proven already that the presented one is this key's.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from policy.wording import plural
 
 PER_MINUTE = 60  # requests, where nothing else is said
 AT_ONCE = 4
+SECRET_FORM = re.compile(r"rs_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")  # the id of the key, then 256 random bits
+_LIKE_A_SECRET = re.compile(r"(rs_[0-9a-f]{12}_)[A-Za-z0-9_-]+")  # one that was copied badly is one still
 
 
 class Scope(StrEnum):
@@ -136,6 +139,11 @@ def parse_scopes(words: Iterable[str]) -> tuple[Scope, ...]:
     if not asked:
         raise WrongUse("A key without a scope opens nothing.", f"Give one of {known}, or several.")
     return tuple(scope for scope in Scope if scope in asked)
+
+
+def without_secrets(text: str) -> str:
+    """Text as it may be kept in a log: of every secret in it only the id of its key."""
+    return _LIKE_A_SECRET.sub(r"\1...", text)
 
 
 # --- how much --------------------------------------------------------------------------

@@ -9,14 +9,13 @@ moved to another row opens nothing there.
 
 import hmac
 import json
-import re
 import secrets
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from policy.access import RECORDED_SCOPES, AccessKey, Scope
+from policy.access import RECORDED_SCOPES, SECRET_FORM, AccessKey, Scope
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json, digest_text
 from policy.errors import UnknownName, WrongUse
@@ -25,7 +24,6 @@ from registry.audit_log import AuditLog
 
 ID_BYTES = 6
 SECRET_BYTES = 32
-SECRET_FORM = re.compile(r"rs_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 SHORTEST_BEGINNING = 4  # digits of an id that name a key
 NOBODY = "0" * 64  # what an unknown id is compared with; no text has this digest
 LONGEST_USE = 500  # characters of what a key was used for

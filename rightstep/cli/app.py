@@ -10,6 +10,7 @@ from rightstep.cli import (
     house,
     identity,
     job,
+    key,
     licence,
     method,
     model,
@@ -67,5 +68,6 @@ app.add_typer(approving.waive, name="waive")
 app.add_typer(approving.grant, name="grant")
 app.add_typer(audit.app, name="audit")
 app.add_typer(identity.app, name="identity")
+app.add_typer(key.app, name="key")
 app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")
