@@ -34,6 +34,18 @@ from flows.exporting import Exported, export_job
 from flows.identities import create_identity, list_identities, revoke_identity, show_identity
 from flows.licensed_models import LicensedModel, licensed_model, licensed_models
 from flows.orders import require_standing_house, start_job
+from flows.pictures import (
+    PICTURE_LABEL,
+    DeliveredPictures,
+    LeasedPictures,
+    OrderedPictures,
+    abandon_pictures,
+    deliver_pictures,
+    lease_pictures,
+    lost_batch,
+    order_pictures,
+    settle_pictures,
+)
 from flows.pinning import ImportedModel, import_model, pin_model
 from flows.planning import Overrides, Preflight, plan_manifest, preflight
 from flows.progress import Progress
@@ -68,6 +80,8 @@ from flows.submitting import job_of_request, refuse_order, submit_plan
 from flows.whatif import Supposition, WhatIf, what_if
 
 __all__ = [
+    "PICTURE_LABEL",
+    "DeliveredPictures",
     "DriftLook",
     "ApprovalRecords",
     "ApprovalShown",
@@ -79,6 +93,8 @@ __all__ = [
     "LicensedModel",
     "ImportedModel",
     "KitWritten",
+    "LeasedPictures",
+    "OrderedPictures",
     "Overrides",
     "Preflight",
     "Question",
@@ -87,6 +103,7 @@ __all__ = [
     "ServiceStatus",
     "Supposition",
     "WhatIf",
+    "abandon_pictures",
     "add_schedule",
     "affected",
     "ask_for_approval",
@@ -103,6 +120,7 @@ __all__ = [
     "conclude_licence",
     "create_identity",
     "create_key",
+    "deliver_pictures",
     "doctor",
     "erase_prompts",
     "explain_licences",
@@ -115,6 +133,7 @@ __all__ = [
     "job_of",
     "job_of_request",
     "key_of",
+    "lease_pictures",
     "licensed_model",
     "licensed_models",
     "list_approvals",
@@ -124,11 +143,13 @@ __all__ = [
     "list_models",
     "list_schedules",
     "look_at_ledger",
+    "lost_batch",
     "look_for_drift",
     "make_checkpoint",
     "make_audit_report",
     "method_as_run",
     "open_questions",
+    "order_pictures",
     "pin_model",
     "plan_manifest",
     "preflight",
@@ -148,6 +169,7 @@ __all__ = [
     "revoke_key",
     "revoke_model",
     "rounds_of",
+    "settle_pictures",
     "ship_job",
     "shot_of",
     "shots_after",

@@ -17,6 +17,7 @@ from rightstep.cli import (
     plan,
     render,
     schedule,
+    serve,
     ship,
 )
 
@@ -57,6 +58,7 @@ app.command("plan")(plan.plan)
 app.command("up")(house.up)
 app.command("down")(house.down)
 app.command("status")(house.status)
+app.command("serve")(serve.serve)
 app.add_typer(job.app, name="job")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(model.app, name="model")
