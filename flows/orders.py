@@ -12,6 +12,7 @@ from flows.prefect_requests import ON_DEMAND, SUBMITTED, ask, deployment_of
 from flows.prefect_server import PrefectServer, standing_server
 from flows.rendering import cancel_job, job_of, list_jobs
 from flows.submitting import job_key, refuse_order, submit_plan
+from flows.turns import is_driven
 from policy.errors import ServiceFault
 from policy.manifest import RenderManifest
 from policy.plan import PlanRefusal
@@ -64,7 +65,7 @@ def require_standing_house(house: House) -> None:
 def start_job(house: House, job_id: str, *, again: bool = False) -> None:
     """Ask the standing house to render what is open of a submitted job; ServiceFault where none is up.
 
-    Asked twice it is one flow run; ``again`` starts another, for a job whose first driver is
+    Asked twice it is one flow run; ``again`` starts another where the driver of the first is
     gone. A job whose shots are all made is judged here and now.
     """
     job = job_of(house, job_id)
@@ -74,7 +75,8 @@ def start_job(house: House, job_id: str, *, again: bool = False) -> None:
         judge_job(house, job.job_id)
         return
     server, deployment = _standing(house, SUBMITTED)
-    _run(server, deployment, {"job_id": job.job_id}, None if again else job.job_id)
+    if not again or not is_driven(house, job.job_id):
+        _run(server, deployment, {"job_id": job.job_id}, None if again else job.job_id)
 
 
 def _standing(house: House, name: str) -> tuple[PrefectServer, dict[str, Any]]:

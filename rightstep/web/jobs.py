@@ -50,7 +50,7 @@ def make_router(desk: Desk) -> APIRouter:
     """The jobs."""
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
     reads = desk.doors.needs(Scope.READ)
-    Submitter = Annotated[Visitor, desk.doors.needs(Scope.SUBMIT)]  # noqa: N806 - a type of this house
+    submits = desk.doors.needs(Scope.SUBMIT)
 
     @router.post(
         "",
@@ -63,7 +63,10 @@ def make_router(desk: Desk) -> APIRouter:
         openapi_extra=request_body(),
     )
     def submit(
-        visitor: Submitter, order: Order, response: Response, idempotency_key: IdempotencyKey = None
+        visitor: Annotated[Visitor, submits],
+        order: Order,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
     ) -> JobAnswer:
         """Plans the order, asks the licences, and has the standing house render it.
 
@@ -98,7 +101,7 @@ def make_router(desk: Desk) -> APIRouter:
         return job_shape(job_of(desk.house, job_id))
 
     @router.post("/{job_id}/cancel", summary="Cancel a job", responses=told(UNKNOWN_NAME, WRONG_MOMENT))
-    def cancel(job_id: JobId, visitor: Submitter) -> JobAnswer:
+    def cancel(job_id: JobId, visitor: Annotated[Visitor, submits]) -> JobAnswer:
         """Workers stop at the next step; finished pictures are kept. Twice is as good as once."""
         return job_shape(cancel_job(visitor.house, job_id))
 
@@ -107,7 +110,7 @@ def make_router(desk: Desk) -> APIRouter:
         summary="Go on with a job that was stopped, held or failed",
         responses=told(UNKNOWN_NAME, WRONG_MOMENT, NO_HOUSE),
     )
-    def retry(job_id: JobId, visitor: Submitter) -> JobAnswer:
+    def retry(job_id: JobId, visitor: Annotated[Visitor, submits]) -> JobAnswer:
         """Finished shots are never rendered again; shots that were given up get another try."""
         desk.require_driver()
         record = reopen_job(visitor.house, job_id)

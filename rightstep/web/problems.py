@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -104,24 +104,25 @@ def trouble_of(error: RightstepError) -> Trouble:
     verdict = error.verdict if isinstance(error, Refused) else None
     return Trouble(
         kind=known.kind,
-        detail=without_paths(error.message),
-        next_step=without_paths(error.next_step),
+        detail=error.message,
+        next_step=error.next_step,
         reasons=verdict.against() if verdict else (),
         remedies=(error.next_step,) if verdict and error.next_step else (),
     )
 
 
 def problem_of(trouble: Trouble, request_id: str) -> dict[str, Any]:
-    """The members of a problem."""
+    """The members of a problem; whoever wrote its sentences, no folder leaves with them."""
+    reasons = (replace(reason, detail=without_paths(reason.detail)) for reason in trouble.reasons)
     return {
         "type": trouble.kind.urn,
         "title": trouble.kind.title,
         "status": trouble.kind.status,
-        "detail": trouble.detail,
+        "detail": without_paths(trouble.detail),
         "instance": f"urn:rightstep:request:{request_id}",
-        "next_step": trouble.next_step,
-        "reasons": [encode(reason) for reason in trouble.reasons],
-        "remedies": list(trouble.remedies),
+        "next_step": without_paths(trouble.next_step),
+        "reasons": [encode(reason) for reason in reasons],
+        "remedies": [without_paths(remedy) for remedy in trouble.remedies],
         "errors": [{"where": where, "message": message} for where, message in trouble.errors],
     }
 
@@ -139,12 +140,13 @@ def openai_of(trouble: Trouble, request_id: str) -> dict[str, Any]:
     """The members of an error as OpenAI's clients read them."""
     status = trouble.kind.status
     usual = "server_error" if status >= SERVER_ERROR else "invalid_request_error"
+    problem = problem_of(trouble, request_id)
     body = {
-        "message": " ".join(part for part in (trouble.detail, trouble.next_step) if part),
+        "message": f"{problem['detail']} {problem['next_step']}".strip(),
         "type": OPENAI_TYPES.get(status, usual),
         "param": trouble.errors[0][0].rpartition(".")[2] if trouble.errors else None,
         "code": trouble.kind.code,
-        "rightstep": problem_of(trouble, request_id),
+        "rightstep": problem,
     }
     return {"error": body}
 
