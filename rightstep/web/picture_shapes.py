@@ -15,6 +15,20 @@ from policy.tasks import ServedBatch
 SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
 UNSAID = "64x64"  # of a request that leaves the size to us: what the built-in model was trained at
 MODEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)?$"
+EXAMPLES: dict[str, Any] = {
+    "plain": {"summary": "One picture", "value": {"model": "rightstep/emoji-64", "prompt": "a flat fox"}},
+    "ours": {
+        "summary": "Two, by a method, with seeds, or a refusal at once",
+        "value": {
+            "model": "rightstep/emoji-64:emoji-64-lcm",
+            "prompt": "a flat fox",
+            "n": 2,
+            "seed": 7,
+            "response_format": "url",
+            "deadline_seconds": 10,
+        },
+    },
+}
 
 
 class PictureWish(BaseModel):

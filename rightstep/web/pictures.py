@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Protocol, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
@@ -41,11 +41,12 @@ from rightstep.web.desk import Desk
 from rightstep.web.documents import told_openai
 from rightstep.web.doors import Visitor
 from rightstep.web.kinds import BUSY, REFUSED, WRONG_ORDER, WRONG_USE
-from rightstep.web.picture_shapes import Pictures, PictureWish, answer_shape, headers_of
+from rightstep.web.picture_shapes import EXAMPLES, Pictures, PictureWish, answer_shape, headers_of
 from rightstep.web.plans import trouble_of_refusal
 from rightstep.web.problems import Failed, Trouble
 
 SEEDS = 2**32
+Wish = Annotated[PictureWish, Body(openapi_examples=EXAMPLES)]
 T = TypeVar("T")
 
 
@@ -78,7 +79,7 @@ class PictureStudio:
             response_model=Pictures,
             responses=told_openai(REFUSED, WRONG_ORDER, WRONG_USE, BUSY),
         )
-        async def generate(wish: PictureWish, visitor: Submitter, request: Request) -> JSONResponse:
+        async def generate(wish: Wish, visitor: Submitter, request: Request) -> JSONResponse:
             """Planned at tier interactive, judged by licence, rendered, recorded as shipped to whoever asked.
 
             Whoever hangs up meanwhile has the job cancelled, and its renderer stops at the next step.

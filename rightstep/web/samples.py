@@ -67,6 +67,28 @@ MODEL: dict[str, Any] = {
     },
 }
 
+PICTURES = {
+    "created": 1769886000,
+    "data": [{"b64_json": "iVBORw0KGgo="}],
+    "output_format": "png",
+    "size": "64x64",
+    "rightstep": {
+        "job_id": "20260131-0123abcd",
+        "shipment_id": "ship-20260131-0123abcd",
+        "plan_hash": "a" * 64,
+        "stack_id": "b" * 64,
+        "method": "emoji-64-lcm",
+        "steps": 4,
+        "seeds": [7],
+        "seconds": 0.2,
+        "queue_seconds": 0.0,
+        "load_seconds": 0.0,
+        "batch_pictures": 1,
+        "reused": 0,
+        "quality": 0.957,
+        "sha256": ["c" * 64],
+    },
+}
 SAMPLES: dict[str, dict[str, Any]] = {
     "Health": {"status": "ok"},
     "Readiness": {
@@ -80,4 +102,5 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ShotPage": {"shots": [SHOT], "after": None},
     "Model": MODEL,
     "ModelList": {"object": "list", "data": [MODEL]},
+    "Pictures": PICTURES,
 }

@@ -10,9 +10,11 @@ from fastapi.testclient import TestClient
 
 from flows.bootstrap import House, open_house
 from flows.settings import Settings
+from policy.waiting import WaitingRoom
 from rightstep.logs import set_up_logs
 from rightstep.web.app import build_app
-from tests.integration.web.desk import NearDriver, client_of
+from rightstep.web.pictures import PictureStudio
+from tests.integration.web.desk import NearDriver, NearPort, client_of
 
 NOW = datetime(2026, 1, 31, 19, 0, tzinfo=UTC)
 
@@ -33,8 +35,20 @@ def driver(house: House) -> NearDriver:
 
 
 @pytest.fixture
-def app(house: House, driver: NearDriver) -> FastAPI:
-    return build_app(house, driver=driver)
+def port(house: House) -> Iterator[NearPort]:
+    opened = NearPort(house)
+    yield opened
+    opened.batcher.close()
+
+
+@pytest.fixture
+def room() -> WaitingRoom:
+    return WaitingRoom(places=3)
+
+
+@pytest.fixture
+def app(house: House, driver: NearDriver, port: NearPort, room: WaitingRoom) -> FastAPI:
+    return build_app(house, driver=driver, images=PictureStudio(port=port, room=room))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A house behind its HTTP API: who renders in the test's own process, and what the tests order."""
 
+import asyncio
 from typing import Any
 
 from fastapi import FastAPI
@@ -7,8 +8,12 @@ from fastapi.testclient import TestClient
 
 from flows.bootstrap import House
 from flows.rendering import job_of
+from flows.workshop import bench_options
 from policy.errors import ServiceFault
+from policy.tasks import RenderTask, ServedBatch
 from tests.integration.flows.near import render_job_near
+from workers.batcher import Batcher
+from workers.picture_bench import PictureBench, PictureBenchOptions
 
 BASE = "rightstep/emoji-64"
 SHAPES = "rightstep/emoji-64-style-shapes"  # CC-BY-NC: refused for commercial use
@@ -46,3 +51,22 @@ def order(*names: str, **fields: Any) -> dict[str, Any]:
     defaults = {**shared, **fields.pop("shots", {})}
     shots = [{"name": name, "seed": seed} for seed, name in enumerate(names)]
     return {"name": "web", "territories": ["WORLD"], "defaults": defaults, "shots": shots, **fields}
+
+
+class NearPort:
+    """Renders what somebody waits for in this process, by the bench and the queue of a replica."""
+
+    def __init__(self, house: House) -> None:
+        options = PictureBenchOptions(bench=bench_options(house, house.settings.groups[0]), stacks=2)
+        self.batcher = Batcher(PictureBench(options).render)
+        self.losses = 0  # renders that come back as those of a renderer that died
+
+    async def render(self, task: RenderTask, cap: int) -> ServedBatch:
+        if self.losses:
+            self.losses -= 1
+            raise ServiceFault("The replica died.", "Try again.")
+        ticket = self.batcher.submit(task, cap)
+        try:
+            return await asyncio.wrap_future(ticket.answer)
+        finally:
+            self.batcher.leave(ticket)

@@ -12,8 +12,10 @@ from schemathesis.specs.openapi.checks import ignored_auth, positive_data_accept
 from flows.access import create_key
 from flows.bootstrap import House, open_house
 from flows.settings import Settings
+from policy.waiting import WaitingRoom
 from rightstep.web.app import build_app
-from tests.integration.web.desk import NearDriver
+from rightstep.web.pictures import PictureStudio
+from tests.integration.web.desk import NearDriver, NearPort
 
 EXAMPLES = 20  # an operation; several hundred in all
 # A well-formed order may still be refused; whether a key is asked for is shown by test_doors.
@@ -30,6 +32,7 @@ OPERATIONS = [
     "GET /v1/jobs/{job_id}/shots",
     "GET /v1/jobs/{job_id}/shots/{name}/artefact",
     "GET /v1/jobs/{job_id}/events",
+    "POST /v1/images/generations",
     "GET /v1/models",
     "GET /v1/models/{model}",
 ]
@@ -44,10 +47,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture(scope="module")
-def app(house: House) -> FastAPI:
-    driver = NearDriver(house)
+def app(house: House) -> Iterator[FastAPI]:
+    driver, port = NearDriver(house), NearPort(house)
     driver.is_prompt = False
-    return build_app(house, driver=driver)
+    yield build_app(house, driver=driver, images=PictureStudio(port=port, room=WaitingRoom(places=8)))
+    port.batcher.close()
 
 
 @pytest.fixture(scope="module")
