@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from flows.bootstrap import House
 from flows.planning import pinned_models
-from flows.workshop import make_task, make_template
+from flows.tasks import make_task, make_template
 from policy.plan import ExecutionPlan
 from policy.tasks import RenderTask
 from registry.records import LeasedBatch, LeasedShot

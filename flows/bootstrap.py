@@ -1,7 +1,7 @@
 """The composition root: settings become a house, with every store and source that the steps use."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flows.settings import Settings
@@ -31,6 +31,10 @@ class House:
     hub: HubSource  # one of the sources
     store: ArtefactStore
     clock: Callable[[], datetime]
+
+    def acting_for(self, actor: str) -> "House":
+        """The same house, with somebody else named in ledger and audit log."""
+        return replace(self, settings=self.settings.model_copy(update={"actor": actor}))
 
     def source(self, name: str) -> ModelSource:
         """The source that a pin was read from; UnknownName where its folder is no longer configured."""

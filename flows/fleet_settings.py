@@ -28,6 +28,11 @@ class GroupSetting:
     name: str = ""  # device class, as cost profiles and workers name it; worked out where it is not given
     step: float = 0.0  # synthetic renderer only: seconds that a step sleeps
 
+    @property
+    def gpus(self) -> float:
+        """Cards that each worker takes for itself."""
+        return 1.0 if self.device.startswith("cuda") else 0.0
+
     def device_class(self, kind: RendererKind) -> str:
         """The name under which workers of this group report what they measured."""
         if kind is RendererKind.SYNTHETIC:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from yaml.composer import ComposerError
 
 from flows.clock_times import resolve_deadline
-from flows.manifest_fields import ManifestFields, ShotFields
+from flows.manifest_fields import InputFields, ManifestFields, ShotFields
 from policy.errors import ManifestRejected
 from policy.manifest import RenderManifest, Shot, ShotInput
 from policy.tiers import ServiceLevel
@@ -35,6 +35,7 @@ AS_MEANT = {
         r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"
     ),
 }
+TakeInput = Callable[[Path, str, InputFields], ShotInput]  # the order, the place of the shot, what it names
 MAX_BYTES = 512 * 1024 * 1024  # 100,000 shots take about 30 MB; far beyond that is not a manifest
 
 
@@ -49,10 +50,21 @@ class _Read:
 
 def load_manifest(path: Path, *, now: datetime) -> RenderManifest:
     """Read an order; ``now`` resolves deadlines given as HH:MM, organisation and day are the caller's."""
-    text = _text_of(path)
+    return _manifest(path, _text_of(path), now, _input)
+
+
+def parse_manifest(text: str, name: str, *, now: datetime) -> RenderManifest:
+    """Read an order that was sent as text; ``name`` gives its format by its ending, and stands in messages.
+
+    Input files are refused: a path in it would be one of this machine, and not of who sent it.
+    """
+    return _manifest(Path(name), text, now, _no_input)
+
+
+def _manifest(path: Path, text: str, now: datetime, take_input: TakeInput) -> RenderManifest:
     read = _reader(path)(path, text)
     head = _head(path, read.head)
-    shots = tuple(_shot(path, where, read.defaults, raw) for where, raw in read.shots)
+    shots = tuple(_shot(path, where, read.defaults, raw, take_input) for where, raw in read.shots)
     if not shots:
         raise ManifestRejected(f"{path.name} orders no shots.", "Add at least one shot.")
     return RenderManifest(
@@ -290,7 +302,9 @@ def _head(path: Path, raw: dict[str, Any]) -> ManifestFields:
         raise _rejected(path, "", error) from error
 
 
-def _shot(path: Path, where: str, defaults: dict[str, Any], raw: dict[str, Any]) -> Shot:
+def _shot(
+    path: Path, where: str, defaults: dict[str, Any], raw: dict[str, Any], take_input: TakeInput
+) -> Shot:
     try:
         fields = ShotFields.model_validate({**defaults, **raw} if defaults else raw)
     except ValidationError as error:
@@ -305,7 +319,7 @@ def _shot(path: Path, where: str, defaults: dict[str, Any], raw: dict[str, Any])
         height=fields.height,
         frames=fields.frames,
         loras=tuple(lora.to_request() for lora in fields.loras),
-        inputs=tuple(_input(path, where, given) for given in fields.inputs),
+        inputs=tuple(take_input(path, where, given) for given in fields.inputs),
         steps=fields.steps,
         guidance=fields.guidance,
         method=fields.method,
@@ -322,7 +336,14 @@ def _place_of(error: ValidationError, where: str, defaults: dict[str, Any], raw:
     return "defaults" if any(name in defaults and name not in raw for name in names) else where
 
 
-def _input(manifest: Path, where: str, given: Any) -> ShotInput:
+def _no_input(manifest: Path, where: str, given: InputFields) -> ShotInput:
+    raise ManifestRejected(
+        f"{manifest.name}: {where}: an order that is sent as text cannot bring the input {given.path}.",
+        "Order this shot where the file is, with: rightstep render.",
+    )
+
+
+def _input(manifest: Path, where: str, given: InputFields) -> ShotInput:
     """Hash an input file now: what is planned is these bytes, whatever stands there later."""
     path = manifest.parent / given.path
     if not path.is_file():

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.states import Completed, Failed
 
-from flows.bootstrap import open_house
+from flows.bootstrap import House, open_house
 from flows.orders import cancel_order, deliver, submit_order
 from flows.planning import Overrides
 from flows.render_batch import render_batch
@@ -20,7 +20,7 @@ from flows.rendering import job_of
 from flows.settings import load_settings
 from policy.errors import RightstepError
 from policy.uses import Act
-from registry.records import JobState
+from registry.records import JobRecord, JobState
 
 Outcome = State[Any]
 
@@ -48,13 +48,17 @@ def render_order(path: Path, overrides: Overrides) -> Outcome:
     """An order from file to exported pictures; a refusal or fault is a Failed state that says why."""
     house = open_house(load_settings())
     try:
-        job = submit_order(house, path, overrides)
-        if not job.state.is_finished and job.state is not JobState.HELD:
-            render_batch(job.job_id)
-            job = job_of(house, job.job_id)
-        deliver(house, job.job_id)
+        return render_submitted(house, submit_order(house, path, overrides))
     except RightstepError as error:
         return Failed(message=str(error))
+
+
+def render_submitted(house: House, job: JobRecord) -> Outcome:
+    """A job from the ledger to exported pictures."""
+    if not job.state.is_finished and job.state is not JobState.HELD:
+        render_batch(job.job_id)
+        job = job_of(house, job.job_id)
+    deliver(house, job.job_id)
     told = f"Job {job.job_id} is {job.state.value}: {job.counts.made:,} of {job.counts.shots:,} shots made."
     if job.state is JobState.FINISHED:
         return Completed(message=told)

@@ -19,6 +19,7 @@ NOT_FOUND = 404
 BUSY = 503
 OVERNIGHT = "overnight"
 ON_DEMAND = "on-demand"
+SUBMITTED = "submitted"
 DRIFT_WATCH = "drift-watch"
 SHIP = "ship"
 WEEKLY_AUDIT = "weekly-audit"

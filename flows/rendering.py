@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from flows.bootstrap import House
 from flows.judging import judge_job
@@ -21,8 +22,8 @@ from flows.prefect_server import (
 )
 from flows.progress import OnProgress, report_stage, watched
 from flows.signals import sigterm_as_ctrl_c
-from policy.errors import RightstepError, ServiceFault
-from registry.records import JobRecord, JobState, ReplanningRecord, ShotRecord
+from policy.errors import RightstepError, ServiceFault, UnknownName
+from registry.records import ArtefactRecord, JobRecord, JobState, ReplanningRecord, ShotRecord
 from registry.unit_of_work import unit_of_work
 
 WATCH_SECONDS = 0.5
@@ -54,10 +55,18 @@ def render_job(
 
 def resume_job(house: House, job_id: str, on_progress: OnProgress | None = None) -> JobRecord:
     """Go on with a stopped, held or failed job; finished shots stay, dead ones get a new try."""
+    return render_job(house, reopen_job(house, job_id).job_id, on_progress)
+
+
+def reopen_job(house: House, job_id: str) -> JobRecord:
+    """Open a held or failed job again, every dead shot with a new try; somebody has to render it then.
+
+    WrongMoment where it was cancelled, or where the same order is under way already.
+    """
     with unit_of_work(house.engine) as work:
         job = work.ledger.resume(work.ledger.job(job_id).job_id, retry_dead=True)
         work.commit()
-    return render_job(house, job.job_id, on_progress)
+    return job
 
 
 def cancel_job(house: House, job_id: str) -> JobRecord:
@@ -75,16 +84,41 @@ def job_of(house: House, job_id: str) -> JobRecord:
         return work.ledger.job(job_id)
 
 
-def list_jobs(house: House, limit: int = 100) -> tuple[JobRecord, ...]:
-    """Jobs, newest first."""
+def list_jobs(house: House, limit: int = 100, after: str | None = None) -> tuple[JobRecord, ...]:
+    """Jobs, newest first; those that come after a job, or from the start."""
     with unit_of_work(house.engine, read_only=True) as work:
-        return work.ledger.jobs(limit=limit)
+        return work.ledger.jobs(limit=limit, after=after)
 
 
 def shots_of(house: House, job_id: str) -> tuple[ShotRecord, ...]:
     """Every shot of a job, in the order of its plan."""
     with unit_of_work(house.engine, read_only=True) as work:
         return work.ledger.shots(work.ledger.job(job_id).job_id)
+
+
+def shots_after(house: House, job_id: str, ordinal: int, limit: int) -> tuple[ShotRecord, ...]:
+    """At most so many shots of a job after a place in its plan; -1 is before the first."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.ledger.shots_after(work.ledger.job(job_id).job_id, ordinal, limit)
+
+
+def shot_of(house: House, job_id: str, name: str) -> ShotRecord:
+    """A shot of a job by its name."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.ledger.shot(work.ledger.job(job_id).job_id, name)
+
+
+def artefact_of(house: House, job_id: str, name: str) -> tuple[ArtefactRecord, Path]:
+    """What was made of a shot, and where its bytes lie; UnknownName where there is nothing to hand out."""
+    shot = shot_of(house, job_id, name)
+    if shot.artefact is None:
+        raise UnknownName(
+            f"Nothing is made of shot {name} yet: it is {shot.state.value}.", "Ask again when it is done."
+        )
+    try:
+        return shot.artefact, house.store.path_of(shot.artefact.sha256)
+    except UnknownName as error:
+        raise UnknownName(f"The bytes of shot {name} are gone from the store.", error.next_step) from error
 
 
 def rounds_of(house: House, job_id: str) -> tuple[ReplanningRecord, ...]:

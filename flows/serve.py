@@ -11,6 +11,7 @@ from flows.prefect_requests import (
     ON_DEMAND,
     OVERNIGHT,
     SHIP,
+    SUBMITTED,
     WEEKLY_AUDIT,
     ask,
     deployment_of,
@@ -49,6 +50,7 @@ def main() -> None:
     from flows.on_demand import on_demand
     from flows.overnight import overnight
     from flows.ship import ship
+    from flows.submitted import submitted
     from flows.weekly_audit import CRON, weekly_audit
 
     nights = [
@@ -61,6 +63,7 @@ def main() -> None:
         CHECKPOINT, cron=CHECKPOINT_CRON, entrypoint_type=EntrypointType.MODULE_PATH
     )
     demand: Any = on_demand.to_deployment(ON_DEMAND, entrypoint_type=EntrypointType.MODULE_PATH)
+    handed_in: Any = submitted.to_deployment(SUBMITTED, entrypoint_type=EntrypointType.MODULE_PATH)
     watch: Any = drift_watch.to_deployment(
         DRIFT_WATCH,
         schedules=[] if settings.hub_offline else [Cron(DRIFT_TIMES, timezone="UTC")],
@@ -73,6 +76,7 @@ def main() -> None:
     serve(
         night,
         demand,
+        handed_in,
         watch,
         seal,
         shipping,

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from flows.fleet_settings import GroupSetting, read_fleet
 from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
-from policy.uses import DEFAULT_CONTEXT, Organisation
+from policy.uses import DEFAULT_CONTEXT, Act, Organisation
 from registry.upstream import PUBLIC_HUB
 from workers.renderer import RendererKind
 
@@ -163,17 +163,43 @@ class Settings(BaseSettings):
     credentials_key: Path | None = Field(
         default=None, description="The private key of the first of these certificates: P-256, PKCS #8."
     )
+    serve_host: str = Field(
+        default="127.0.0.1",
+        description="Where `rightstep serve` listens; elsewhere only once there are keys.",
+    )
+    serve_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8321, description="The port of `rightstep serve`; 0 takes a free one."
+    )
+    serve_replicas: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=1, description="Processes that render while somebody waits; one per GPU."
+    )
+    serve_replicas_most: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        default=None, description="How many there may be while many wait; as many as ever by default."
+    )
+    serve_stacks: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2, description="Stacks that a replica holds at once; the one used longest ago makes room."
+    )
+    serve_queue: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=32, description="Requests that wait or render at once; one more is refused at once."
+    )
+    serve_warm: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Models that are loaded before the first request: org/name, separated by commas.",
+    )
+    serve_use: Act = Field(
+        default=Act.HOST_SERVICE_COMMERCIAL, description="The act that pictures on demand are judged for."
+    )
     prefect_start_seconds: Annotated[float, Field(ge=5, le=600)] = Field(
         default=120.0, description="How long a private Prefect server may take to answer."
     )
 
-    @field_validator("model_folders", "territories", mode="before")
+    @field_validator("model_folders", "territories", "serve_warm", mode="before")
     @classmethod
     def _from_one_variable(cls, given: Any, field: ValidationInfo) -> Any:
         """A variable is one text: it is split here, because nobody writes JSON into an environment."""
         if not isinstance(given, str):
             return given
-        separator = "," if field.field_name == "territories" else os.pathsep
+        separator = os.pathsep if field.field_name == "model_folders" else ","
         return tuple(part.strip() for part in given.split(separator) if part.strip())
 
     @field_validator("devices", mode="before")

@@ -101,7 +101,7 @@ def ship_job(
     fresh = read_discharges(discharges, goods.job.job_id)
     with unit_of_work(house.engine, read_only=True) as work:
         earlier = work.shipments.discharges_for(goods.job.job_id)
-    goods = _with_proofs(house, goods, fresh, earlier)
+    goods = with_proofs(house, goods, fresh, earlier)
     signer = house_signer(house)
     now = house.clock()
     with staged(house.settings.shipments, fresh_shipment_id(now)) as draft:
@@ -134,7 +134,7 @@ def ship_job(
         papers = write_papers(house, goods, facts, judged.notices, house_key(house), draft.folder)
         draft.flush()
         on_stage(Stage.SIGNED)
-        order = _order(house, goods, judged, facts, recipients or goods.job.recipients)
+        order = draft_of(house, goods, judged, facts, recipients or goods.job.recipients)
         shipment = _commit(house, draft, replace(order, papers=papers), on_stage)
         draft.promote()
     on_stage(Stage.PROMOTED)
@@ -149,6 +149,8 @@ def judge(
     files: Sequence[StagedFile],
     fresh: Sequence[FreshDischarge],
     earlier: Sequence[RecordedDischarge],
+    *,
+    hash_weights: bool = True,
 ) -> Counter:
     """Ask the gate about staged files; what is owed is met by the shipment itself or by evidence."""
     licences = licences_of(house, goods)
@@ -175,7 +177,8 @@ def judge(
     )
     met = meet((*owed, *proofs), shows, recorded)
     found = {file.shot.name: file.sha256 for file in files}
-    evidence = make_evidence(house, goods, found, undischarged(met, goods.job.job_id))
+    missing = undischarged(met, goods.job.job_id)
+    evidence = make_evidence(house, goods, found, missing, hash_weights=hash_weights)
     return Counter(
         verdict=ship_gate(evidence),
         licences=licences,
@@ -198,7 +201,7 @@ def _credit(house: House, recorded: Sequence[RecordedDischarge], handed_in: Sequ
     return words.decode(errors="replace")
 
 
-def _with_proofs(
+def with_proofs(
     house: House, goods: Goods, fresh: Sequence[FreshDischarge], earlier: Sequence[RecordedDischarge]
 ) -> Goods:
     """The goods with evidence that was shown: a registration in the ledger counts for the verdict."""
@@ -208,9 +211,10 @@ def _with_proofs(
     return replace(goods, use=replace(goods.use, evidence=evidence))
 
 
-def _order(
+def draft_of(
     house: House, goods: Goods, judged: Counter, facts: ShipmentFacts, recipients: Sequence[str]
 ) -> ShipmentDraft:
+    """The shipment as the registry keeps it; papers come on top where there are some."""
     return ShipmentDraft(
         shipment_id=facts.shipment_id,
         job_id=facts.job_id,

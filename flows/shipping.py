@@ -96,16 +96,22 @@ def parts_of(goods: Goods, stack: Stack) -> tuple[LicensedComponent, ...]:
 
 
 def make_evidence(
-    house: House, goods: Goods, found: Mapping[str, str | None], missing: Sequence[Reason]
+    house: House,
+    goods: Goods,
+    found: Mapping[str, str | None],
+    missing: Sequence[Reason],
+    *,
+    hash_weights: bool = True,
 ) -> ShipEvidence:
     """What the gate judges: attested digests beside pinned ones, and ``found``, each file's digest just now.
 
-    The weights are hashed again too. ``missing`` has a reason for every duty that nothing meets.
+    The weights are hashed again too, unless what was attested at their load is enough. ``missing`` has a
+    reason for every duty that nothing meets.
     """
     pins = [pin for stack, _ in goods.stacks.values() for pin in stack.pins]
-    goods = replace(
-        goods, components=rehashed(house, goods.components, goods.pinned, (pin.repo for pin in pins))
-    )
+    if hash_weights:
+        components = rehashed(house, goods.components, goods.pinned, (pin.repo for pin in pins))
+        goods = replace(goods, components=components)
     return ShipEvidence(
         stacks=tuple(
             StackEvidence(

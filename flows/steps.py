@@ -1,5 +1,6 @@
 """The steps, by the name a surface calls them: plain functions; importing them imports no engine."""
 
+from flows.access import CreatedKey, create_key, key_of, list_keys, record_use, revoke_key, show_key
 from flows.approving import (
     ApprovalRecords,
     ApprovalShown,
@@ -31,17 +32,36 @@ from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.erasing import erase_prompts, hold_job, holds_of, release_hold
 from flows.exporting import Exported, export_job
 from flows.identities import create_identity, list_identities, revoke_identity, show_identity
+from flows.licensed_models import LicensedModel, licensed_model, licensed_models
+from flows.orders import require_standing_house, start_job
+from flows.pictures import (
+    PICTURE_LABEL,
+    DeliveredPictures,
+    LeasedPictures,
+    OrderedPictures,
+    abandon_pictures,
+    deliver_pictures,
+    lease_pictures,
+    lost_batch,
+    order_pictures,
+    settle_pictures,
+)
 from flows.pinning import ImportedModel, import_model, pin_model
 from flows.planning import Overrides, Preflight, plan_manifest, preflight
 from flows.progress import Progress
+from flows.readiness import look_at_ledger
 from flows.recalling import affected, affected_csv, reevaluate, revoke_model
 from flows.rendering import (
+    artefact_of,
     cancel_job,
     job_of,
     list_jobs,
     render_job,
+    reopen_job,
     resume_job,
     rounds_of,
+    shot_of,
+    shots_after,
     shots_of,
     watch_job,
 )
@@ -56,19 +76,25 @@ from flows.stocktaking import (
     upgrade_ledger,
     verify_models,
 )
-from flows.submitting import refuse_order, submit_plan
+from flows.submitting import job_of_request, refuse_order, submit_plan
 from flows.whatif import Supposition, WhatIf, what_if
 
 __all__ = [
+    "PICTURE_LABEL",
+    "DeliveredPictures",
     "DriftLook",
     "ApprovalRecords",
     "ApprovalShown",
+    "CreatedKey",
     "Exported",
     "Finding",
     "FindingState",
     "HouseStatus",
+    "LicensedModel",
     "ImportedModel",
     "KitWritten",
+    "LeasedPictures",
+    "OrderedPictures",
     "Overrides",
     "Preflight",
     "Question",
@@ -77,12 +103,14 @@ __all__ = [
     "ServiceStatus",
     "Supposition",
     "WhatIf",
+    "abandon_pictures",
     "add_schedule",
     "affected",
     "ask_for_approval",
     "ask_for_grant",
     "barred_by_licence",
     "affected_csv",
+    "artefact_of",
     "audit_check",
     "audit_export",
     "audit_report",
@@ -91,6 +119,8 @@ __all__ = [
     "conclude_drift",
     "conclude_licence",
     "create_identity",
+    "create_key",
+    "deliver_pictures",
     "doctor",
     "erase_prompts",
     "explain_licences",
@@ -101,37 +131,55 @@ __all__ = [
     "hold_job",
     "holds_of",
     "job_of",
+    "job_of_request",
+    "key_of",
+    "lease_pictures",
+    "licensed_model",
+    "licensed_models",
     "list_approvals",
     "list_identities",
     "list_jobs",
+    "list_keys",
     "list_models",
     "list_schedules",
+    "look_at_ledger",
+    "lost_batch",
     "look_for_drift",
     "make_checkpoint",
     "make_audit_report",
     "method_as_run",
     "open_questions",
+    "order_pictures",
     "pin_model",
     "plan_manifest",
     "preflight",
     "prove_event",
     "prove_growth",
+    "record_use",
     "reevaluate",
     "refuse_order",
     "release_hold",
     "remove_schedule",
     "render_job",
+    "reopen_job",
+    "require_standing_house",
     "reseal",
     "resume_job",
     "revoke_identity",
+    "revoke_key",
     "revoke_model",
     "rounds_of",
+    "settle_pictures",
     "ship_job",
+    "shot_of",
+    "shots_after",
     "shots_of",
     "show_approval",
     "show_identity",
+    "show_key",
     "show_model",
     "show_request",
+    "start_job",
     "status",
     "submit_plan",
     "take_down",

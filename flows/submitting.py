@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from flows.bootstrap import House
 from policy.audit import AuditEvent
@@ -12,11 +13,12 @@ from policy.manifest import RenderManifest, Shot
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.verdicts import Reason, Verdict, from_reasons
 from registry.records import JobRecord
+from registry.requests import RequestKey
 from registry.unit_of_work import unit_of_work
 
 
-def submit_plan(house: House, plan: ExecutionPlan) -> JobRecord:
-    """Ask the gate, then write job, shots and takes in one transaction.
+def submit_plan(house: House, plan: ExecutionPlan, request: RequestKey | None = None) -> JobRecord:
+    """Ask the gate, then write job, shots and takes in one transaction, with the request that asked for it.
 
     An unfinished job of the same order is returned as it stands (``attached``). A refusal
     writes one audit event and no job, and is raised as Refused.
@@ -27,6 +29,9 @@ def submit_plan(house: House, plan: ExecutionPlan) -> JobRecord:
     require(verdict)
     manifest = plan.manifest
     with unit_of_work(house.engine) as work:
+        made = None if request is None else work.requests.job_of(request)
+        if made is not None:
+            return replace(work.ledger.job(made), attached=True)
         job = work.ledger.submit(
             plan,
             job_key=job_key(manifest),
@@ -42,8 +47,20 @@ def submit_plan(house: House, plan: ExecutionPlan) -> JobRecord:
             facts["context"] = manifest.use.context.name
             event = _event("job:plan:accepted", house.settings.actor, job.job_id, facts)
             work.audit.append(event, house.clock())
+        if request is not None:
+            work.requests.keep(request, job.job_id, house.clock())
         work.commit()
     return job
+
+
+def job_of_request(house: House, request: RequestKey) -> JobRecord | None:
+    """The job that came of a request before, as it stands now.
+
+    RequestKeyReused where its key stands for another one.
+    """
+    with unit_of_work(house.engine, read_only=True) as work:
+        made = work.requests.job_of(request)
+        return None if made is None else replace(work.ledger.job(made), attached=True)
 
 
 def refuse_order(house: House, manifest: RenderManifest, refusal: PlanRefusal) -> Refused:

@@ -35,7 +35,7 @@ class FleetTurn:
 
     def __init__(self, house: House, job_id: str) -> None:
         self._house = house
-        self._fleet = f"{platform.node()}:{(house.settings.home / 'ray').resolve()}"
+        self._fleet = _fleet_of(house)
         self._key = TurnKey(fleet=self._fleet, job_id=job_id, holder=own_holder())
         with unit_of_work(house.engine, read_only=True) as work:
             totals = work.ledger.header(job_id).totals
@@ -148,6 +148,17 @@ def fleet_turn(house: House, job_id: str, tell: Tell) -> Generator[FleetTurn | N
         over.set()
         thread.join()
         turn.leave()
+
+
+def is_driven(house: House, job_id: str) -> bool:
+    """Whether a living driver has the standing fleet for a job, or waits for it."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        found = work.ledger.turns(_fleet_of(house), house.clock())
+    return any(one.key.job_id == job_id and not is_dead_holder(one.key.holder) for one in found)
+
+
+def _fleet_of(house: House) -> str:
+    return f"{platform.node()}:{(house.settings.home / 'ray').resolve()}"
 
 
 def served_on(found: tuple[ServedSeconds, ...], workers: int) -> Served:

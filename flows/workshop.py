@@ -5,9 +5,8 @@ Ray allows one connection a process, so there is one workshop a process too.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 
 from flows.bootstrap import House
@@ -17,13 +16,11 @@ from flows.holders import is_dead_holder, own_holder
 from flows.planning import known_costs, pinned_models
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
-from policy.errors import IntegrityFault, RightstepError
-from policy.plan import Decision
-from policy.salting import salted_digest
-from policy.stacks import ModelPin
-from policy.tasks import BatchResult, LocatedPart, RenderTask, ShotTask, StackLoad
+from flows.tasks import make_task, make_template
+from policy.errors import RightstepError
+from policy.tasks import BatchResult, RenderTask
 from registry.known_digests import KnownDigests
-from registry.records import JobState, LeasedBatch, LeasedChunk, SettledChunk
+from registry.records import JobState, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
@@ -231,68 +228,6 @@ def _full(house: House) -> str:
     )
 
 
-def make_template(
-    decision: Decision, roots: Mapping[str, str], facts: tuple[tuple[str, str], ...]
-) -> RenderTask:
-    """What a worker needs for a decision, without a batch: nothing to look up, nothing to decide."""
-    preset, stack = decision.offer.preset, decision.offer.stack
-    return RenderTask(
-        task_id="",
-        load=StackLoad(
-            stack=stack,
-            parts=tuple(LocatedPart(pin_id=pin.pin_id, root=_root(pin, roots)) for pin in stack.pins),
-            fuse=preset.fuse,
-        ),
-        preset=preset.name,
-        preset_version=preset.version,
-        scheduler=preset.scheduler,
-        schedule=preset.schedule_for(decision.steps),
-        steps=decision.steps,
-        guidance=decision.guidance,
-        call=preset.call_at(decision.steps),
-        cache=preset.cache,
-        width=decision.width,
-        height=decision.height,
-        frames=decision.frames,
-        shots=(),
-        provenance=facts,
-    )
-
-
-def make_task(batch: LeasedBatch, template: RenderTask, salt: str) -> RenderTask:
-    """The template of a batch's decision, with the batch; the salt itself never reaches a worker."""
-    return replace(
-        template,
-        task_id=batch.task_id,
-        width=batch.width,
-        height=batch.height,
-        frames=batch.frames,
-        shots=tuple(
-            ShotTask(
-                take_id=shot.take_id,
-                shot_key=shot.shot_key,
-                prompt=shot.prompt,
-                negative=shot.negative,
-                seed=shot.seed,
-                prompt_digest=salted_digest("prompt", salt, [shot.prompt, shot.negative]),
-                seed_digest=salted_digest("seed", salt, shot.seed),
-            )
-            for shot in batch.shots
-        ),
-        reuse=batch.reuse,
-    )
-
-
-def _root(pin: ModelPin, roots: Mapping[str, str]) -> str:
-    try:
-        return roots[pin.pin_id]
-    except KeyError:
-        raise IntegrityFault(
-            f"The plan uses {pin.repo} at {pin.revision[:12]}, and that is not what is pinned now.",
-            "Cancel the job and render the manifest again: it will be planned on the new pin.",
-        ) from None
-
-
 @contextmanager
 def open_workshop(house: House, job_id: str, tell: Tell, goes_on: GoesOn = is_alone) -> Generator[Workshop]:
     """Ray (the standing one where it is up), workers and a heartbeat; it all ends with the block."""
@@ -339,21 +274,27 @@ def _pool_options(house: House, tell: Tell) -> PoolOptions:
 
 
 def _seat_group(house: House, group: GroupSetting) -> SeatGroup:
-    kind = RendererKind(house.settings.renderer)
+    return SeatGroup(
+        workers=group.workers,
+        make_bench=partial(make_workbench, bench_options(house, group)),
+        device=group.device_class(RendererKind(house.settings.renderer)),
+        gpus_per_worker=group.gpus,
+    )
+
+
+def bench_options(house: House, group: GroupSetting) -> BenchOptions:
+    """What a worker of a group sets its bench up from: it verifies by digests that a home remembers."""
     known = KnownDigests(house.settings.run_folder / "verified")
-    options = BenchOptions(
+    return BenchOptions(
         store=house.settings.artefacts,
         verify=partial(verify_files, known=known),
         digests=partial(hashed_files, known=known),
         render=RenderOptions(
-            kind=kind, device=group.device, threads=group.threads, seconds_per_step=group.step
+            kind=RendererKind(house.settings.renderer),
+            device=group.device,
+            threads=group.threads,
+            seconds_per_step=group.step,
         ),
-    )
-    return SeatGroup(
-        workers=group.workers,
-        make_bench=partial(make_workbench, options),
-        device=group.device_class(kind),
-        gpus_per_worker=1.0 if group.device.startswith("cuda") else 0.0,
     )
 
 

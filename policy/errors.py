@@ -4,10 +4,12 @@
     ├── ManifestRejected            the order itself is malformed            (wrong use)
     ├── UnknownName                 a model, method, licence or job we lack  (wrong use)
     ├── WrongUse                    a command or setting that cannot be meant (wrong use)
+    │   └── RequestKeyReused        an idempotency key came with another body  (wrong use)
     ├── Refused                     policy or licence said no, with reasons  (refused)
     ├── IntegrityFault              bytes are not the bytes that were pinned (broken)
     ├── FormatFault                  stored text is not what it claims to be (broken)
     ├── LedgerFault                 the database refused or is unreachable   (broken)
+    │   └── WrongMoment             a job is not where that could be done    (broken)
     ├── RenderFault                 a renderer or worker failed              (broken)
     ├── StorageFault                bytes could not be kept                  (broken)
     ├── ServiceFault                Ray, Prefect or another service is down  (broken)
@@ -44,6 +46,10 @@ class WrongUse(RightstepError):
     """A request that no setting could make meaningful."""
 
 
+class RequestKeyReused(WrongUse):
+    """An idempotency key that stands for another request already; nothing was done."""
+
+
 class IntegrityFault(RightstepError):
     """Bytes on disk differ from the pinned digest or size; nothing was loaded."""
 
@@ -54,6 +60,10 @@ class FormatFault(RightstepError):
 
 class LedgerFault(RightstepError):
     """The ledger refused a transition or could not be reached; nothing was half-written."""
+
+
+class WrongMoment(LedgerFault):
+    """A job whose state does not allow what was asked, such as cancelling one that is over."""
 
 
 class RenderFault(RightstepError):

@@ -18,6 +18,15 @@ NEAREST = 3  # alternatives a need
 ADVISED = 20  # needs that get advice of their own; the reasons are never cut
 
 
+# Reasons that say that the order itself is wrong, and not that something may not be.
+WRONG_ORDERS = frozenset({"not_on_the_menu", "unknown_method", "empty_manifest", "shot_name_twice"})
+
+
+def is_wrong_order(refusal: PlanRefusal) -> bool:
+    """Whether the order cannot be meant, rather than may not be."""
+    return any(reason.code in WRONG_ORDERS for reason in refusal.reasons)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Denied:
     """Shots of one need that nothing on the menu can run."""

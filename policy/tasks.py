@@ -133,3 +133,12 @@ class BatchResult:
     denoise_seconds: float
     total_seconds: float
     versions: tuple[tuple[str, str], ...]  # torch, diffusers, ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServedBatch:
+    """What became of a batch that somebody waited for."""
+
+    result: BatchResult
+    queue_seconds: float  # until its forward passes began, loading apart
+    pictures: int  # that shared the forward passes, those of other callers included

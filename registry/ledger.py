@@ -92,9 +92,11 @@ class Ledger:
         """The job of this id, or of this beginning where only one has it; else UnknownName."""
         return ledger_reading.job(self._connection, id_or_prefix)
 
-    def jobs(self, *, states: Sequence[JobState] = (), limit: int = 100) -> tuple[JobRecord, ...]:
-        """Jobs, newest first; of these states, or of all."""
-        return ledger_reading.jobs(self._connection, states, limit)
+    def jobs(
+        self, *, states: Sequence[JobState] = (), limit: int = 100, after: str | None = None
+    ) -> tuple[JobRecord, ...]:
+        """Jobs, newest first; of these states, or of all; those that come after a job, or from the start."""
+        return ledger_reading.jobs(self._connection, states, limit, after)
 
     def header(self, job_id: str) -> PlanHeader:
         """The plan of a job without its shots and batches."""
@@ -111,6 +113,14 @@ class Ledger:
     def shots(self, job_id: str) -> tuple[ShotRecord, ...]:
         """Every shot of a job with its standing take and artefact, in the order of the plan."""
         return ledger_reading.shots(self._connection, job_id)
+
+    def shots_after(self, job_id: str, ordinal: int, limit: int) -> tuple[ShotRecord, ...]:
+        """At most so many shots after a place in the plan; -1 is before the first."""
+        return ledger_reading.shots_after(self._connection, job_id, ordinal, limit)
+
+    def shot(self, job_id: str, name: str) -> ShotRecord:
+        """A shot by its name; else UnknownName."""
+        return ledger_reading.shot(self._connection, job_id, name)
 
     def takes(self, job_id: str) -> tuple[TakeRecord, ...]:
         """Every attempt at every shot, in order."""

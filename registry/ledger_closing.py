@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, literal, select, update
 
-from policy.errors import LedgerFault
+from policy.errors import WrongMoment
 from policy.tasks import TakeState
 from registry import ledger_reading, tables
 from registry.ledger_reading import counts
@@ -32,7 +32,7 @@ def hold(connection: Connection, job_id: str, reason: str) -> JobRecord:
     """Hold an unfinished job; a finished one cannot be held."""
     record = _lock(connection, job_id)
     if record.state.is_finished:
-        raise LedgerFault(
+        raise WrongMoment(
             f"Job {record.job_id} is {record.state.value} and cannot be held.", "Render it again."
         )
     return _set(connection, record.job_id, JobState.HELD, reason, None)
@@ -42,7 +42,7 @@ def resume(connection: Connection, job_id: str, *, retry_dead: bool) -> JobRecor
     """Open a held or failed job again; one that runs or is finished is returned as it is."""
     record = _lock(connection, job_id)
     if record.state is JobState.CANCELLED:
-        raise LedgerFault(
+        raise WrongMoment(
             f"Job {record.job_id} was cancelled.", "Render its manifest again: finished shots are reused."
         )
     if record.state not in {JobState.HELD, JobState.FAILED}:
@@ -65,7 +65,7 @@ def _refuse_twin(connection: Connection, record: JobRecord) -> None:
         )
     ).scalar_one_or_none()
     if twin is not None:
-        raise LedgerFault(f"Job {twin} renders the same order already.", f"See: rightstep job watch {twin}.")
+        raise WrongMoment(f"Job {twin} renders the same order already.", f"See: rightstep job watch {twin}.")
 
 
 def _retry_dead(connection: Connection, job_id: str) -> None:
@@ -109,7 +109,7 @@ def cancel(connection: Connection, job_id: str, actor: str, now: datetime) -> Jo
     if record.state is JobState.CANCELLED:
         return record
     if record.state.is_finished:
-        raise LedgerFault(
+        raise WrongMoment(
             f"Job {record.job_id} is {record.state.value}: nothing is left to cancel.",
             "See: rightstep job show.",
         )
@@ -137,7 +137,7 @@ def finish(connection: Connection, job_id: str, now: datetime) -> JobRecord:
         return record
     standing = counts(connection, record.job_id)
     if standing.open:
-        raise LedgerFault(
+        raise WrongMoment(
             f"Job {record.job_id} still has {standing.open} shots to render.",
             f"Go on with: rightstep job resume {record.job_id}.",
         )

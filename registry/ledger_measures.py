@@ -59,7 +59,7 @@ def figures(connection: Connection, job_id: str) -> tuple[DecisionFigures, ...]:
 
 
 def cost_samples(connection: Connection, limit: int) -> tuple[CostSample, ...]:
-    """Measured batches, newest first."""
+    """Measured batches, newest first; one that shared its forward passes with others tells no rows."""
     runs, batches_table, stacks_table = tables.batch_runs, tables.batches, tables.stacks
     query = (
         select(
@@ -83,7 +83,7 @@ def cost_samples(connection: Connection, limit: int) -> tuple[CostSample, ...]:
             and_(batches_table.c.job_id == runs.c.job_id, batches_table.c.number == runs.c.number),
         )
         .join(stacks_table, stacks_table.c.stack_id == batches_table.c.stack_id)
-        .where(runs.c.is_late.is_(False), runs.c.denoise_seconds > 0)
+        .where(runs.c.is_late.is_(False), runs.c.denoise_seconds > 0, runs.c.rows > 0)
         .order_by(runs.c.settled_at.desc(), runs.c.number)
         .limit(limit)
     )

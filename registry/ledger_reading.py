@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
 
 from policy.codec import decode
 from policy.errors import UnknownName
@@ -66,12 +66,19 @@ def job(connection: Connection, id_or_prefix: str) -> JobRecord:
     return _job_record(chosen[0], counts(connection, chosen[0]["job_id"]))
 
 
-def jobs(connection: Connection, states: Sequence[JobState], limit: int) -> tuple[JobRecord, ...]:
+def jobs(
+    connection: Connection, states: Sequence[JobState], limit: int, after: str | None
+) -> tuple[JobRecord, ...]:
     """Jobs, newest first."""
     jobs_table = tables.jobs
     query = select(*JOB_COLUMNS).order_by(jobs_table.c.submitted_at.desc(), jobs_table.c.job_id).limit(limit)
     if states:
         query = query.where(jobs_table.c.state.in_([state.value for state in states]))
+    if after is not None:
+        last = job(connection, after)
+        at = jobs_table.c.submitted_at
+        same = and_(at == last.submitted_at, jobs_table.c.job_id > last.job_id)
+        query = query.where(or_(at < last.submitted_at, same))
     rows = connection.execute(query).mappings().all()
     return tuple(_job_record(row, counts(connection, row["job_id"])) for row in rows)
 
@@ -195,8 +202,28 @@ def shot_of(row: Any, offer: Offer) -> Shot:
 
 def shots(connection: Connection, job_id: str) -> tuple[ShotRecord, ...]:
     """Every shot with its standing take and its artefact."""
+    query = _shots(job_id).order_by(tables.shots.c.ordinal)
+    return tuple(_shot_record(row) for row in connection.execute(query).mappings())
+
+
+def shots_after(connection: Connection, job_id: str, ordinal: int, limit: int) -> tuple[ShotRecord, ...]:
+    """A part of the shots, in the order of the plan."""
+    place = tables.shots.c.ordinal
+    query = _shots(job_id).where(place > ordinal).order_by(place).limit(limit)
+    return tuple(_shot_record(row) for row in connection.execute(query).mappings())
+
+
+def shot(connection: Connection, job_id: str, name: str) -> ShotRecord:
+    """One shot."""
+    row = connection.execute(_shots(job_id).where(tables.shots.c.name == name)).mappings().one_or_none()
+    if row is None:
+        raise UnknownName(f"Job {job_id} has no shot {name!r}.", f"See: rightstep job show {job_id} --shots.")
+    return _shot_record(row)
+
+
+def _shots(job_id: str) -> Select[Any]:
     shots_table, takes_table, artefacts_table = tables.shots, tables.takes, tables.artefacts
-    query = (
+    return (
         select(
             shots_table,
             STATE_OF_A_TAKE.label("take_state"),
@@ -234,9 +261,7 @@ def shots(connection: Connection, job_id: str) -> tuple[ShotRecord, ...]:
             ),
         )
         .where(shots_table.c.job_id == job_id)
-        .order_by(shots_table.c.ordinal)
     )
-    return tuple(_shot_record(row) for row in connection.execute(query).mappings())
 
 
 def _shot_record(row: Any) -> ShotRecord:

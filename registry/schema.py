@@ -1,6 +1,13 @@
 """The whole schema of the ledger: every module that defines tables is named here, so that none is missed."""
 
-from registry import evidence_tables, tables, trust_tables, upstream_tables
+from registry import (
+    access_tables,
+    evidence_tables,
+    request_tables,
+    tables,
+    trust_tables,
+    upstream_tables,
+)
 
-TABLE_MODULES = (tables, upstream_tables, evidence_tables, trust_tables)
+TABLE_MODULES = (tables, upstream_tables, evidence_tables, trust_tables, access_tables, request_tables)
 metadata = tables.metadata

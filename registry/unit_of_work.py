@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from registry.access_keys import AccessKeys
 from registry.approvals import Approvals
 from registry.audit_log import AuditLog
 from registry.checkpoints import Checkpoints
@@ -26,6 +27,7 @@ from registry.identities import Identities
 from registry.ledger import Ledger
 from registry.model_registry import ModelRegistry
 from registry.prompt_keeping import PromptKeeping
+from registry.requests import Requests
 from registry.revocations import Revocations
 from registry.shipments import Shipments
 from registry.upstream_records import UpstreamRecords
@@ -46,6 +48,8 @@ class UnitOfWork:
     approvals: Approvals
     prompts: PromptKeeping
     revocations: Revocations
+    requests: Requests
+    keys: AccessKeys
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -74,6 +78,8 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 approvals=Approvals(connection, audit, identities),
                 prompts=PromptKeeping(connection, audit),
                 revocations=Revocations(connection, audit),
+                requests=Requests(connection),
+                keys=AccessKeys(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error

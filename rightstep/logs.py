@@ -3,8 +3,11 @@
 import logging
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 import structlog
+
+from policy.access import without_secrets
 
 ROOT = "rightstep"  # every logger and event hangs below it, since the packages have plain names
 LOG_BYTES = 10_000_000
@@ -44,6 +47,11 @@ def _formatter(
     renderer: structlog.typing.Processor, shared: list[structlog.typing.Processor]
 ) -> structlog.stdlib.ProcessorFormatter:
     return structlog.stdlib.ProcessorFormatter(
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _safe],
         foreign_pre_chain=shared,
     )
+
+
+def _safe(_logger: object, _method: str, line: Any) -> Any:
+    """The last look at a line: whatever wrote it, no secret of a key stays in the file."""
+    return without_secrets(line)

@@ -1,9 +1,10 @@
 """Values for tests: valid by default, so that a test overrides only the one fact that matters."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from policy.access import AccessKey, Scope
 from policy.canonical import digest
 from policy.costs import CostKey, CostProfile, DeviceGroup, Fleet, RowCost
 from policy.gates import ShipEvidence, ShippedItem, StackEvidence
@@ -33,6 +34,23 @@ STYLE = "rightstep/emoji-64-style-twemoji"
 PIPELINE = "StableDiffusionPipeline"
 NOW = datetime(2026, 1, 31, 19, 0, tzinfo=UTC)
 RUNTIME = (("renderer", "synthetic"), ("diffusers", "0.42.1"), ("torch", "2.13.0"))
+
+
+# --- keys to the HTTP API -------------------------------------------------------------
+
+
+def make_access_key(**changes: Any) -> AccessKey:
+    key = AccessKey(
+        key_id="0123456789ab",
+        owner="Zoë",
+        scopes=(Scope.SUBMIT, Scope.READ),
+        per_minute=60,
+        at_once=4,
+        created_at=NOW,
+        created_by="alice",
+        expires_at=NOW + timedelta(days=1),
+    )
+    return replace(key, **changes)
 
 
 # --- pins and stacks -----------------------------------------------------------------

@@ -12,25 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from policy.errors import IntegrityFault
-from policy.stacks import FilePin
 from policy.tasks import BatchResult, RenderTask, StackLoad
 from workers.artefacts import ArtefactStore
 from workers.finishing import Batch, classified, finish
 from workers.renderer import RenderCancelled, Renderer, RenderOptions, make_renderer, runtime_versions
+from workers.verified_stacks import Digests, Verify, resident_key, verified
 
 FINISHERS = 4  # a flush to disk costs milliseconds and no CPU; several at once share one journal commit
-Verify = Callable[[str, tuple[FilePin, ...]], "Sequence[Trouble]"]  # of files under a folder; empty is good
-Digests = Callable[[str, tuple[FilePin, ...]], tuple[tuple[str, str], ...]]  # (path, sha256) as hashed now
-
-
-class Trouble(Protocol):
-    """What a verifier says of one file that must not be loaded."""
-
-    @property
-    def detail(self) -> str:
-        """One sentence for a person."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,32 +140,18 @@ class Workbench:
 
     def _make_resident(self, load: StackLoad) -> float:
         """Hold this stack, every file verified before it is loaded; returns the seconds it took."""
-        key = f"{load.stack.stack_id} fused={load.fuse}"
+        key = resident_key(load)
         if self._resident == key:
             return 0.0
         started = time.perf_counter()
         self._resident, self._loaded = "", ()
         self._note(stage="verifying", stack_id="")
-        loaded = self._verified(load)
+        loaded = verified(load, self._verify, self._digests)
         self._note(stage="loading")
         self._renderer.load(load)
         self._resident, self._loaded = key, loaded
         self._note(stack_id=load.stack.stack_id)
         return time.perf_counter() - started
-
-    def _verified(self, load: StackLoad) -> tuple[tuple[str, str], ...]:
-        """Digests of all files of a stack as found here; one that differs from its pin stops the load."""
-        found: list[tuple[str, str]] = []
-        for pin, part in zip(load.stack.pins, load.parts, strict=True):
-            faults = self._verify(part.root, pin.files)
-            if faults:
-                told = "; ".join(fault.detail.rstrip(".") for fault in faults)
-                raise IntegrityFault(
-                    f"{pin.repo} is not what was pinned, so nothing of it was loaded: {told}.",
-                    "Restore the files, or pin the model again.",
-                )
-            found += [(f"{pin.repo}/{path}", sha256) for path, sha256 in self._digests(part.root, pin.files)]
-        return tuple(found)
 
     def _step_watch(self) -> Callable[[int], None]:
         self._note(stage="rendering")

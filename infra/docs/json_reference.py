@@ -35,6 +35,7 @@ PLAIN: dict[Any, str] = {
 
 def answers() -> tuple[tuple[str, Any], ...]:
     """What each command prints with ``--json``; a list in brackets."""
+    from flows.access import CreatedKey  # noqa: PLC0415
     from flows.approving import ApprovalRecords, ApprovalShown  # noqa: PLC0415 - reading this module loads nothing
     from flows.audit_kit import KitWritten  # noqa: PLC0415
     from flows.audit_reports import AuditReport  # noqa: PLC0415
@@ -49,6 +50,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
     from flows.standing_house import HouseStatus  # noqa: PLC0415
     from flows.stocktaking import ModelCheck, ModelSummary  # noqa: PLC0415
     from flows.whatif import WhatIf  # noqa: PLC0415
+    from policy.access import AccessKey  # noqa: PLC0415
     from policy.approvals import ApprovalRequest  # noqa: PLC0415
     from policy.audit import ChainedEvent  # noqa: PLC0415
     from policy.checkpoints import Checkpoint, Reseal  # noqa: PLC0415
@@ -113,6 +115,10 @@ def answers() -> tuple[tuple[str, Any], ...]:
         ("identity list", [Identity]),
         ("identity show", Identity),
         ("identity revoke", Identity),
+        ("key create", CreatedKey),
+        ("key list", [AccessKey]),
+        ("key show", AccessKey),
+        ("key revoke", AccessKey),
         ("approve ask", [ApprovalRequest]),
         ("waive ask", [ApprovalRequest]),
         ("grant ask", ApprovalRequest),

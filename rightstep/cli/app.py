@@ -10,12 +10,14 @@ from rightstep.cli import (
     house,
     identity,
     job,
+    key,
     licence,
     method,
     model,
     plan,
     render,
     schedule,
+    serve,
     ship,
 )
 
@@ -56,6 +58,7 @@ app.command("plan")(plan.plan)
 app.command("up")(house.up)
 app.command("down")(house.down)
 app.command("status")(house.status)
+app.command("serve")(serve.serve)
 app.add_typer(job.app, name="job")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(model.app, name="model")
@@ -67,5 +70,6 @@ app.add_typer(approving.waive, name="waive")
 app.add_typer(approving.grant, name="grant")
 app.add_typer(audit.app, name="audit")
 app.add_typer(identity.app, name="identity")
+app.add_typer(key.app, name="key")
 app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from policy.access import without_secrets
 from policy.errors import (
     AuditFault,
     FormatFault,
@@ -123,7 +124,7 @@ def _keep_crash(error: Exception, arguments: Sequence[str]) -> Path | None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             kept = folder / f"crash-{stamp}.log"
-            kept.write_text(story, encoding="utf-8")
+            kept.write_text(without_secrets(story), encoding="utf-8")
         except OSError:
             continue
         return kept

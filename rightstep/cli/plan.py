@@ -49,15 +49,12 @@ def plan(
             print_data(line)
 
 
-# Reasons that say that the order itself is wrong, and not that something may not be.
-WRONG_ORDERS = frozenset({"not_on_the_menu", "unknown_method", "empty_manifest", "shot_name_twice"})
-
-
 def show_refusal(refusal: PlanRefusal, *, as_json: bool) -> ExitCode:
     """Every reason with the clause it rests on, then what would work; returns the exit code it amounts to."""
     from policy.explain import reason_line
+    from policy.refusals import is_wrong_order
 
-    is_wrong = any(reason.code in WRONG_ORDERS for reason in refusal.reasons)
+    is_wrong = is_wrong_order(refusal)
     if as_json:
         from rightstep.cli.shapes import Refusal
 

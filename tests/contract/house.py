@@ -22,6 +22,7 @@ RENDERER_MODULES = (
     "workers.shifts",
     "workers.stack_loading",
 )
+WEB = "rightstep.web"  # what speaks HTTP, and nothing else does
 RAY_MODULES = ("workers.actor", "workers.cluster", "workers.pool", "workers.serving")
 
 

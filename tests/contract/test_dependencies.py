@@ -12,14 +12,18 @@ from tests.contract.house import PACKAGES, ROOT, imported_names, modules
 OURS = {*PACKAGES, "training", "benchmarks", "tests", "infra"}
 # Needed without an import of ours, and why.
 SILENT = {
-    "fastapi": "pinned for Prefect's server, which breaks with a newer one",
     "jsonschema": "the CycloneDX library checks a document with it",
     "peft": "diffusers loads a LoRA through it",
     "psycopg": "SQLAlchemy loads the driver that a database URL names",
     "tzdata": "zoneinfo reads it where the system has no zone files",
 }
 # A part of a declared library that is a distribution of its own.
-COMES_WITH = {"markupsafe": "jinja2", "pydantic-core": "pydantic", "tokenizers": "transformers"}
+COMES_WITH = {
+    "markupsafe": "jinja2",
+    "pydantic-core": "pydantic",
+    "starlette": "fastapi",
+    "tokenizers": "transformers",
+}
 
 
 def project() -> dict[str, list[str]]:

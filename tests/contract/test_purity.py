@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.contract.house import PACKAGES, RENDERER_MODULES, ROOT, fresh_python, modules
+from tests.contract.house import PACKAGES, RENDERER_MODULES, ROOT, WEB, fresh_python, modules
 
 HEAVY = ("torch", "ray", "prefect", "sqlalchemy", "pydantic")
 
@@ -67,6 +67,13 @@ def test_training_works_on_a_bare_gpu_machine():
     assert names, "there is no training code"
     result = fresh_python(WITHOUT, "ray,prefect,sqlalchemy,alembic,pydantic_settings,typer", *names)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_web_brings_no_engine_and_no_command_line():
+    """The database comes along below `flows.steps`; no module of the web names it."""
+    names = names_of(WEB)
+    assert len(names) > 10
+    assert strangers(*names) & {"torch", "ray", "prefect", "diffusers", "transformers", "typer"} == set()
 
 
 def test_a_missing_library_would_be_noticed():

@@ -55,15 +55,24 @@ def near_station(house: House) -> NearStation:
 
 
 def open_near(house: House, station: NearStation, order: Path, **overrides: object) -> Workshop:
+    return workshop_near(house, station, submit(house, order, **overrides).job_id)
+
+
+def workshop_near(house: House, station: NearStation, job_id: str) -> Workshop:
     options = PoolOptions(workers=1, make_bench=lambda: station.bench)
     pool = RenderPool(options, open_station=lambda _make, _cpus, _gpus: station)
     pool.start()
-    return Workshop(house, submit(house, order, **overrides).job_id, pool)
+    return Workshop(house, job_id, pool)
 
 
 def render_near(house: House, order: Path, **overrides: object) -> JobRecord:
     """Submit an order and render all of it."""
-    workshop = open_near(house, near_station(house), order, **overrides)
+    return render_job_near(house, submit(house, order, **overrides).job_id)
+
+
+def render_job_near(house: House, job_id: str) -> JobRecord:
+    """Render what is open of a job."""
+    workshop = workshop_near(house, near_station(house), job_id)
     while (chunk := workshop.lease()) is not None:
         workshop.render(chunk.lease)
     judge_job(house, workshop.job_id)

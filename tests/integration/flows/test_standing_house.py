@@ -22,7 +22,11 @@ from flows.standing_house import HouseStatus, bring_up, status, take_down
 from policy.errors import ServiceFault
 from policy.tiers import ServiceTier
 from registry.records import JobState
+from rightstep.web.app import build_app
 from tests.integration.flows.jobs.night import wait_until, write_order
+from tests.integration.web.desk import client_of
+from tests.integration.web.desk import order as http_order
+from tests.integration.web.listening import events_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -155,6 +159,43 @@ def test_a_flow_run_that_is_cancelled_in_prefect_cancels_its_job_and_stops_the_w
     assert job.counts.open == 0
 
 
+def test_an_order_over_http_is_rendered_by_the_standing_house_and_followed_to_its_end(house: House):
+    client = client_of(build_app(house))
+    assert client.get("/readyz").json()["is_ready"]
+    order = http_order("a", "b", name="by-http")
+    answer = client.post("/v1/jobs", json=order, headers={"idempotency-key": "1"})
+    assert answer.status_code == 201, answer.text
+    job = answer.json()["job_id"]
+    events = list(events_in(client.get(f"/v1/jobs/{job}/events").iter_lines()))
+    assert (events[-1].name, events[-1].data["state"]) == ("end", "finished")
+    assert client.get(f"/v1/jobs/{job}/shots/b/artefact").content.startswith(b"\x89PNG")
+    out = house.settings.home / "out" / job
+    wait_until("the job is exported", (out / "report.html").is_file)
+    again = client.post("/v1/jobs", json=order, headers={"idempotency-key": "1"})
+    assert (again.status_code, again.json()["job_id"]) == (200, job)
+
+
+def test_a_job_that_is_cancelled_over_http_stops_its_workers(house: House):
+    client = client_of(build_app(house))
+    names = [f"s{number:03}" for number in range(256)]
+    order = http_order(*names, name="far-too-many", shots={"prompt": "a flat elk"})
+    job = client.post("/v1/jobs", json=order).json()["job_id"]
+    wait_until("the first pictures", lambda: client.get(f"/v1/jobs/{job}").json()["counts"]["done"])
+    assert client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
+    server = standing_server(house.settings.home)
+    assert server is not None
+
+    def runs_have_ended() -> bool:
+        which = {"flows": {"name": {"any_": ["submitted"]}}, "limit": 10}
+        found = ask(server.api_url, "POST", "/flow_runs/filter", which)
+        return all(run["state"]["type"] in FINAL for run in found)
+
+    wait_until("nobody drives it any more", runs_have_ended)
+    counts = client.get(f"/v1/jobs/{job}").json()["counts"]
+    assert counts["cancelled"] > 0
+    assert counts["queued"] == counts["leased"] == 0
+
+
 def test_a_house_that_is_up_stays_the_same_house(house: House):
     before = status(house)
     assert [service.is_up for service in before.services] == [True, True, True]
@@ -181,6 +222,9 @@ def test_nothing_takes_orders_while_the_house_is_down(house: House, folder: Path
     take_down(house)
     with pytest.raises(ServiceFault, match="No standing house"):
         run_on_demand(house, write_order(folder, 1))
+    client = client_of(build_app(house))
+    assert client.post("/v1/jobs", json=http_order("a")).status_code == 503
+    assert client.get("/readyz").status_code == 503
 
 
 def finished(house: House, name: str) -> bool:

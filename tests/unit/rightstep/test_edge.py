@@ -77,6 +77,14 @@ def test_a_defect_leaves_its_story_in_a_file_and_no_traceback_on_the_screen(
     assert "Traceback" in story
 
 
+def test_the_story_of_a_defect_holds_no_secret_of_a_key(home: Path):
+    secret = f"rs_0123456789ab_{'x' * 43}"
+    report_crash(KeyError(secret), ["key", "show", secret], as_json=False)
+    (kept,) = (home / "rightstep" / "logs").glob("crash-*.log")
+    assert "xxx" not in kept.read_text()
+    assert "rightstep key show rs_0123456789ab_..." in kept.read_text()
+
+
 def test_a_defect_is_told_even_where_no_file_can_be_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):

@@ -65,3 +65,16 @@ def test_a_command_is_logged_by_its_words_and_not_by_what_they_carry(
     assert rightstep("licence", "list").code == 0
     (event,) = events_in(home / "rightstep" / "logs" / "rightstep.log")
     assert event["words"] == ["licence", "list", "--out"]
+
+
+def test_no_secret_of_a_key_gets_into_a_log_whoever_writes_it(tmp_path: Path):
+    kept = set_up_logs(tmp_path)
+    secret = f"rs_0123456789ab_{'Ab3-_' * 8}xyz"
+    structlog.get_logger("rightstep.web").warning("request.refused", header=f"Bearer {secret}")
+    try:
+        {}[secret]
+    except KeyError:
+        logging.getLogger("rightstep.web").exception(secret)
+        structlog.get_logger("rightstep.web").exception("request.broken")
+    assert len(events_in(kept)) == 3
+    assert "Ab3" not in kept.read_text(encoding="utf-8")

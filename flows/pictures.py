@@ -1,0 +1,172 @@
+"""Pictures that somebody waits for, from an order to its delivery: the steps around a render, each at once.
+
+    ordered = order_pictures(...)      planned, judged, in the ledger; or a refusal
+    while chunk := lease_pictures(...)
+        results                        from whoever renders, batch by batch
+        settle_pictures(...)
+    deliver_pictures(...)              judged as made, recorded as shipped, bytes in hand
+
+No flow and no Prefect: nothing here waits for anybody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flows.bootstrap import House
+from flows.delivery import DeliveredPictures, deliver_job
+from flows.holders import own_holder
+from flows.judging import judge_job
+from flows.planning import Overrides, apply_overrides, known_costs, pinned_models, plan_manifest
+from flows.rendering import cancel_job
+from flows.submitting import refuse_order, submit_plan
+from flows.tasks import make_task, make_template
+from policy.costs import CostKey, profile_for
+from policy.errors import RenderFault
+from policy.manifest import RenderManifest
+from policy.plan import Decision, PlanRefusal
+from policy.refusals import is_wrong_order
+from policy.tasks import BatchResult, FaultKind, RenderTask
+from registry.records import JobRecord, JobState, LeasedChunk
+from registry.unit_of_work import unit_of_work
+from workers.finishing import failed_take
+
+PICTURE_LABEL = ("surface", "images")  # of jobs that nobody drives but the process that took the order
+MOST_BATCHES = 64  # of one order
+LOST = "lost"  # the worker of a batch whose renderer died
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderedPictures:
+    """An order that was accepted, with all that its renders need."""
+
+    job: JobRecord
+    decisions: tuple[Decision, ...]
+    caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
+    seconds: float  # device seconds that it will take, predicted
+    templates: tuple[RenderTask, ...]
+    salt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeasedPictures:
+    """Batches to render now, each with the most pictures that it may be joined to."""
+
+    chunk: LeasedChunk
+    tasks: tuple[RenderTask, ...]
+    caps: tuple[int, ...]
+
+
+def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | PlanRefusal:
+    """Plan an order, ask the gate, write it into the ledger; a refusal is audited and nothing else."""
+    plan = plan_manifest(house, manifest)
+    if isinstance(plan, PlanRefusal):
+        if not is_wrong_order(plan):
+            refuse_order(house, apply_overrides(house, manifest, Overrides()), plan)
+        return plan
+    job = submit_plan(house, plan)
+    roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
+    facts = (("job_id", job.job_id), ("plan_hash", plan.plan_hash))
+    with unit_of_work(house.engine) as work:
+        salt = work.prompts.salt_of(job.job_id)
+        work.commit()
+    return OrderedPictures(
+        job=job,
+        decisions=plan.decisions,
+        caps=tuple(batch_cap(house, decision) for decision in plan.decisions),
+        seconds=plan.totals.seconds_p50,
+        templates=tuple(make_template(decision, roots, facts) for decision in plan.decisions),
+        salt=salt,
+    )
+
+
+def batch_cap(house: House, decision: Decision) -> int:
+    """The most pictures that may share the forward passes of a decision, by its measured profile."""
+    offer = decision.offer
+    key = CostKey(
+        stack_id=offer.stack.stack_id,
+        pipeline=offer.stack.pipeline,
+        width=decision.width,
+        height=decision.height,
+        frames=decision.frames,
+        device=house.settings.fleet.groups[0].device,
+        cached_by=offer.preset.name if offer.preset.cache else "",
+    )
+    profile = profile_for(known_costs(house), key)
+    return max(decision.batch_size, profile.max_rows // decision.rows_per_picture)
+
+
+def lease_pictures(house: House, ordered: OrderedPictures) -> LeasedPictures | None:
+    """What is to be rendered of an order; None when nothing is: all is made, or given up."""
+    with unit_of_work(house.engine) as work:
+        chunk = work.ledger.lease_chunk(
+            ordered.job.job_id,
+            holder=own_holder(),
+            ttl_seconds=house.settings.lease_seconds,
+            max_batches=MOST_BATCHES,
+            now=house.clock(),
+        )
+        work.commit()
+    if chunk is None:
+        return None
+    return LeasedPictures(
+        chunk=chunk,
+        tasks=tuple(
+            make_task(batch, ordered.templates[batch.decision], ordered.salt) for batch in chunk.batches
+        ),
+        caps=tuple(ordered.caps[batch.decision] for batch in chunk.batches),
+    )
+
+
+def settle_pictures(house: House, leased: LeasedPictures, results: Sequence[BatchResult]) -> None:
+    """Record what became of leased batches; what failed is queued again until it is given up."""
+    with unit_of_work(house.engine) as work:
+        work.ledger.settle(leased.chunk, results, house.clock())
+        work.commit()
+
+
+def lost_batch(task: RenderTask, detail: str) -> BatchResult:
+    """The result of a batch whose renderer was lost with it, whichever that was."""
+    return BatchResult(
+        task_id=task.task_id,
+        takes=tuple(failed_take(shot, FaultKind.WORKER, detail) for shot in task.shots),
+        worker=LOST,
+        device="",
+        stack_id=task.load.stack.stack_id,
+        loaded=(),
+        timesteps=(),
+        rows=0,
+        steps=task.steps,
+        load_seconds=0.0,
+        denoise_seconds=0.0,
+        total_seconds=0.0,
+        versions=(),
+    )
+
+
+def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPictures:
+    """Judge what was made, close the job, and hand the pictures out as a shipment of one.
+
+    RenderFault where a picture could not be made; Refused where the gate says no, held pictures included.
+    """
+    job_id = ordered.job.job_id
+    if judge_job(house, job_id) is not JobState.FINISHED:
+        with unit_of_work(house.engine, read_only=True) as work:
+            shots = work.ledger.shots(job_id)
+        told = next((shot.detail for shot in shots if shot.artefact is None), "")
+        raise RenderFault(f"The pictures of job {job_id} could not be made: {told}", "Look at the job.")
+    return deliver_job(house, job_id)
+
+
+def abandon_pictures(house: House, ordered: OrderedPictures) -> None:
+    """Whoever ordered is gone: the job is cancelled, and what still arrives counts for nothing."""
+    cancel_job(house, ordered.job.job_id)
+
+
+def cancel_orphans(house: House) -> int:
+    """Cancel orders whose process ended without a word; to be asked before the first order is taken."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        open_states = [state for state in JobState if not state.is_finished]
+        left = [job for job in work.ledger.jobs(states=open_states) if PICTURE_LABEL in job.labels]
+    for job in left:
+        cancel_job(house, job.job_id)
+    return len(left)

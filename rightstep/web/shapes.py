@@ -1,0 +1,202 @@
+"""What the API answers with: the ledger's records, without what is nobody's business outside."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from policy.tasks import TakeState
+from policy.uses import Act
+from policy.verdicts import Verdict
+from registry.records import ArtefactRecord, JobRecord, JobState, ShotRecord
+from rightstep.web.problems import without_paths
+
+
+class Counts(BaseModel):
+    """How many shots stand where; the first six add up to ``shots``."""
+
+    queued: int
+    leased: int = Field(description="With a worker right now.")
+    done: int
+    reused: int = Field(description="Made before, by the same pixels' key.")
+    dead: int = Field(description="Given up.")
+    cancelled: int
+    failed_takes: int = Field(description="Attempts that failed; their shots are counted above.")
+    shots: int
+    made: int = Field(description="Done and reused.")
+
+
+class JobAnswer(BaseModel):
+    """A submitted order."""
+
+    job_id: str
+    name: str
+    state: JobState
+    detail: str = Field(description="Why it is held, failed or cancelled.")
+    tier: str
+    deadline: datetime | None
+    owner: str
+    actor: str = Field(description="Who submitted it.")
+    act: str = Field(description="The intended use.")
+    labels: dict[str, str]
+    recipients: tuple[str, ...]
+    plan_hash: str
+    policy_version: str
+    max_failed_shots: int | None
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    counts: Counts
+    attached: bool = Field(description="Nothing was added: this order was here already.")
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first."""
+
+    jobs: tuple[JobAnswer, ...]
+    after: str | None = Field(description="Send it as `after` for the next page; null on the last.")
+
+
+class ArtefactAnswer(BaseModel):
+    """What was made of a shot."""
+
+    sha256: str
+    size: int = Field(description="Bytes.")
+    media_type: str
+    made_at: datetime
+
+
+class ShotAnswer(BaseModel):
+    """A planned shot and where it stands."""
+
+    ordinal: int = Field(description="Place in the plan, from 0.")
+    name: str
+    shot_key: str = Field(description="Digest of everything that determines its pixels.")
+    prompt: str
+    negative: str
+    seed: int
+    width: int
+    height: int
+    frames: int
+    priority: int
+    state: TakeState
+    attempts: int
+    seconds: float | None
+    detail: str = Field(description="Why the last attempt failed.")
+    artefact: ArtefactAnswer | None
+
+
+class ShotPage(BaseModel):
+    """Shots in the order of the plan."""
+
+    shots: tuple[ShotAnswer, ...]
+    after: int | None = Field(description="Send it as `after` for the next page; null on the last.")
+
+
+class Standing(BaseModel):
+    """The verdict on a model for a use, and which bytes it is about."""
+
+    revision: str = Field(description="The pinned commit.")
+    act: Act
+    verdict: Verdict
+
+
+class Model(BaseModel):
+    """A model in OpenAI's shape, with our verdict beside it."""
+
+    id: str
+    object: Literal["model"]
+    created: int = Field(description="When it was pinned, in seconds since 1970.")
+    owned_by: str
+    rightstep: Standing
+
+
+class ModelList(BaseModel):
+    """Models in OpenAI's shape."""
+
+    object: Literal["list"]
+    data: tuple[Model, ...]
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Check(BaseModel):
+    """One thing that orders need."""
+
+    check: str
+    is_ready: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Whether orders would be taken now."""
+
+    is_ready: bool
+    checks: tuple[Check, ...]
+
+
+def job_shape(record: JobRecord) -> JobAnswer:
+    """A job as it is told outside."""
+    counts = record.counts
+    return JobAnswer(
+        job_id=record.job_id,
+        name=record.name,
+        state=record.state,
+        detail=without_paths(record.detail),
+        tier=record.tier,
+        deadline=record.deadline,
+        owner=record.owner,
+        actor=record.actor,
+        act=record.act,
+        labels=dict(record.labels),
+        recipients=record.recipients,
+        plan_hash=record.plan_hash,
+        policy_version=record.policy_version,
+        max_failed_shots=record.max_failed_shots,
+        submitted_at=record.submitted_at,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        counts=Counts(
+            queued=counts.queued,
+            leased=counts.leased,
+            done=counts.done,
+            reused=counts.reused,
+            dead=counts.dead,
+            cancelled=counts.cancelled,
+            failed_takes=counts.failed_takes,
+            shots=counts.shots,
+            made=counts.made,
+        ),
+        attached=record.attached,
+    )
+
+
+def shot_shape(record: ShotRecord) -> ShotAnswer:
+    """A shot as it is told outside: without its inputs' places and its worker's name."""
+    return ShotAnswer(
+        ordinal=record.ordinal,
+        name=record.name,
+        shot_key=record.shot_key,
+        prompt=record.prompt,
+        negative=record.negative,
+        seed=record.seed,
+        width=record.width,
+        height=record.height,
+        frames=record.frames,
+        priority=record.priority,
+        state=record.state,
+        attempts=record.attempts,
+        seconds=record.seconds,
+        detail=without_paths(record.detail),
+        artefact=None if record.artefact is None else _artefact(record.artefact),
+    )
+
+
+def _artefact(record: ArtefactRecord) -> ArtefactAnswer:
+    return ArtefactAnswer(
+        sha256=record.sha256, size=record.size, media_type=record.media_type, made_at=record.made_at
+    )

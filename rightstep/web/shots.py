@@ -1,0 +1,84 @@
+"""``/v1/jobs/{id}/shots``: what was planned, where it stands, and the pictures themselves."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from fastapi import Path as InPath
+from fastapi.responses import FileResponse, Response
+
+from flows.steps import artefact_of, shots_after
+from policy.access import Scope
+from rightstep.web.desk import Desk
+from rightstep.web.documents import told
+from rightstep.web.jobs import JobId
+from rightstep.web.kinds import MALFORMED, RANGE, UNKNOWN_NAME
+from rightstep.web.shapes import ShotPage, shot_shape
+
+MOST = 1000  # shots a page
+UNCHANGED = 304
+PICTURE = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+ShotName = Annotated[
+    str,
+    InPath(
+        description="The name of a shot.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+        examples=["fox-a"],
+    ),
+]
+
+
+def make_router(desk: Desk) -> APIRouter:
+    """The shots of a job."""
+    reads = desk.doors.needs(Scope.READ)
+    router = APIRouter(prefix="/v1/jobs/{job_id}/shots", tags=["shots"], dependencies=[reads])
+
+    @router.get("", summary="List the shots of a job", responses=told(UNKNOWN_NAME))
+    def shots(
+        job_id: JobId,
+        limit: Annotated[int, Query(ge=1, le=MOST, description="How many.")] = 200,
+        after: Annotated[
+            int, Query(ge=-1, lt=2**31, description="The place that the last page ended with.")
+        ] = -1,
+    ) -> ShotPage:
+        """A page of shots in the order of the plan."""
+        found = shots_after(desk.house, job_id, after, limit)
+        is_last = len(found) < limit
+        return ShotPage(
+            shots=tuple(shot_shape(record) for record in found), after=None if is_last else found[-1].ordinal
+        )
+
+    @router.get(
+        "/{name}/artefact",
+        summary="Fetch a picture",
+        response_class=FileResponse,
+        responses={
+            200: {"description": "The bytes as the worker wrote them.", "content": PICTURE},
+            206: {"description": "The part that was asked for by `Range`.", "content": PICTURE},
+            UNCHANGED: {"description": "It is the one that `If-None-Match` names."},
+            **told(UNKNOWN_NAME, MALFORMED, RANGE),
+        },
+    )
+    def artefact(
+        job_id: JobId,
+        name: ShotName,
+        if_none_match: Annotated[
+            str | None, Header(description="The ETag of a picture that you have.", max_length=4096)
+        ] = None,
+    ) -> Response:
+        """The picture of a shot; its ETag is its sha256. Not a shipment: nothing is signed or vouched for."""
+        kept, path = artefact_of(desk.house, job_id, name)
+        etag = f'"{kept.sha256}"'
+        headers = {"etag": etag, "cache-control": "private, no-cache"}
+        if if_none_match is not None and _names(if_none_match, etag):
+            return Response(status_code=UNCHANGED, headers=headers)
+        return FileResponse(
+            path, media_type=kept.media_type, headers=headers, filename=f"{name}{path.suffix}"
+        )
+
+    return router
+
+
+def _names(given: str, etag: str) -> bool:
+    """Whether If-None-Match names an entity: any, or one of a list; a weak one counts (RFC 9110, 13.1.2)."""
+    listed = [part.strip().removeprefix("W/") for part in given.split(",")]
+    return "*" in listed or etag in listed

@@ -1,0 +1,72 @@
+"""A house behind its HTTP API: who renders in the test's own process, and what the tests order."""
+
+import asyncio
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from flows.bootstrap import House
+from flows.rendering import job_of
+from flows.workshop import bench_options
+from policy.errors import ServiceFault
+from policy.tasks import RenderTask, ServedBatch
+from tests.integration.flows.near import render_job_near
+from workers.batcher import Batcher
+from workers.picture_bench import PictureBench, PictureBenchOptions
+
+BASE = "rightstep/emoji-64"
+SHAPES = "rightstep/emoji-64-style-shapes"  # CC-BY-NC: refused for commercial use
+HERE = "127.0.0.1"
+
+
+class NearDriver:
+    """Renders jobs in this process: at once, or when the test says so."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.is_up = True
+        self.is_prompt = True
+        self.started: list[tuple[str, bool]] = []
+
+    def check(self) -> None:
+        if not self.is_up:
+            raise ServiceFault("No standing house takes orders.", "Start it: rightstep up.")
+
+    def start(self, job_id: str, *, again: bool = False) -> None:
+        self.check()
+        self.started.append((job_id, again))
+        if self.is_prompt and not job_of(self.house, job_id).state.is_finished:
+            render_job_near(self.house, job_id)
+
+
+def client_of(app: FastAPI, *, address: str = HERE, host: str = HERE, **headers: str) -> TestClient:
+    """A client at this machine, unless told otherwise."""
+    return TestClient(app, client=(address, 50000), base_url=f"http://{host}", headers=headers)
+
+
+def order(*names: str, **fields: Any) -> dict[str, Any]:
+    """A manifest of foxes; ``shots`` says something of each of them."""
+    shared = {"model": BASE, "prompt": "a flat fox", "method": "emoji-64-lcm", "steps": 4}
+    defaults = {**shared, **fields.pop("shots", {})}
+    shots = [{"name": name, "seed": seed} for seed, name in enumerate(names)]
+    return {"name": "web", "territories": ["WORLD"], "defaults": defaults, "shots": shots, **fields}
+
+
+class NearPort:
+    """Renders what somebody waits for in this process, by the bench and the queue of a replica."""
+
+    def __init__(self, house: House) -> None:
+        options = PictureBenchOptions(bench=bench_options(house, house.settings.groups[0]), stacks=2)
+        self.batcher = Batcher(PictureBench(options).render)
+        self.losses = 0  # renders that come back as those of a renderer that died
+
+    async def render(self, task: RenderTask, cap: int) -> ServedBatch:
+        if self.losses:
+            self.losses -= 1
+            raise ServiceFault("The replica died.", "Try again.")
+        ticket = self.batcher.submit(task, cap)
+        try:
+            return await asyncio.wrap_future(ticket.answer)
+        finally:
+            self.batcher.leave(ticket)
