@@ -140,7 +140,10 @@ def test_a_picture_comes_in_parts_and_not_twice(client: TestClient):
     whole = client.get(path)
     part = client.get(path, headers={"range": "bytes=1-3"})
     assert (part.status_code, part.content) == (206, b"PNG")
-    assert client.get(path, headers={"range": "bytes=99999999-"}).status_code == 416
+    beyond = client.get(path, headers={"range": "bytes=99999999-"})
+    assert (beyond.status_code, beyond.json()["type"]) == (416, "urn:rightstep:problem:range-not-satisfiable")
+    assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
+    assert client.get(path, headers={"range": "bytes=x-"}).json()["status"] == 400
     again = client.get(path, headers={"if-none-match": f'"0", W/{whole.headers["etag"]}'})
     assert (again.status_code, again.content) == (304, b"")
     assert client.get(path, headers={"if-none-match": '"0"'}).status_code == 200
@@ -204,6 +207,23 @@ def test_without_a_standing_house_nothing_is_submitted(client: TestClient, drive
     assert int(answer.headers["retry-after"]) > 0
     assert list_jobs(house) == ()
     assert client.get("/v1/jobs").status_code == 200
+
+
+def test_a_house_that_goes_before_it_is_asked_keeps_the_job_and_the_same_request_starts_it(
+    client: TestClient, driver: NearDriver, house: House
+):
+    key = {"idempotency-key": "1"}
+    driver.is_prompt = False
+    job = client.post("/v1/jobs", json=order("a"), headers=key).json()["job_id"]
+    driver.is_up = False
+    late = client.post("/v1/jobs", json=order("a"), headers=key)
+    assert (late.status_code, late.json()["type"]) == (503, "urn:rightstep:problem:no-standing-house")
+    assert job in late.json()["detail"]
+    driver.is_up = driver.is_prompt = True
+    assert client.post("/v1/jobs", json=order("a"), headers=key).json()["state"] == "finished"
+    driver.is_up = False
+    assert client.post("/v1/jobs", json=order("a"), headers=key).json()["job_id"] == job
+    assert len(list_jobs(house)) == 1
 
 
 def test_a_cancelled_job_stays_so_and_a_finished_one_cannot_be(client: TestClient, driver: NearDriver):
