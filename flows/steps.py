@@ -27,6 +27,7 @@ from flows.auditing import (
     reseal,
 )
 from flows.concluding import conclude_licence
+from flows.delivery import DeliveredPictures
 from flows.doctor import Finding, FindingState, doctor
 from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.erasing import erase_prompts, hold_job, holds_of, release_hold
@@ -36,7 +37,6 @@ from flows.licensed_models import LicensedModel, licensed_model, licensed_models
 from flows.orders import require_standing_house, start_job
 from flows.pictures import (
     PICTURE_LABEL,
-    DeliveredPictures,
     LeasedPictures,
     OrderedPictures,
     abandon_pictures,

@@ -71,7 +71,7 @@ class PictureStudio:
     def router(self, desk: Desk) -> APIRouter:
         """The routes under ``/v1/images``."""
         router = APIRouter(prefix="/v1/images", tags=["images"])
-        Submitter = Annotated[Visitor, desk.doors.needs(Scope.SUBMIT)]  # noqa: N806 - a type of this house
+        submits = desk.doors.needs(Scope.SUBMIT)
 
         @router.post(
             "/generations",
@@ -79,7 +79,7 @@ class PictureStudio:
             response_model=Pictures,
             responses=told_openai(REFUSED, WRONG_ORDER, WRONG_USE, BUSY),
         )
-        async def generate(wish: Wish, visitor: Submitter, request: Request) -> JSONResponse:
+        async def generate(wish: Wish, visitor: Annotated[Visitor, submits], request: Request) -> JSONResponse:
             """Planned at tier interactive, judged by licence, rendered, recorded as shipped to whoever asked.
 
             Whoever hangs up meanwhile has the job cancelled, and its renderer stops at the next step.
