@@ -73,9 +73,11 @@ def make_router(desk: Desk) -> APIRouter:
         The same unfinished order is one job, whoever sends it twice; an `Idempotency-Key` makes it one for
         finished ones too, for as long as the job is kept.
         """
-        desk.require_driver()
         request = None if idempotency_key is None else _request(visitor, idempotency_key, order)
-        record = _known(visitor, request) or _submitted(visitor, order, request)
+        record = None if request is None else job_of_request(visitor.house, request)
+        if record is None:
+            desk.require_driver()
+            record = _submitted(visitor, order, request)
         desk.start(record.job_id)
         response.headers["location"] = f"/v1/jobs/{record.job_id}"
         response.status_code = 200 if record.attached else 201
@@ -127,10 +129,6 @@ def _request(visitor: Visitor, given: str, order: SentOrder) -> RequestKey:
         raise Failed(Trouble(kind=MALFORMED, detail=detail, next_step="Send a UUID in quotes."))
     key = found[1] or found[2]
     return RequestKey(client=visitor.client, key=key, fingerprint=order.fingerprint)
-
-
-def _known(visitor: Visitor, request: RequestKey | None) -> JobRecord | None:
-    return None if request is None else job_of_request(visitor.house, request)
 
 
 def _submitted(visitor: Visitor, order: SentOrder, request: RequestKey | None) -> JobRecord:

@@ -1,18 +1,26 @@
 """What the API answers with: the ledger's records, without what is nobody's business outside."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from policy.tasks import TakeState
 from policy.uses import Act
 from policy.verdicts import Verdict
-from registry.records import ArtefactRecord, JobRecord, JobState, ShotRecord
+from registry.records import JobRecord, JobState, ShotRecord
 from rightstep.web.problems import without_paths
 
+Told = Annotated[str, AfterValidator(without_paths)]
 
-class Counts(BaseModel):
+
+class OfRecord(BaseModel):
+    """Read from a record of the ledger by the names of its fields."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Counts(OfRecord):
     """How many shots stand where; the first six add up to ``shots``."""
 
     queued: int
@@ -26,19 +34,19 @@ class Counts(BaseModel):
     made: int = Field(description="Done and reused.")
 
 
-class JobAnswer(BaseModel):
+class JobAnswer(OfRecord):
     """A submitted order."""
 
     job_id: str
     name: str
     state: JobState
-    detail: str = Field(description="Why it is held, failed or cancelled.")
+    detail: Told = Field(description="Why it is held, failed or cancelled.")
     tier: str
     deadline: datetime | None
     owner: str
     actor: str = Field(description="Who submitted it.")
     act: str = Field(description="The intended use.")
-    labels: dict[str, str]
+    labels: Annotated[dict[str, str], BeforeValidator(dict)]
     recipients: tuple[str, ...]
     plan_hash: str
     policy_version: str
@@ -57,7 +65,7 @@ class JobPage(BaseModel):
     after: str | None = Field(description="Send it as `after` for the next page; null on the last.")
 
 
-class ArtefactAnswer(BaseModel):
+class ArtefactAnswer(OfRecord):
     """What was made of a shot."""
 
     sha256: str
@@ -66,7 +74,7 @@ class ArtefactAnswer(BaseModel):
     made_at: datetime
 
 
-class ShotAnswer(BaseModel):
+class ShotAnswer(OfRecord):
     """A planned shot and where it stands."""
 
     ordinal: int = Field(description="Place in the plan, from 0.")
@@ -82,7 +90,7 @@ class ShotAnswer(BaseModel):
     state: TakeState
     attempts: int
     seconds: float | None
-    detail: str = Field(description="Why the last attempt failed.")
+    detail: Told = Field(description="Why the last attempt failed.")
     artefact: ArtefactAnswer | None
 
 
@@ -141,62 +149,9 @@ class Readiness(BaseModel):
 
 def job_shape(record: JobRecord) -> JobAnswer:
     """A job as it is told outside."""
-    counts = record.counts
-    return JobAnswer(
-        job_id=record.job_id,
-        name=record.name,
-        state=record.state,
-        detail=without_paths(record.detail),
-        tier=record.tier,
-        deadline=record.deadline,
-        owner=record.owner,
-        actor=record.actor,
-        act=record.act,
-        labels=dict(record.labels),
-        recipients=record.recipients,
-        plan_hash=record.plan_hash,
-        policy_version=record.policy_version,
-        max_failed_shots=record.max_failed_shots,
-        submitted_at=record.submitted_at,
-        started_at=record.started_at,
-        ended_at=record.ended_at,
-        counts=Counts(
-            queued=counts.queued,
-            leased=counts.leased,
-            done=counts.done,
-            reused=counts.reused,
-            dead=counts.dead,
-            cancelled=counts.cancelled,
-            failed_takes=counts.failed_takes,
-            shots=counts.shots,
-            made=counts.made,
-        ),
-        attached=record.attached,
-    )
+    return JobAnswer.model_validate(record)
 
 
 def shot_shape(record: ShotRecord) -> ShotAnswer:
     """A shot as it is told outside: without its inputs' places and its worker's name."""
-    return ShotAnswer(
-        ordinal=record.ordinal,
-        name=record.name,
-        shot_key=record.shot_key,
-        prompt=record.prompt,
-        negative=record.negative,
-        seed=record.seed,
-        width=record.width,
-        height=record.height,
-        frames=record.frames,
-        priority=record.priority,
-        state=record.state,
-        attempts=record.attempts,
-        seconds=record.seconds,
-        detail=without_paths(record.detail),
-        artefact=None if record.artefact is None else _artefact(record.artefact),
-    )
-
-
-def _artefact(record: ArtefactRecord) -> ArtefactAnswer:
-    return ArtefactAnswer(
-        sha256=record.sha256, size=record.size, media_type=record.media_type, made_at=record.made_at
-    )
+    return ShotAnswer.model_validate(record)

@@ -34,9 +34,11 @@ class NearDriver:
             raise ServiceFault("No standing house takes orders.", "Start it: rightstep up.")
 
     def start(self, job_id: str, *, again: bool = False) -> None:
+        if job_of(self.house, job_id).state.is_finished:
+            return
         self.check()
         self.started.append((job_id, again))
-        if self.is_prompt and not job_of(self.house, job_id).state.is_finished:
+        if self.is_prompt:
             render_job_near(self.house, job_id)
 
 

@@ -206,6 +206,23 @@ def test_without_a_standing_house_nothing_is_submitted(client: TestClient, drive
     assert client.get("/v1/jobs").status_code == 200
 
 
+def test_a_house_that_goes_before_it_is_asked_keeps_the_job_and_the_same_request_starts_it(
+    client: TestClient, driver: NearDriver, house: House
+):
+    key = {"idempotency-key": "1"}
+    driver.is_prompt = False
+    job = client.post("/v1/jobs", json=order("a"), headers=key).json()["job_id"]
+    driver.is_up = False
+    late = client.post("/v1/jobs", json=order("a"), headers=key)
+    assert (late.status_code, late.json()["type"]) == (503, "urn:rightstep:problem:no-standing-house")
+    assert job in late.json()["detail"]
+    driver.is_up = driver.is_prompt = True
+    assert client.post("/v1/jobs", json=order("a"), headers=key).json()["state"] == "finished"
+    driver.is_up = False
+    assert client.post("/v1/jobs", json=order("a"), headers=key).json()["job_id"] == job
+    assert len(list_jobs(house)) == 1
+
+
 def test_a_cancelled_job_stays_so_and_a_finished_one_cannot_be(client: TestClient, driver: NearDriver):
     done = client.post("/v1/jobs", json=order("a")).json()["job_id"]
     late = client.post(f"/v1/jobs/{done}/cancel")
