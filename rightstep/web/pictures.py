@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -79,7 +79,9 @@ class PictureStudio:
             response_model=Pictures,
             responses=told_openai(REFUSED, WRONG_ORDER, WRONG_USE, BUSY),
         )
-        async def generate(wish: Wish, visitor: Annotated[Visitor, submits], request: Request) -> JSONResponse:
+        async def generate(
+            wish: Wish, visitor: Annotated[Visitor, submits], request: Request
+        ) -> JSONResponse:
             """Planned at tier interactive, judged by licence, rendered, recorded as shipped to whoever asked.
 
             Whoever hangs up meanwhile has the job cancelled, and its renderer stops at the next step.
@@ -120,9 +122,11 @@ class PictureStudio:
         """Render what is open of an order until nothing is; a batch that was lost is sent again."""
         served: list[ServedBatch] = []
         try:
-            while (leased := await run_in_threadpool(lease_pictures, house, ordered)) is not None:
+            is_open = True
+            while is_open and (leased := await run_in_threadpool(lease_pictures, house, ordered)) is not None:
                 batches = await unless_left(request, self._batches(leased))
-                await run_in_threadpool(settle_pictures, house, leased, [one.result for one in batches])
+                results = [one.result for one in batches]
+                is_open = await run_in_threadpool(settle_pictures, house, leased, results)
                 served += batches
         except BaseException:  # hung up, shut down or broken: nobody goes on with this job
             with suppress(RightstepError):
@@ -150,9 +154,6 @@ def manifest_of(house: House, wish: PictureWish) -> RenderManifest:
     """The order that a request is: one shot a picture, seeds that count on."""
     first = secrets.randbelow(SEEDS) if wish.seed is None else wish.seed
     width, height = wish.sides
-    deadline = None
-    if wish.deadline_seconds is not None:
-        deadline = house.clock() + timedelta(seconds=wish.deadline_seconds)
     shots = tuple(
         Shot(
             name=f"picture-{number + 1}",
@@ -172,17 +173,28 @@ def manifest_of(house: House, wish: PictureWish) -> RenderManifest:
     return RenderManifest(
         name=f"images-{secrets.token_hex(6)}",
         shots=shots,
-        service=ServiceLevel(
-            tier=ServiceTier.INTERACTIVE,
-            deadline=deadline,
-            quality_floor=wish.quality_floor,
-            may_degrade=wish.may_degrade,
-        ),
+        service=_service(house, wish),
         use=IntendedUse(act=house.settings.serve_use),
         owner=asker,
         labels=(PICTURE_LABEL,),
         recipients=(f"{asker}/{wish.user}" if wish.user else asker,),
     )
+
+
+def _service(house: House, wish: PictureWish) -> ServiceLevel:
+    """The promise: with ``may_degrade`` steps are shed to keep a deadline, else what is slower is refused.
+
+    Loading is not counted: what is asked for often is resident.
+    """
+    level = ServiceLevel(
+        tier=ServiceTier.INTERACTIVE, quality_floor=wish.quality_floor, may_degrade=wish.may_degrade
+    )
+    if wish.deadline_seconds is None:
+        return level
+    if not wish.may_degrade:
+        return replace(level, latency_target_s=wish.deadline_seconds)
+    load = max(group.load_seconds for group in house.settings.fleet.groups)
+    return replace(level, deadline=house.clock() + timedelta(seconds=wish.deadline_seconds + load))
 
 
 async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
