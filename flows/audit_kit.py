@@ -18,11 +18,12 @@ from registry.kit_reading import identity_told, shipment_told, stacks_told
 from registry.merkle import consistency_ranges, inclusion_ranges, range_roots
 from registry.shipment_records import ShipmentRecord
 from registry.unit_of_work import UnitOfWork, unit_of_work
+from registry.vouching import SignedConclusion
 
 TRIES = 5  # somebody may write between the checkpoint and the reading
 README = """\
 This kit shows what a render house shipped, by which exact bytes, under which licence texts, who approved
-it on what evidence; and that the log which says so is the one that was signed at the time.
+or concluded what on which evidence; and that the log which says so is the one that was signed at the time.
 
     python -I -S verify.py                        checks everything in this folder, or a zip named after it
     python -I -S verify.py --house-key ID         and that the signatures are of the key you were told
@@ -65,6 +66,7 @@ def _written(house: House, work: UnitOfWork, path: Path) -> KitWritten:
         json_file("proofs.json", _proofs(work, checkpoints, [one.audit_seq for one in shipments])),
         json_file("keys.json", [identity_told(one) for one in work.identities.known()]),
         json_file("approvals.json", [encode(one) for one in work.approvals.signed()]),
+        json_file("conclusions.json", [encode(one) for one in _conclusions(work)]),
         json_file(
             "stacks.json",
             stacks_told(work.connection, (item.stack_id for one in shipments for item in one.items)),
@@ -126,9 +128,15 @@ def _proofs(
     }
 
 
+def _conclusions(work: UnitOfWork) -> tuple[SignedConclusion, ...]:
+    """What was concluded of licences and of changes upstream, whether or not the keys still count."""
+    return (*work.models.signed_conclusions(), *work.upstream.signed_conclusions())
+
+
 def _evidence(work: UnitOfWork) -> Iterator[KitFile]:
-    """Every file that an approval rests on."""
-    digests = {file.sha256 for one in work.approvals.known() for file in one.evidence}
+    """Every file that an approval or a conclusion rests on."""
+    signed = (*work.approvals.known(), *(one for pin in work.models.pins() for one in pin.conclusions))
+    digests = {file.sha256 for one in signed for file in one.evidence}
     for sha256 in sorted(digests):
         yield kit_file(f"evidence/{sha256}", work.approvals.evidence(sha256))
 

@@ -8,7 +8,7 @@ from flows.attachments import read_attachment
 from flows.bootstrap import House
 from policy.discharges import MetObligation, RecordedDischarge
 from policy.errors import UnknownName, WrongUse
-from policy.uses import IntendedUse
+from policy.uses import DELIVERED, IntendedUse
 from policy.verdicts import Obligation, Reason, Ruling
 from registry.licences.case import Part
 from registry.shipment_records import FreshDischarge
@@ -98,7 +98,7 @@ def undischarged(met: Iterable[MetObligation], job_id: str) -> tuple[Reason, ...
             ruling=Ruling.DENY,
             detail=(
                 f"{one.obligation.text} Nothing shows that it was done: "
-                f"rightstep ship {job_id} --discharge {one.obligation.id}=FILE"
+                f"rightstep ship {job_id} --discharge {one.obligation.id}=FILE{_or_in_a_context(one)}"
             ),
             component=one.obligation.component,
             licence=one.obligation.licence,
@@ -106,3 +106,7 @@ def undischarged(met: Iterable[MetObligation], job_id: str) -> tuple[Reason, ...
         for one in met
         if one.discharged_by is None
     )
+
+
+def _or_in_a_context(met: MetObligation) -> str:
+    return ", or say so in its context" if met.obligation.id in DELIVERED else ""

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from flows.auditing import audit_check
 from flows.bootstrap import House
+from flows.contexts import find_context
 from flows.listeners import listeners_of
-from flows.planning import known_costs
+from flows.planning import known_costs, today
 from flows.standing_house import status
 from flows.stocktaking import verify_models
 from policy.errors import RightstepError
@@ -25,6 +26,9 @@ LIBRARIES = ("torch", "diffusers", "transformers", "peft", "safetensors", "ray",
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*==\s*([^,;\s]+)\s*$")  # not those of an extra
 ENOUGH_DISK = 1 << 30  # bytes
 DASHBOARD_PORT = 8265
+HOW_TO_SAY = (
+    "Set RIGHTSTEP_ORGANISATION and RIGHTSTEP_ANNUAL_REVENUE_USD, or describe your contexts in a file."
+)
 
 
 class FindingState(StrEnum):
@@ -186,14 +190,16 @@ def the_fleet_is_known(house: House) -> Iterator[Finding]:
 
 
 def the_organisation_is_known(house: House) -> Iterator[Finding]:
-    """Licences with a revenue cap cannot be judged without it."""
-    settings = house.settings
-    is_known = bool(settings.organisation) and settings.annual_revenue_usd is not None
-    state = FindingState.OK if is_known else FindingState.WARNING
-    told = settings.organisation if is_known else "not known: licences that ask for revenue will need review"
-    told += f", figures of {settings.organisation_as_of}" if is_known and settings.organisation_as_of else ""
-    step = "" if is_known else "Set RIGHTSTEP_ORGANISATION and RIGHTSTEP_ANNUAL_REVENUE_USD."
-    yield _finding("organisation", state, told, step)
+    """Licences with a revenue cap cannot be judged without it, nor those that ask by figures of long ago."""
+    known = find_context(house.settings, "", today(house))
+    who, context = known.organisation, known.context
+    is_known = bool(who.name) and who.annual_revenue_usd is not None
+    is_good = is_known and not context.is_outdated(today(house))
+    told = who.name if is_known else "not known: licences that ask for revenue will need review"
+    told += f", figures of {context.as_of}" if is_known and context.as_of else ""
+    step = f"Confirm the figures of the context {context.name}, and their day." if is_known else HOW_TO_SAY
+    state = FindingState.OK if is_good else FindingState.WARNING
+    yield _finding("organisation", state, told, "" if is_good else step)
 
 
 def _finding(check: str, state: FindingState, detail: str, next_step: str) -> Finding:

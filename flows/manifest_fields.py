@@ -17,7 +17,7 @@ Repository = Annotated[str, Field(pattern=REPOSITORY, max_length=200)]
 Side = Annotated[int, Field(ge=16, le=8192, multiple_of=8)]  # pixels; a latent is an eighth or a quarter
 
 
-class _Fields(BaseModel):
+class KnownFields(BaseModel):
     """Fields that are known, and nothing else; an unknown one is told with its nearest known name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,7 +36,7 @@ class _Fields(BaseModel):
         return given
 
 
-class LoraFields(_Fields):
+class LoraFields(KnownFields):
     """A style or character LoRA."""
 
     repo: Repository
@@ -46,7 +46,7 @@ class LoraFields(_Fields):
         return LoraRequest(repo=self.repo, scale=self.scale)
 
 
-class InputFields(_Fields):
+class InputFields(KnownFields):
     """A file that determines pixels; its path is relative to the manifest."""
 
     role: Annotated[str, Field(min_length=1, max_length=64)]
@@ -55,7 +55,7 @@ class InputFields(_Fields):
     rights: Annotated[str, Field(max_length=2000)] = ""
 
 
-class ShotFields(_Fields):
+class ShotFields(KnownFields):
     """One image or clip."""
 
     name: Annotated[str, Field(pattern=FILE_NAME)]
@@ -90,7 +90,7 @@ def _lora(text: str) -> dict[str, str]:
     return {"repo": repo, "scale": scale} if at else {"repo": repo}
 
 
-class ManifestFields(_Fields):
+class ManifestFields(KnownFields):
     """What holds for the whole order."""
 
     name: Annotated[str, Field(max_length=200)] = ""
@@ -102,6 +102,7 @@ class ManifestFields(_Fields):
     may_approximate: bool = False
     may_degrade: bool = False
     use: Act = Act.SHIP_OUTPUT_COMMERCIAL
+    context: Annotated[str, Field(max_length=63)] = ""
     territories: tuple[Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")], ...] = ()
     evidence: tuple[Annotated[str, Field(max_length=200)], ...] = ()
     owner: Annotated[str, Field(max_length=200)] = ""

@@ -24,7 +24,7 @@ from flows.manifest_fields import InputFields, ManifestFields, ShotFields
 from policy.errors import ManifestRejected
 from policy.manifest import RenderManifest, Shot, ShotInput
 from policy.tiers import ServiceLevel
-from policy.uses import IntendedUse
+from policy.uses import Context, IntendedUse
 from registry.verification import sha256_file
 
 # YAML 1.1 reads yes, no, on and off as truth and 22:30 as 1350; YAML 1.2 and people do not.
@@ -78,7 +78,12 @@ def _manifest(path: Path, text: str, now: datetime, take_input: TakeInput) -> Re
             may_approximate=head.may_approximate,
             may_degrade=head.may_degrade,
         ),
-        use=IntendedUse(act=head.use, territories=head.territories, evidence=head.evidence),
+        use=IntendedUse(
+            act=head.use,
+            territories=head.territories,
+            evidence=head.evidence,
+            context=Context(name=head.context),
+        ),
         owner=head.owner,
         labels=tuple(sorted(head.labels.items())),
         recipients=head.recipients,

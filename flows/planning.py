@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.bootstrap import House
 from flows.bought import bought_for
 from flows.clock_times import resolve_deadline
+from flows.contexts import find_context
 from policy.approvals import Approval, lift
 from policy.costs import CostProfile, CostSample, fit_profile, profile_for
 from policy.errors import UnknownName
@@ -17,7 +18,7 @@ from policy.menu import Menu
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.planner import make_plan
 from policy.tiers import ServiceTier
-from policy.uses import Act, IntendedUse
+from policy.uses import Act, Context, IntendedUse
 from policy.wording import plural
 from registry.components import PinnedClaims, licensed_components
 from registry.drift import DriftKind
@@ -38,6 +39,7 @@ class Overrides:
     tier: ServiceTier | None = None
     deadline: str | None = None  # ISO, or HH:MM in the manifest's zone
     use: Act | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,9 +126,12 @@ def apply_overrides(house: House, manifest: RenderManifest, overrides: Overrides
         service = replace(
             service, deadline=resolve_deadline(overrides.deadline, manifest.timezone, house.clock())
         )
-    use = complete_use(
-        house, manifest.use if overrides.use is None else replace(manifest.use, act=overrides.use)
-    )
+    use = manifest.use
+    if overrides.use is not None:
+        use = replace(use, act=overrides.use)
+    if overrides.context is not None:
+        use = replace(use, context=Context(name=overrides.context))
+    use = complete_use(house, use)
     return replace(manifest, service=service, shots=shots, use=use)
 
 
@@ -135,13 +140,20 @@ def _without_steps(shot: Shot) -> Shot:
 
 
 def complete_use(house: House, use: IntendedUse) -> IntendedUse:
-    """A use with who and when: the organisation of the settings, and today."""
+    """A use with who and when: what its context says today, and today; UnknownName where there is none."""
+    known = find_context(house.settings, use.context.name, today(house))
     return replace(
         use,
-        organisation=house.settings.organisation_facts,
-        territories=use.territories or house.settings.territories,
+        organisation=known.organisation,
+        territories=use.territories or known.territories,
         on=use.on or today(house),
+        context=known.context,
     )
+
+
+def in_context(house: House, name: str = "", act: Act = Act.SHIP_OUTPUT_COMMERCIAL) -> IntendedUse:
+    """A use that nobody ordered: an act in a context, or in that of an order that names none."""
+    return complete_use(house, IntendedUse(act=act, context=Context(name=name)))
 
 
 def today(house: House) -> date:

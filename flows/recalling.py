@@ -1,6 +1,6 @@
 """Looking back from what changed to what left: recalls, revocations, and judging a shipment again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -8,8 +8,10 @@ from flows.bootstrap import House
 from flows.bought import bought_for
 from flows.planning import complete_use, components_of, pin_records
 from flows.reports.tables import write_table
+from policy.errors import UnknownName
 from policy.quarantine import Revocation
-from policy.uses import IntendedUse
+from policy.uses import IntendedUse, asked_again
+from policy.verdicts import Reason, Ruling, all_of, from_reasons
 from registry.recall import PAGE
 from registry.reevaluation import (
     Known,
@@ -90,16 +92,16 @@ def reevaluate(
     with unit_of_work(house.engine, read_only=True) as work:
         shipment = work.shipments.shipment(shipment_id)
         context = work.shipments.context(shipment_id)
-    asked = IntendedUse(
-        act=shipment.use.act, territories=shipment.use.territories, evidence=shipment.use.evidence, on=on
-    )
+    use, doubts = _use_today(house, shipment.use, on)
     today = judge_as_known(
         context,
-        complete_use(house, asked),
+        use,
         known or known_now(house),
         house.catalogue.terms,
         bought_for(house, shipment.use.act),
     )
+    if doubts:
+        today = all_of((today, from_reasons(doubts)))
     return compare(
         shipment_id,
         shipment.verdict,
@@ -107,3 +109,16 @@ def reevaluate(
         today,
         changed_terms(context, house.catalogue.term_files, house.catalogue.texts),
     )
+
+
+def _use_today(house: House, shipped: IntendedUse, on: date | None) -> tuple[IntendedUse, tuple[Reason, ...]]:
+    """The use by what its context says today; where it is described no more, as it was said then."""
+    try:
+        return complete_use(house, replace(asked_again(shipped), on=on)), ()
+    except UnknownName:
+        doubt = Reason(
+            code="context_unknown",
+            ruling=Ruling.REVIEW,
+            detail=f"The context {shipped.context.name} is not described any more.",
+        )
+        return replace(shipped, on=on or house.clock().date()), (doubt,)

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from flows.fleet_settings import GroupSetting, read_fleet
 from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
-from policy.uses import Act, Organisation
+from policy.uses import DEFAULT_CONTEXT, Act, Organisation
 from registry.upstream import PUBLIC_HUB
 from workers.renderer import RendererKind
 
@@ -43,6 +43,7 @@ def _is_hub_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
+CONTEXT_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 KEY_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 Territory = Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")]
 
@@ -120,6 +121,18 @@ class Settings(BaseSettings):
         pattern=KEY_NAME,
         description="Name of the identity that signs for the house; its key lies in keys/ under the home.",
     )
+    contexts: Path | None = Field(
+        default=None,
+        description="The contexts that work is done in, as TOML; contexts.toml under the home by default.",
+    )
+    context: str = Field(
+        default=DEFAULT_CONTEXT,
+        pattern=CONTEXT_NAME,
+        description="The context of an order that names none.",
+    )
+    context_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=365, description="How many days the facts of a context are taken as they were said."
+    )
     organisation: str = Field(default="", description="Who uses the pictures, for the licence verdict.")
     organisation_as_of: date | None = Field(
         default=None, description="The day that the figures of the organisation are of."
@@ -194,7 +207,7 @@ class Settings(BaseSettings):
     def _groups_from_text(cls, given: Any) -> Any:
         return read_fleet(given) if isinstance(given, str) else given
 
-    @field_validator("home", "catalogue", "model_folders", "credentials_chain", "credentials_key")
+    @field_validator("home", "catalogue", "contexts", "model_folders", "credentials_chain", "credentials_key")
     @classmethod
     def _absolute(cls, given: Any) -> Any:
         """Workers and servers run in folders of their own: a path must mean the same to all of them."""

@@ -41,7 +41,6 @@ from policy.gates import relied_on_at_shipping, require, ship_gate
 from policy.verdicts import Verdict, all_of
 from registry.checkpoints import keep_copy
 from registry.evidence.papers import FILES, PaperFile, ShipmentFacts
-from registry.licences.circumstances import ORDINARY
 from registry.reevaluation import JudgedStack, judged_json
 from registry.shipment_records import (
     FreshDischarge,
@@ -174,6 +173,7 @@ def judge(
         copied=named.copied,
         files=len(files),
         unmarked=tuple(file.name for file in files if not file.is_marked),
+        context=goods.use.context,
     )
     met = meet((*owed, *proofs), shows, recorded)
     found = {file.shot.name: file.sha256 for file in files}
@@ -235,7 +235,7 @@ def draft_of(
                     stack_id=stack_id,
                     name=stack.name,
                     components=parts_of(goods, stack),
-                    circumstances=goods.bought.get(stack_id, ORDINARY),
+                    circumstances=goods.circumstances(stack_id),
                 )
                 for stack_id, (stack, _) in goods.stacks.items()
             ]

@@ -17,9 +17,9 @@ from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence
 from policy.plan import Decision
 from policy.quarantine import Revocation, quarantined
 from policy.stacks import AdapterPin, Stack
-from policy.uses import IntendedUse
+from policy.uses import IntendedUse, asked_again
 from policy.verdicts import Reason, Ruling, Verdict, from_reasons
-from registry.licences.circumstances import ORDINARY, Circumstances
+from registry.licences.circumstances import ORDINARY, Circumstances, as_stated
 from registry.licences.claims import LicensedComponent
 from registry.model_registry import PinRecord
 from registry.records import Attestation, HeldShot, JobRecord, PlanHeader, ShotRecord
@@ -41,9 +41,12 @@ class Goods:
     revocations: tuple[Revocation, ...]
     grants: tuple[Grant, ...]  # paid licences that stand for the use
 
+    def circumstances(self, stack_id: str) -> Circumstances:
+        """What the rules are told of a stack: licences that were bought, and how outputs are delivered."""
+        return as_stated(self._bought.get(stack_id, ORDINARY), self.use)
+
     @cached_property
-    def bought(self) -> Mapping[str, Circumstances]:
-        """The paid licences as the rules are told of them, by stack."""
+    def _bought(self) -> Mapping[str, Circumstances]:
         return bought_by(self.grants)
 
     @property
@@ -68,9 +71,7 @@ def gather(house: House, job_id: str) -> Goods:
         holds = work.ledger.holds(job.job_id)
         revocations = work.revocations.all()
     planned = header.manifest.use
-    use = complete_use(
-        house, IntendedUse(act=planned.act, territories=planned.territories, evidence=planned.evidence)
-    )
+    use = complete_use(house, asked_again(planned))
     return Goods(
         job=job,
         header=header,
@@ -148,7 +149,7 @@ def stack_verdict(house: House, goods: Goods, stack: Stack) -> Verdict:
                     )
                 ]
             )
-    circumstances = goods.bought.get(stack.stack_id, ORDINARY)
+    circumstances = goods.circumstances(stack.stack_id)
     verdict = house.catalogue.verdicts.judge(parts_of(goods, stack), goods.use, circumstances)
     return quarantined(verdict, stack.pins, goods.revocations)
 
@@ -206,6 +207,7 @@ def record_refusal(house: House, goods: Goods, verdict: Verdict) -> None:
     payload = canonical_json(
         {
             "act": goods.use.act,
+            "context": goods.use.context.name,
             "ruling": verdict.ruling,
             "reasons": [[reason.code, reason.component, reason.detail] for reason in verdict.against()],
         }

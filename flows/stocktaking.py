@@ -3,16 +3,17 @@
 from dataclasses import dataclass, replace
 
 from flows.bootstrap import House
-from flows.planning import complete_use, components_of, pin_records, pinned_models, root_of
+from flows.planning import components_of, in_context, pin_records, pinned_models, root_of
 from flows.settings import Settings
 from policy.errors import WrongUse
 from policy.methods import MethodPreset, Plain
 from policy.stacks import Role
-from policy.uses import Act, IntendedUse
+from policy.uses import Act
 from policy.verdicts import Verdict
 from policy.wording import counts
 from registry.database import upgrade_database
 from registry.licences.case import make_case
+from registry.licences.circumstances import ORDINARY, as_stated
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import findings_of, verdict_of
 from registry.licences.proof import ProofNode, prove
@@ -172,12 +173,12 @@ def method_as_run(
 
 
 def explain_licences(
-    house: House, names: tuple[str, ...], act: Act | None = None
+    house: House, names: tuple[str, ...], act: Act | None = None, context: str = ""
 ) -> tuple[Verdict, ProofNode]:
     """What parts permit together: pinned models as they are, licences as if each were all of one part's."""
-    use = complete_use(house, IntendedUse(act=act or Act.SHIP_OUTPUT_COMMERCIAL))
+    use = in_context(house, context, act or Act.SHIP_OUTPUT_COMMERCIAL)
     parts = [_part(house, name, number) for number, name in enumerate(names, 1)]
-    case = make_case(parts, use, house.catalogue.terms)
+    case = make_case(parts, use, house.catalogue.terms, as_stated(ORDINARY, use))
     findings = findings_of(case)
     verdict = verdict_of(case, findings)
     return verdict, prove(case, findings, verdict)

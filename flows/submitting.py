@@ -44,6 +44,7 @@ def submit_plan(house: House, plan: ExecutionPlan, request: RequestKey | None = 
         )
         if not job.attached:
             facts = {"plan_hash": plan.plan_hash, "shots": len(plan.shots), "act": manifest.use.act}
+            facts["context"] = manifest.use.context.name
             event = _event("job:plan:accepted", house.settings.actor, job.job_id, facts)
             work.audit.append(event, house.clock())
         if request is not None:
@@ -75,6 +76,7 @@ def record_refusal(house: House, manifest: RenderManifest, verdict: Verdict) -> 
     facts: dict[str, object] = {
         "manifest": manifest.name,
         "act": manifest.use.act,
+        "context": manifest.use.context.name,
         "ruling": verdict.ruling,
         "reasons": [_told(reason) for reason in verdict.against()],
     }
@@ -115,6 +117,7 @@ def job_key(manifest: RenderManifest) -> str:
             "may_approximate": manifest.service.may_approximate,
             "may_degrade": manifest.service.may_degrade,
             "act": manifest.use.act,
+            "context": manifest.use.context.name,
             "territories": manifest.use.territories,
             "evidence": manifest.use.evidence,
             "labels": manifest.labels,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from flows.bootstrap import House
-from flows.planning import complete_use, known_costs, pinned_models
+from flows.bought import bought_for
+from flows.planning import in_context, known_costs, pinned_models
 from policy.alternatives import in_place_of
 from policy.costs import CostProfile
 from policy.menu import Offer
@@ -63,6 +64,7 @@ class WhatIf:
 
     today: Organisation
     supposed: Organisation
+    context: str  # whose figures these are
     as_of: date | None  # day that today's figures are of
     territories: tuple[str, ...]  # supposed
     judged: int  # how many stacks were asked about, act by act
@@ -93,12 +95,15 @@ class _Prices:
 
 
 def what_if(
-    house: House, supposition: Supposition, stacks: Sequence[tuple[str, DescribedStack]] = ()
+    house: House,
+    supposition: Supposition,
+    stacks: Sequence[tuple[str, DescribedStack]] = (),
+    context: str = "",
 ) -> WhatIf:
-    """Judge every pinned stack and every described one as things are and as they would be."""
+    """Judge every pinned stack and every described one as things are in a context and as they would be."""
     changes: list[Change] = []
     judged = 0
-    today, pinned = complete_use(house, IntendedUse()), pinned_models(house)
+    today, pinned = in_context(house, context), pinned_models(house)
     prices = _Prices(costs=known_costs(house), devices=house.settings.fleet.devices)
     supposed = supposition.of(today.organisation)
     served = tuple(dict.fromkeys((*today.territories, *supposition.territories)))
@@ -122,7 +127,8 @@ def what_if(
     return WhatIf(
         today=today.organisation,
         supposed=supposed,
-        as_of=house.settings.organisation_as_of,
+        context=today.context.name,
+        as_of=today.context.as_of,
         territories=served,
         judged=judged,
         changes=tuple(changes),
@@ -132,7 +138,7 @@ def what_if(
 def _offered(house: House, pinned: Mapping[str, PinnedModel], use: IntendedUse) -> list[_Judged]:
     return [
         _Judged(stack=offer.stack.name, verdict=offer.verdict, offer=offer)
-        for offer in standing_offers(house.catalogue, pinned, use)
+        for offer in standing_offers(house.catalogue, pinned, use, bought_for(house, use.act))
     ]
 
 

@@ -1,14 +1,16 @@
 """The obligations of a shipment, and what meets each: its own bytes, or evidence that a person recorded.
 
 What a shipment can show in its own bytes meets a duty without anybody's word. Whatever
-happens elsewhere (a name displayed on a page, a registration, a filter) is met by a
-document, and by nothing less. A duty that no rule knows is met by a document too.
+happens elsewhere (a name displayed on a page, a registration) is met by a document; how
+outputs are delivered, also by the context of the use, in which a person says it with a date.
+Nothing less will do. A duty that no rule knows is met by a document too.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from policy.uses import Context
 from policy.verdicts import Obligation
 
 
@@ -31,6 +33,7 @@ class ShipmentShows:
     copied: frozenset[str]  # licence ids whose full text stands in the notices
     files: int
     unmarked: tuple[str, ...]  # names of files whose bytes do not say that a machine made them
+    context: Context = field(default_factory=Context)  # what is said of how they are delivered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +41,7 @@ class MetObligation:
     """An obligation of a shipment and what met it."""
 
     obligation: Obligation
-    discharged_by: str | None  # "notices:SHA256", "marking:...", "recorded:SHA256 NAME"; None: nothing
+    discharged_by: str | None  # "notices:SHA256", "marking:...", "recorded:SHA256 NAME", "context:..."
 
 
 Discharge = Callable[[Obligation, ShipmentShows], str | None]
@@ -77,7 +80,7 @@ AUTOMATIC: Mapping[str, Discharge] = MappingProxyType(
 def meet(
     owed: Iterable[Obligation], shows: ShipmentShows, recorded: Iterable[RecordedDischarge]
 ) -> tuple[MetObligation, ...]:
-    """Every obligation with what meets it; a recorded document stands where the shipment shows nothing."""
+    """Every obligation with what meets it: the shipment's bytes, else a document, else its context."""
     documents = {one.duty: one for one in recorded}
     return tuple(_met(duty, shows, documents.get(duty.id)) for duty in owed)
 
@@ -87,4 +90,13 @@ def _met(duty: Obligation, shows: ShipmentShows, document: RecordedDischarge | N
     shown = None if automatic is None else automatic(duty, shows)
     if shown is None and document is not None:
         shown = f"recorded:{document.evidence_sha256} {document.evidence_name}"
+    if shown is None:
+        shown = _by_context(duty, shows.context)
     return MetObligation(obligation=duty, discharged_by=shown)
+
+
+def _by_context(duty: Obligation, context: Context) -> str | None:
+    """What a person says of delivery, with a day; a bare claim meets nothing."""
+    if not dict(context.delivery.by_duty).get(duty.id) or context.as_of is None or not context.said_by:
+        return None
+    return f"context:{context.name} of {context.as_of}, said by {context.said_by}"

@@ -57,12 +57,16 @@ class Ground:
             self.holders[seat.stack_id].append(seat)
         self._orders = [(order, order.left_seconds) for order in orders]
         self._waits = self._queues()
+        self._can_wait = self._comfortable(len(seats))
 
     def is_owed(self, pair: Pair) -> bool:
         """Whether the tier of a pair is behind its reserved share by more than the load would cost.
 
-        However dear the load is: half of what the share of the whole window comes to will do.
+        However dear the load is: half of what the share of the whole window comes to will do. What
+        will be in time on its share alone, begun now, is owed nothing yet.
         """
+        if pair.order.order_id in self._can_wait:
+            return False
         share = RESERVED.get(pair.order.tier, 0.0)
         debt = share * self.total - self.served.get(pair.order.tier, 0.0)
         return debt > self._price(pair, share)
@@ -75,6 +79,19 @@ class Ground:
 
     def _price(self, pair: Pair, share: float) -> float:
         return min(pair.load * self.loads_worth, share * self.capacity / 2)
+
+    def _comfortable(self, seats: int) -> frozenset[str]:
+        """Orders that would all be in time if their tier got its reserved share from now on, and no more."""
+        found: set[str] = set()
+        for tier, share in RESERVED.items():
+            before = 0.0
+            mine = [(order, left) for order, left in self._orders if order.tier is tier]
+            for order, left in sorted(mine, key=lambda one: _sooner(one[0])):
+                before += left
+                if order.deadline is None or self.now + before / (share * seats) > order.deadline:
+                    continue
+                found.add(order.order_id)
+        return frozenset(found)
 
     def pairs(self, free: Sequence[Seat]) -> list[Pair]:
         """Every order on every free worker; of late ones that are alike only the earliest due.

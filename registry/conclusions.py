@@ -21,7 +21,14 @@ from registry.identities import Identities
 from registry.kept_files import MAX_EVIDENCE_BYTES, evidence_json, keep_evidence, parse_evidence
 from registry.licences.claims import Conclusion
 from registry.tables import licence_conclusions
-from registry.vouching import MAY_APPROVE, id_of, is_vouched, signed_facts
+from registry.vouching import (
+    MAY_APPROVE,
+    ConclusionKind,
+    SignedConclusion,
+    id_of,
+    is_vouched,
+    signed_facts,
+)
 
 
 class Conclusions:
@@ -99,22 +106,46 @@ class Conclusions:
         keys = self._identities.by_key() if rows else {}
         return tuple(_conclusion(pin, row, keys) for row in rows)
 
+    def signed(self, pin: ModelPin) -> tuple[SignedConclusion, ...]:
+        """The conclusions on a pin that bear a signature, with the texts that were signed; oldest first."""
+        kept = licence_conclusions.c
+        query = (
+            select(licence_conclusions)
+            .where(kept.pin_id == pin.pin_id, kept.signature.is_not(None))
+            .order_by(kept.concluded_at, kept.conclusion_id)
+        )
+        return tuple(
+            SignedConclusion(
+                kind=ConclusionKind.LICENCE,
+                name=row["conclusion_id"],
+                text=_message(pin, _bare(row), row["concluded_at"]).decode(),
+                key_id=row["key_id"],
+                signature=row["signature"],
+            )
+            for row in self._connection.execute(query).mappings()
+        )
+
 
 def _conclusion(pin: ModelPin, row: Any, keys: dict[str, Identity]) -> Conclusion:
     at: datetime = row["concluded_at"]
-    bare = Conclusion(
+    bare = _bare(row)
+    message = _message(pin, bare, at)
+    holds = is_vouched(_signer(bare), message, row["signature"], at, keys, MAY_APPROVE)
+    return replace(bare, is_claimed=not holds or row["conclusion_id"] != id_of("conclusion", message))
+
+
+def _bare(row: Any) -> Conclusion:
+    """What a row says, before any key is asked."""
+    return Conclusion(
         licences=tuple(json.loads(row["licences_json"])),
         reason=row["reason"],
         concluded_by=row["concluded_by"],
-        concluded_on=at.date(),
+        concluded_on=row["concluded_at"].date(),
         valid_until=row["valid_until"],
         scope=row["path"],
         evidence=parse_evidence(row["evidence_json"]),
         key_id=row["key_id"] or "",
     )
-    message = _message(pin, bare, at)
-    holds = is_vouched(_signer(bare), message, row["signature"], at, keys, MAY_APPROVE)
-    return replace(bare, is_claimed=not holds or row["conclusion_id"] != id_of("conclusion", message))
 
 
 def _message(pin: ModelPin, conclusion: Conclusion, at: datetime) -> bytes:

@@ -18,7 +18,7 @@ from policy.tiers import TIER_TABLE, ServiceTier
 from policy.uses import IntendedUse
 from policy.verdicts import Verdict
 from registry.catalogue import Catalogue
-from registry.licences.circumstances import ORDINARY, Circumstances
+from registry.licences.circumstances import ORDINARY, Circumstances, as_stated
 from registry.licences.claims import LicensedComponent
 
 Wish = tuple[str, tuple[LoraRequest, ...]]
@@ -81,7 +81,7 @@ def _judge_of(
         verdict = catalogue.verdicts.judge(components, use, circumstances)
         return quarantined(verdict, [pinned[repo].pin for repo, _ in parts], revocations)
 
-    return lambda parts, stack_id: verdict_on(parts, (bought or {}).get(stack_id, ORDINARY))
+    return lambda parts, stack_id: verdict_on(parts, as_stated((bought or {}).get(stack_id, ORDINARY), use))
 
 
 def _some_are_denied(asked: Iterable[Wish], found: Iterable[Offer | Absence]) -> bool:
@@ -271,10 +271,13 @@ def _short(repo: str) -> str:
 
 
 def standing_offers(
-    catalogue: Catalogue, pinned: Mapping[str, PinnedModel], use: IntendedUse
+    catalogue: Catalogue,
+    pinned: Mapping[str, PinnedModel],
+    use: IntendedUse,
+    bought: Mapping[str, Circumstances] | None = None,
 ) -> tuple[Offer, ...]:
     """Everything that what is pinned could render: each base, bare and with each LoRA made for it."""
-    judge = _judge_of(catalogue, pinned, use)
+    judge = _judge_of(catalogue, pinned, use, bought=bought)
     bases = _bases(catalogue, pinned)
     styles = [repo for repo, model in sorted(pinned.items()) if model.pin.role is Role.LORA]
     wishes: list[Wish] = [(base, ()) for base in bases]

@@ -27,6 +27,7 @@ from registry.identities import Identities
 from registry.licences.claims import Claim, ClaimKind, Conclusion
 from registry.licences.texts import normalised_sha256
 from registry.upstream_tables import pin_snapshots
+from registry.vouching import SignedConclusion
 
 _SNAPSHOTS = pin_snapshots
 _PINS = select(
@@ -248,6 +249,10 @@ class ModelRegistry:
             Claim(kind=ClaimKind(kind), value=value, path=path, text_sha256=text_sha256)
             for kind, value, path, text_sha256 in self._connection.execute(query)
         )
+
+    def signed_conclusions(self) -> tuple[SignedConclusion, ...]:
+        """Every licence conclusion that bears a signature, by repository and pin."""
+        return tuple(signed for record in self.pins() for signed in self._conclusions.signed(record.pin))
 
     def licence_text(self, sha256: str) -> LicenceText:
         """A kept text by the digest of its bytes, or of its normalised words; else UnknownName."""

@@ -15,7 +15,7 @@ from policy.errors import IntegrityFault
 from policy.quarantine import Revocation, quarantined
 from policy.uses import IntendedUse
 from policy.verdicts import Reason, Ruling, Verdict, all_of, from_reasons
-from registry.licences.circumstances import ORDINARY, Circumstances
+from registry.licences.circumstances import ORDINARY, Circumstances, as_stated
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import evaluate
 from registry.licences.terms import LicenceTerms
@@ -31,7 +31,7 @@ class JudgedStack:
     stack_id: str
     name: str
     components: tuple[LicensedComponent, ...]
-    circumstances: Circumstances = ORDINARY  # licences that were bought for it
+    circumstances: Circumstances = ORDINARY  # licences that were bought for it, and how it was delivered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +118,7 @@ def _judge_now(
         for part in stack.components
         if (part.repo, part.revision) not in same
     ]
-    verdict = evaluate(now, use, terms, bought.get(stack.stack_id, ORDINARY))
+    verdict = evaluate(now, use, terms, as_stated(bought.get(stack.stack_id, ORDINARY), use))
     if moved:
         verdict = all_of((verdict, from_reasons(moved)))
     return quarantined(verdict, stack.components, known.revocations)

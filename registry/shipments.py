@@ -371,6 +371,8 @@ def _payload(
             "job_id": job.job_id,
             "plan_hash": job.plan_hash,
             "act": draft.use.act,
+            "context": draft.use.context,
+            "organisation": draft.use.organisation,
             "ruling": draft.verdict.ruling,
             "items": len(items),
             "items_sha256": digest("shipment-items", files),

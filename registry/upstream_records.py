@@ -24,7 +24,13 @@ from registry.evidence.keys import SigningKey
 from registry.identities import Identities
 from registry.upstream import UpstreamFacts
 from registry.upstream_tables import drift_findings, pin_snapshots
-from registry.vouching import MAY_APPROVE, is_vouched, signed_facts
+from registry.vouching import MAY_APPROVE, ConclusionKind, SignedConclusion, is_vouched, signed_facts
+
+_FINDINGS = (
+    select(drift_findings, tables.pins.c.repo, tables.pins.c.revision)
+    .join(tables.pins, tables.pins.c.pin_id == drift_findings.c.pin_id)
+    .order_by(drift_findings.c.found_at.desc(), tables.pins.c.repo, drift_findings.c.finding_id)
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,16 +158,15 @@ class UpstreamRecords:
 
     def findings(self, *, open_only: bool = False) -> tuple[FoundDrift, ...]:
         """Every finding, the newest first; ``open_only`` leaves out those whose conclusion counts."""
-        table, pins = drift_findings, tables.pins
-        query = (
-            select(table, pins.c.repo, pins.c.revision)
-            .join(pins, pins.c.pin_id == table.c.pin_id)
-            .order_by(table.c.found_at.desc(), pins.c.repo, table.c.finding_id)
-        )
-        rows = self._connection.execute(query).mappings().all()
+        rows = self._connection.execute(_FINDINGS).mappings().all()
         keys = self._identities.by_key() if any(row["signature"] for row in rows) else {}
         found = (_found(row, keys) for row in rows)
         return tuple(one for one in found if one.is_open or not open_only)
+
+    def signed_conclusions(self) -> tuple[SignedConclusion, ...]:
+        """The standing conclusion of every finding, where it bears a signature, as it was signed."""
+        rows = self._connection.execute(_FINDINGS.where(drift_findings.c.signature.is_not(None)))
+        return tuple(_signed(row) for row in rows.mappings().all())
 
     def conclude(
         self, found: FoundDrift, approver: Identity, key: SigningKey, *, because: str, now: datetime
@@ -238,8 +243,21 @@ def _message(found: FoundDrift, because: str, signer: Signer, concluded_at: date
     return drift_conclusion_message(told, because=because, signer=signer, concluded_at=concluded_at)
 
 
-def _found(row: Any, keys: Mapping[str, Identity]) -> FoundDrift:
-    bare = FoundDrift(
+def _signed(row: Any) -> SignedConclusion:
+    signer = Signer(name=row["concluded_by"], key_id=row["key_id"])
+    text = _message(_bare(row), row["concluded_because"], signer, row["concluded_at"]).decode()
+    return SignedConclusion(
+        kind=ConclusionKind.DRIFT,
+        name=row["finding_id"],
+        text=text,
+        key_id=row["key_id"],
+        signature=row["signature"],
+    )
+
+
+def _bare(row: Any) -> FoundDrift:
+    """What a row says, before any key is asked."""
+    return FoundDrift(
         finding_id=row["finding_id"],
         pin_id=row["pin_id"],
         repo=row["repo"],
@@ -258,6 +276,10 @@ def _found(row: Any, keys: Mapping[str, Identity]) -> FoundDrift:
         concluded_because=row["concluded_because"],
         key_id=row["key_id"] or "",
     )
+
+
+def _found(row: Any, keys: Mapping[str, Identity]) -> FoundDrift:
+    bare = _bare(row)
     by, at, because = bare.concluded_by, bare.concluded_at, bare.concluded_because
     if by is None or at is None or because is None:
         return bare

@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from policy.approvals import Signer
 from policy.identities import Identity, IdentityRole
@@ -10,6 +12,24 @@ from registry.evidence.keys import is_vouched_for
 
 MAY_ASK = frozenset({IdentityRole.REQUESTER, IdentityRole.APPROVER})
 MAY_APPROVE = frozenset({IdentityRole.APPROVER})
+
+
+class ConclusionKind(StrEnum):
+    """What a conclusion is about."""
+
+    LICENCE = "licence"  # which licence a pin has
+    DRIFT = "drift"  # that a change upstream holds nothing back
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedConclusion:
+    """A conclusion as it was signed, whether or not its key still counts, for whoever checks it elsewhere."""
+
+    kind: ConclusionKind
+    name: str  # id of the conclusion, or of the finding that it concludes
+    text: str
+    key_id: str
+    signature: str
 
 
 def is_vouched(

@@ -41,6 +41,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
     from flows.audit_reports import AuditReport  # noqa: PLC0415
     from flows.auditing import ConsistencyProof, InclusionProof  # noqa: PLC0415
     from flows.concluding import LicenceConcluded  # noqa: PLC0415
+    from flows.context_facts import ContextShown  # noqa: PLC0415
     from flows.doctor import Finding  # noqa: PLC0415 - reading this module loads nothing
     from flows.drift import DriftLook  # noqa: PLC0415
     from flows.pinning import ImportedModel  # noqa: PLC0415
@@ -84,6 +85,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
         ("licence conclude", LicenceConcluded),
         ("licence evaluate", shapes.EvaluatedStack),
         ("licence whatif", WhatIf),
+        ("licence context", ContextShown),
         ("model list", [ModelSummary]),
         ("model show", PinRecord),
         ("model verify", [ModelCheck]),

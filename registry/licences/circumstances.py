@@ -1,9 +1,9 @@
-"""What else is true of a use besides who does what: licences that were bought, and what the pipeline does."""
+"""What else is true of a use besides who does what: bought licences, and how outputs are delivered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 
-from policy.uses import Act
+from policy.uses import Act, Delivery, IntendedUse
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,20 +22,17 @@ class PaidLicence:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pipeline:
-    """What is done with outputs before anybody sees them; None: nobody said."""
-
-    content_filter: bool | None = None
-    ai_disclosure: bool | None = None
-    removes_provenance_marking: bool | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Circumstances:
     """Everything of that kind; the empty one is what may be assumed of anybody."""
 
     paid: tuple[PaidLicence, ...] = ()
-    pipeline: Pipeline = Pipeline()
+    # Descriptions, and what was kept with shipments, have delivery under this name.
+    pipeline: Delivery = field(default_factory=Delivery)
 
 
 ORDINARY = Circumstances()
+
+
+def as_stated(circumstances: Circumstances, use: IntendedUse) -> Circumstances:
+    """The circumstances with what the context of a use says of delivery."""
+    return replace(circumstances, pipeline=use.context.delivery)

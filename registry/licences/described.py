@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from policy.territories import is_territory
-from policy.uses import Act, IntendedUse, Organisation
-from registry.licences.circumstances import Circumstances, PaidLicence, Pipeline
+from policy.uses import Act, Context, Delivery, IntendedUse, Organisation
+from registry.licences.circumstances import Circumstances, PaidLicence
 from registry.licences.claims import LicensedComponent
 from registry.licences.described_artefacts import Origins, day, described, related
 from registry.licences.strict_table import StrictTable
@@ -32,7 +32,8 @@ def parse_described(
 ) -> DescribedStack:
     """The question in a table; anything unexpected is a FormatFault naming the place.
 
-    ``assumed`` stands in for an organisation and a day that the description does not speak of.
+    ``assumed`` stands in for an organisation and a day that the description does not speak of. One that
+    names an organisation of its own is not taken to deliver as that of the context does.
     """
     read = StrictTable(_without_nulls(table), where, NEXT)
     if not read.has("stack"):
@@ -52,6 +53,7 @@ def _without_nulls(value: Any) -> Any:
 
 def _use(read: StrictTable, assumed: IntendedUse) -> tuple[IntendedUse, Circumstances]:
     act = read.choice("act", Act)
+    context = Context() if read.has("org") else assumed.context
     use = IntendedUse(
         act=act,
         organisation=read.optional("org", _organisation, assumed.organisation),
@@ -59,9 +61,10 @@ def _use(read: StrictTable, assumed: IntendedUse) -> tuple[IntendedUse, Circumst
         on=day(read, "on") or assumed.on,
         evidence=read.texts("evidence"),
         outbound_licence=read.text("outbound_licence", "") or None,
+        context=context,
     )
     circumstances = Circumstances(
-        paid=read.many("grants", _paid), pipeline=read.optional("pipeline", _pipeline, Pipeline())
+        paid=read.many("grants", _paid), pipeline=read.optional("pipeline", _delivery, context.delivery)
     )
     return use, circumstances
 
@@ -117,8 +120,8 @@ def _paid(read: StrictTable) -> PaidLicence:
     )
 
 
-def _pipeline(read: StrictTable) -> Pipeline:
-    return Pipeline(
+def _delivery(read: StrictTable) -> Delivery:
+    return Delivery(
         content_filter=_said(read, "content_filter"),
         ai_disclosure=_said(read, "ai_disclosure"),
         removes_provenance_marking=_said(read, "removes_provenance_marking"),

@@ -28,6 +28,7 @@ from registry.licences.lineage_rules import (
     weights_leave_under_a_licence_that_suits_all,
     what_was_trained_on_outputs_was_allowed_to_be,
 )
+from registry.licences.recency_rules import what_was_said_is_confirmed_when_it_is_old
 from registry.licences.stance_rules import (
     every_condition_of_every_licence_holds,
     every_licence_permits_the_act,
@@ -65,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     Rule(id="P4", check=adapters_fit_their_base),
     Rule(id="P5", check=weights_leave_under_a_licence_that_suits_all),
     Rule(id="P6", check=gates_are_accepted_and_evidence_is_shown),
+    Rule(id="P6", check=what_was_said_is_confirmed_when_it_is_old),
     Rule(id="P7", check=later_changes_never_decide_alone),
     Rule(id="P8", check=nothing_is_unpickled_or_executed),
     Rule(id="P9", check=a_tag_without_a_text_is_only_a_declaration),

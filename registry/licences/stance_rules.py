@@ -46,14 +46,7 @@ def the_use_stays_where_every_licence_reaches(case: Case) -> Iterator[Reason]:
 def marking_and_checks_stay_in_place(case: Case) -> Iterator[Reason]:
     """A pipeline that removes marking breaks the licences that forbid it; one without checks owes them."""
     pipeline = case.circumstances.pipeline
-    lacking = {
-        duty
-        for duty, done in (
-            ("content_filter_or_review", pipeline.content_filter),
-            ("ai_disclosure", pipeline.ai_disclosure),
-        )
-        if done is False
-    }
+    lacking = {duty for duty, done in pipeline.by_duty if done is False}
     for part, licence in _asked(case):
         if pipeline.removes_provenance_marking and licence.outputs.marking_must_stay:
             detail = f"The pipeline removes marking, and {licence.name} may be revoked for that."

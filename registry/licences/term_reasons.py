@@ -132,6 +132,11 @@ def _condition(condition: Condition, licence: LicenceTerms, place: str, use: Int
         yield _unverified(licence, place, condition.clause)
 
 
+def is_known(condition: Condition, organisation: Organisation) -> bool:
+    """Whether enough is known of an organisation to say if a condition holds."""
+    return _holds(condition, organisation) is not None
+
+
 def _holds(condition: Condition, organisation: Organisation) -> bool | None:
     """Figures are compared with one figure, words with a list of them; None: what is asked is not known.
 

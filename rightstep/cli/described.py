@@ -11,11 +11,12 @@ import typer
 from policy.errors import WrongUse
 from policy.uses import Act, IntendedUse
 from rightstep.cli.door import enter_house, now, read_settings
-from rightstep.cli.options import AsJson
+from rightstep.cli.options import AsJson, Context
 from rightstep.cli.output import ExitCode, jsonable, print_data, print_json, print_table
 from rightstep.cli.shapes import EvaluatedStack, ToldObligation, ToldReason
 
 if TYPE_CHECKING:
+    from flows.settings import Settings
     from registry.licences.described import DescribedStack
     from registry.licences.identity import TermsById
     from registry.licences.proof import ProofNode
@@ -30,20 +31,19 @@ Stacks = Annotated[
 ]
 
 
-def evaluate_stacks(stacks: Stacks, *, as_json: AsJson = False) -> None:
+def evaluate_stacks(stacks: Stacks, *, context: Context = None, as_json: AsJson = False) -> None:
     """Say whether described stacks may be used as they say: verdict, every reason, obligations, proof.
 
     With --json, one JSON object a line, in order. Exits with 1 unless every one is allowed,
-    with 2 where a file is malformed. An organisation that a file does not speak of is the
-    one of the settings; a figure that it leaves out is not known.
+    with 2 where a file is malformed. An organisation that a file does not speak of is that
+    of the context, with how it delivers; a figure that it leaves out is not known.
     """
     from registry.catalogue import load_catalogue
     from registry.described_files import load_described
 
     settings = read_settings()
     catalogue = load_catalogue(settings.catalogue)
-    assumed = IntendedUse(organisation=settings.organisation_facts, on=now().date())
-    asked = load_described(stacks, catalogue.origins, assumed)
+    asked = load_described(stacks, catalogue.origins, _assumed(settings, context))
     answers = [_answer(one, catalogue.terms) for one in asked]
     for number, answer in enumerate(answers):
         if as_json:
@@ -52,6 +52,15 @@ def evaluate_stacks(stacks: Stacks, *, as_json: AsJson = False) -> None:
             _show(answer, first=number == 0)
     if any(answer.verdict != "allow" for answer in answers):
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def _assumed(settings: "Settings", context: str | None) -> IntendedUse:
+    """What a description that is silent about it is taken to mean: who of a context, and today."""
+    from flows.contexts import find_context
+
+    today = now().date()
+    known = find_context(settings, context or "", today)
+    return IntendedUse(organisation=known.organisation, context=known.context, on=today)
 
 
 def _answer(asked: "DescribedStack", terms: "TermsById") -> EvaluatedStack:
@@ -137,6 +146,7 @@ def what_if(
             show_default=False,
         ),
     ] = None,
+    context: Context = None,
     as_json: AsJson = False,
 ) -> None:
     """List what would break and what would open if the organisation or its use were otherwise.
@@ -152,7 +162,7 @@ def what_if(
         if not is_territory(code):
             raise WrongUse(f'"{code}" is no territory.', "Name ISO 3166-1 alpha-2 codes, or WORLD.")
     house = enter_house()
-    assumed = IntendedUse(organisation=house.settings.organisation_facts, on=now().date())
+    assumed = _assumed(house.settings, context)
     described = [
         (f"{path}, document {number}", one)
         for path in stacks or ()
@@ -166,7 +176,7 @@ def what_if(
         territories=tuple(territory or ()),
         acts=tuple(act or ()),
     )
-    answer = suppose(house, supposition, described)
+    answer = suppose(house, supposition, described, context or "")
     if as_json:
         print_json(answer)
         return

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def read_settings() -> "Settings":
 
 def _named(words: list[str]) -> list[str]:
     """Noun and verb of a command line, and which options it has; what they say is nobody's business."""
-    return [word.split("=")[0] for word in words if word.startswith("-") or word.isalpha()]
+    command = list(takewhile(str.isalpha, words[:2]))
+    return command + [word.split("=")[0] for word in words if word.startswith("-")]
 
 
 def enter_house() -> "House":

@@ -7,10 +7,11 @@ import typer
 
 from policy.uses import Act
 from policy.verdicts import Verdict
+from rightstep.cli.contexts import show_context
 from rightstep.cli.described import evaluate_stacks, show_proof, what_if
 from rightstep.cli.door import enter_house, read_settings
 from rightstep.cli.identity import end_of_day
-from rightstep.cli.options import AsJson, Use
+from rightstep.cli.options import AsJson, Context, Use
 from rightstep.cli.output import ExitCode, print_data, print_json, print_pairs, print_table
 from rightstep.cli.shapes import LicenceSummary
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from registry.licences.terms import LicenceTerms, Lineage, Territory
 
 app = typer.Typer(no_args_is_help=True, help="What the known licences say, alone and together.")
+app.command("context")(show_context)
 app.command("evaluate")(evaluate_stacks)
 app.command("whatif")(what_if)
 
@@ -155,14 +157,14 @@ def _outgoing(lineage: "Lineage") -> str:
 
 
 @app.command("explain")
-def explain(ids: Ids, *, use: Use = None, as_json: AsJson = False) -> None:
+def explain(ids: Ids, *, use: Use = None, context: Context = None, as_json: AsJson = False) -> None:
     """Say whether licences or models together permit a use: verdict, reasons, obligations, proof.
 
     Exits with 1 unless the use is permitted.
     """
     from flows.steps import explain_licences
 
-    verdict, proof = explain_licences(enter_house(), tuple(ids), use)
+    verdict, proof = explain_licences(enter_house(), tuple(ids), use, context or "")
     if as_json:
         print_json(verdict)
     else:

@@ -45,6 +45,16 @@ Use = Annotated[
     ),
 ]
 
+Context = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        help="Who acts and how outputs are delivered: a context that `rightstep licence context` shows.",
+        show_default=False,
+    ),
+]
+
 Job = Annotated[
     str,
     typer.Argument(metavar="JOB", help="A job id, or the beginning of one.", show_default=False),

@@ -9,7 +9,7 @@ from policy.plan import ExecutionPlan, PlanRefusal
 from policy.wording import duration, number, plural
 from rightstep.cli.door import enter_house, now
 from rightstep.cli.edge import show_problem
-from rightstep.cli.options import AsJson, Deadline, Manifest, Tier, Use
+from rightstep.cli.options import AsJson, Context, Deadline, Manifest, Tier, Use
 from rightstep.cli.output import ExitCode, print_data, print_json, print_table
 
 
@@ -22,6 +22,7 @@ def plan(
     tier: Tier = None,
     deadline: Deadline = None,
     use: Use = None,
+    context: Context = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan an order without running it: method, steps, passes, seconds and licence verdict of every shot.
@@ -32,7 +33,7 @@ def plan(
     from flows.steps import Overrides, plan_manifest
 
     house = enter_house()
-    overrides = Overrides(tier=tier, deadline=deadline, use=use)
+    overrides = Overrides(tier=tier, deadline=deadline, use=use, context=context)
     outcome = plan_manifest(house, load_manifest(manifest, now=now()), overrides)
     if isinstance(outcome, PlanRefusal):
         raise typer.Exit(show_refusal(outcome, as_json=as_json))

@@ -9,7 +9,7 @@ from policy.plan import PlanRefusal
 from policy.wording import duration, plural
 from rightstep.cli.door import enter_house, now
 from rightstep.cli.job import ending, files_of, kept_when_stopped, print_files, say_why
-from rightstep.cli.options import AsJson, Deadline, Folder, Manifest, Tier, Use
+from rightstep.cli.options import AsJson, Context, Deadline, Folder, Manifest, Tier, Use
 from rightstep.cli.output import ExitCode, print_data, print_json, say
 from rightstep.cli.plan import show_refusal
 from rightstep.cli.progress import Ticker
@@ -30,6 +30,7 @@ def render(
     tier: Tier = None,
     deadline: Deadline = None,
     use: Use = None,
+    context: Context = None,
     out: Folder = None,
     ship: Annotated[bool, typer.Option("--ship", help="Ship the job when every shot is made.")] = False,
     detach: Annotated[
@@ -58,7 +59,7 @@ def render(
     )
 
     house = enter_house()
-    overrides = Overrides(tier=tier, deadline=deadline, use=use)
+    overrides = Overrides(tier=tier, deadline=deadline, use=use, context=context)
     order = load_manifest(manifest, now=now())
     outcome = plan_manifest(house, order, overrides)
     if isinstance(outcome, PlanRefusal):

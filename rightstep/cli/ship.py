@@ -47,6 +47,7 @@ def ship(
             ("shipment", shipment.shipment_id),
             ("to", ", ".join(shipment.recipients) or "nobody named"),
             ("for", shipment.use.act.value),
+            ("context", shipment.use.context.name),
             ("folder", house.settings.shipments / shipment.shipment_id),
             ("notices", shipment.notices_sha256),
             ("audit row", shipment.audit_seq),

@@ -38,6 +38,7 @@ from rightstep.web.samples import SAMPLES
 from rightstep.web.sent_orders import manifest_schemas
 
 TEMPLATE = "#/components/schemas/{model}"
+VALIDATION_ERROR = "HTTPValidationError"
 SAMPLE_ID = "5b0e6f6d8a3f4c1f9d2e7a4b6c8d0e1f"
 EVERYWHERE = (MALFORMED, PATH_TOO_LONG, HEADERS_TOO_LARGE, INVALID_REQUEST, NOT_ANSWERING, NO_ROOM, BROKEN)
 WITH_A_KEY = (KEY_MISSING, KEY_UNKNOWN, KEY_REVOKED, KEY_EXPIRED, SCOPE_MISSING, TOO_MANY)
@@ -113,7 +114,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     components = made["components"]
     schemas: dict[str, Any] = components["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):
+    for name in (VALIDATION_ERROR, "ValidationError"):
         schemas.pop(name, None)
     for name, schema in _further_schemas().items():
         schemas.setdefault(name, schema)
@@ -151,15 +152,13 @@ def _further_schemas() -> dict[str, Any]:
 
 def _complete(responses: dict[str, Any], everywhere: Responses) -> None:
     """Add what may happen to every request, and the headers that every answer carries."""
+    if VALIDATION_ERROR in str(responses.get("422")):  # FastAPI's own shape, which is never answered here
+        del responses["422"]
     for status, response in everywhere.items():
-        key = str(status)
-        known = responses.get(key, {}).get("content", {})
-        for media_type, content in response["content"].items():
-            if "examples" in known.get(media_type, {}):
-                known[media_type]["examples"] = content["examples"]
-                responses[key]["description"] = response["description"]
-            else:
-                responses[key] = response
+        known = responses.setdefault(str(status), {"content": {}})
+        if not known["content"].keys() - response["content"].keys():
+            known["description"] = response["description"]
+        known["content"].update(response["content"])
     for key, response in responses.items():
         headers = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
         if key in {"429", "503"}:

@@ -8,8 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import APIRouter, Body, Request
@@ -173,28 +172,16 @@ def manifest_of(house: House, wish: PictureWish) -> RenderManifest:
     return RenderManifest(
         name=f"images-{secrets.token_hex(6)}",
         shots=shots,
-        service=_service(house, wish),
+        service=ServiceLevel(
+            tier=ServiceTier.INTERACTIVE,
+            latency_target_s=wish.deadline_seconds,
+            quality_floor=wish.quality_floor,
+        ),
         use=IntendedUse(act=house.settings.serve_use),
         owner=asker,
         labels=(PICTURE_LABEL,),
         recipients=(f"{asker}/{wish.user}" if wish.user else asker,),
     )
-
-
-def _service(house: House, wish: PictureWish) -> ServiceLevel:
-    """The promise: with ``may_degrade`` steps are shed to keep a deadline, else what is slower is refused.
-
-    Loading is not counted: what is asked for often is resident.
-    """
-    level = ServiceLevel(
-        tier=ServiceTier.INTERACTIVE, quality_floor=wish.quality_floor, may_degrade=wish.may_degrade
-    )
-    if wish.deadline_seconds is None:
-        return level
-    if not wish.may_degrade:
-        return replace(level, latency_target_s=wish.deadline_seconds)
-    load = max(group.load_seconds for group in house.settings.fleet.groups)
-    return replace(level, deadline=house.clock() + timedelta(seconds=wish.deadline_seconds + load))
 
 
 async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:

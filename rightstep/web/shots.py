@@ -5,17 +5,21 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
 from flows.steps import artefact_of, shots_after
-from policy.access import Scope
+from policy.access import Scope as AccessScope
 from rightstep.web.desk import Desk
 from rightstep.web.documents import told
 from rightstep.web.jobs import JobId
 from rightstep.web.kinds import MALFORMED, RANGE, UNKNOWN_NAME
+from rightstep.web.problems import Failed, Trouble
 from rightstep.web.shapes import ShotPage, shot_shape
 
 MOST = 1000  # shots a page
 UNCHANGED = 304
+RANGE_KINDS = {MALFORMED.status: MALFORMED, RANGE.status: RANGE}
 PICTURE = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
 ShotName = Annotated[
     str,
@@ -27,9 +31,25 @@ ShotName = Annotated[
 ]
 
 
+class PictureFile(FileResponse):
+    """A file or a part of it; a part that is not there is told as every other failure is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_told(message: Message) -> None:
+            kind = RANGE_KINDS.get(message.get("status", 200))
+            if kind is not None:
+                place = Headers(raw=message["headers"]).get("content-range")
+                headers = {} if place is None else {"Content-Range": place}
+                detail = "The header range names no part of this file."
+                raise Failed(Trouble(kind=kind, detail=detail, headers=headers))
+            await send(message)
+
+        await super().__call__(scope, receive, send_told)
+
+
 def make_router(desk: Desk) -> APIRouter:
     """The shots of a job."""
-    reads = desk.doors.needs(Scope.READ)
+    reads = desk.doors.needs(AccessScope.READ)
     router = APIRouter(prefix="/v1/jobs/{job_id}/shots", tags=["shots"], dependencies=[reads])
 
     @router.get("", summary="List the shots of a job", responses=told(UNKNOWN_NAME))
@@ -50,7 +70,7 @@ def make_router(desk: Desk) -> APIRouter:
     @router.get(
         "/{name}/artefact",
         summary="Fetch a picture",
-        response_class=FileResponse,
+        response_class=PictureFile,
         responses={
             200: {"description": "The bytes as the worker wrote them.", "content": PICTURE},
             206: {"description": "The part that was asked for by `Range`.", "content": PICTURE},
@@ -71,9 +91,7 @@ def make_router(desk: Desk) -> APIRouter:
         headers = {"etag": etag, "cache-control": "private, no-cache"}
         if if_none_match is not None and _names(if_none_match, etag):
             return Response(status_code=UNCHANGED, headers=headers)
-        return FileResponse(
-            path, media_type=kept.media_type, headers=headers, filename=f"{name}{path.suffix}"
-        )
+        return PictureFile(path, media_type=kept.media_type, headers=headers, filename=f"{name}{path.suffix}")
 
     return router
 

@@ -8,7 +8,7 @@ checkpoints that you kept (--checkpoint): then nobody's word inside the kit has 
 
 Exit codes: 0 all of it holds, 2 wrong use, 3 the chain is broken, 4 its end is missing, 6 it is not what
 a checkpoint signed, 7 a file is missing, changed or strange, 8 a signature or key does not hold,
-9 a shipment, approval or licence text is not what the chain says.
+9 a shipment, approval, conclusion or licence text is not what the chain says.
 """
 
 import argparse
@@ -20,6 +20,11 @@ from functools import reduce
 from pathlib import Path
 
 BROKEN, TRUNCATED, MISMATCH, FILES, SIGNATURE, UNCOVERED = 3, 4, 6, 7, 8, 9
+# Events that conclude something: what about, and what their payload calls it by.
+CONCLUDED = {
+    "registry:licence:concluded": ("licence", "conclusion"),
+    "model:drift:concluded": ("drift", "finding"),
+}
 
 
 class Fault(Exception):
@@ -212,6 +217,7 @@ class Chain:
 
     def __init__(self, kit, checkpoints):
         self.tree, self.head, self.houses, self.told = Tree(), "0" * 64, {}, {}
+        self.concluded = {}
         self.reseals, differing, waiting = [], [], {}
         for one in checkpoints:
             waiting.setdefault(one["size"], []).append(one)
@@ -233,6 +239,9 @@ class Chain:
         demand(is_whole, BROKEN, f"Event {seq} was changed.")
         if tag.startswith(("identity:", "shipment:")) or ":request:" in tag or tag.endswith(":withdrawn"):
             self.told.setdefault((tag, row["subject"]), (seq, json.loads(row["payload"])))
+        if tag in CONCLUDED and (told := json.loads(row["payload"])).get("signature"):
+            kind, named = CONCLUDED[tag]
+            self.concluded[kind, told[named]] = told  # the last word: a finding may be concluded again
         if tag == "identity:key:created" and (told := json.loads(row["payload"]))["role"] == "house":
             self.houses[row["subject"]] = told["public"]
         if tag == "audit:chain:resealed":
@@ -300,6 +309,32 @@ def check_approvals(kit, chain, publics):
     return len(approvals)
 
 
+def check_conclusions(kit, chain, publics):
+    keys = {one["key_id"]: one for one in kit.json("keys.json")}
+    conclusions = kit.json("conclusions.json")
+    found = sorted((one["kind"], one["name"]) for one in conclusions)
+    demand(found == sorted(chain.concluded), UNCOVERED, "A conclusion is missing, or one too many.")
+    for one in conclusions:
+        kind, name, text = one["kind"], one["name"], one["text"]
+        holds = is_vouched_for(publics, one["key_id"], text, one["signature"])
+        demand(holds, SIGNATURE, f"{name}: the signature of the conclusion does not hold.")
+        domain, _, facts = text.partition("\n")
+        facts, key, told = json.loads(facts), keys[one["key_id"]], chain.concluded[kind, name]
+        holds = (facts["concluded_by"], "approver") == (key["name"], key["role"])
+        demand(holds, SIGNATURE, f"{name} is not signed by an approver of that name.")
+        same = (told["signed_sha256"], told["signature"]) == (sha256(text.encode()), one["signature"])
+        same = same and domain == f"rightstep:{kind}-conclusion/v1"
+        demand(same, UNCOVERED, f"{name}: the chain tells of another conclusion.")
+        for _, digest in facts.get("evidence", ()):
+            demand(sha256(kit.read(f"evidence/{digest}")) == digest, UNCOVERED, f"{name}: other evidence.")
+    late = [keys[one["key_id"]]["name"] for one in conclusions if keys[one["key_id"]]["revoked_at"]]
+    return f"{len(conclusions)} signed" + (
+        f", {len(late)} of them by a key that was revoked since: {', '.join(sorted(set(late)))}"
+        if late
+        else ""
+    )
+
+
 def check_shipments(kit, chain):
     shipped = {subject: one for (tag, subject), one in chain.told.items() if tag == "shipment:job:shipped"}
     found = {name.split("/")[1] for name in kit.names if name.startswith("shipments/")}
@@ -318,6 +353,7 @@ def check_shipments(kit, chain):
             and (told["items"], told["licences"]) == (len(record["items"]), licences)
             and told["notices_sha256"] == notices == record["notices_sha256"]
             and all(one["stack_id"] in stacks for one in record["items"])
+            and all(told[key] == record["use"][key] for key in ("context", "organisation") if key in told)
         )
         demand(holds, UNCOVERED, f"{name} is not what the chain says.")
         for paper, digest in told.get("papers", ()):
@@ -349,6 +385,7 @@ def verify(path, house_key, own):
     publics = check_keys(kit, chain)
     print(f"keys         {len(publics)} as the chain tells")
     print(f"approvals    {check_approvals(kit, chain, publics)} signed by both sides")
+    print(f"conclusions  {check_conclusions(kit, chain, publics)}")
     print(f"shipments    {check_shipments(kit, chain)} as the chain tells")
 
 

@@ -15,7 +15,9 @@ from flows.approving import Question, ask_for_approval, give_approval, withdraw_
 from flows.audit_kit import export_kit
 from flows.auditing import audit_check, make_checkpoint, prove_event, prove_growth
 from flows.bootstrap import House, open_house
-from flows.identities import create_identity, house_signatory
+from flows.concluding import conclude_licence
+from flows.drift import conclude_drift
+from flows.identities import create_identity, house_signatory, revoke_identity
 from flows.settings import Settings
 from policy.approvals import ApprovalKind
 from policy.audit import GENESIS_HASH, AuditEvent, ChainedEvent, chain
@@ -23,6 +25,7 @@ from policy.errors import UnknownName, WrongUse
 from policy.identities import IdentityRole
 from policy.uses import Act
 from policy.verdicts import Reason, Ruling
+from registry.drift import DriftFinding, DriftKind, DriftSeverity
 from registry.merkle import is_consistent, is_included
 from registry.unit_of_work import unit_of_work
 from tests.integration.registry.ledger_play import plan_of, render_all, submit
@@ -30,6 +33,7 @@ from tests.integration.registry.stores import Store
 from tests.integration.registry.test_shipments import make_draft
 
 NOW = datetime(2026, 1, 31, 19, 0, tzinfo=UTC)
+MODEL, STYLE = "rightstep/emoji-64", "rightstep/emoji-64-style-twemoji"
 DOUBT = Reason(code="claim_conflict", ruling=Ruling.REVIEW, detail="Two tags.", component="org/lora")
 
 
@@ -92,6 +96,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
             valid_until=NOW + timedelta(days=9),
         )
     withdraw_approval(house, given.approval_id, "no longer needed")
+    conclude_things(house, mail)
     store = Store(house.settings.app_url, house.settings.owner_url, house.engine)
     job = render_all(house.engine, submit(house.engine, plan_of(4)).job_id)
     with unit_of_work(house.engine) as work:
@@ -105,11 +110,37 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return Exported(house, path, house_signatory(house).key.key_id, folder)
 
 
+def conclude_things(house: House, mail: Path) -> None:
+    """Two licences and two changes upstream, by two approvers; one of them leaves, one change is seen anew."""
+    create_identity(house, "cara", IdentityRole.APPROVER)
+    for approver, model in (("ben", MODEL), ("cara", STYLE)):
+        conclude_licence(
+            house, model, licences=["cc-by-4.0"], approver=approver, reason="So it says.", evidence=[mail]
+        )
+    with unit_of_work(house.engine) as work:
+        for number, model in enumerate((MODEL, STYLE)):
+            found = DriftFinding(
+                kind=DriftKind.LICENCE_FILE,
+                severity=DriftSeverity.HOLD,
+                detail=f"LICENSE was changed {number} times.",
+                subject="LICENSE",
+            )
+            work.upstream.save_findings(
+                work.models.pin_of(model).pin, [found], actor="watch", now=house.clock()
+            )
+        work.commit()
+    conclude_drift(house, MODEL, "Set anew.", "ben")
+    conclude_drift(house, STYLE, "Set anew.", "cara")
+    revoke_identity(house, "cara", "left")
+    conclude_drift(house, STYLE, "Read again.", "ben")
+
+
 def test_a_kit_verifies_in_an_empty_environment(exported: Exported):
     judged = exported.verify(None, "--house-key", exported.key_id)
     assert judged.returncode == 0, judged.stdout + judged.stderr
     assert "All of it holds." in judged.stdout
     assert "2 in the kit" in judged.stdout
+    assert "conclusions  4 signed, 1 of them by a key that was revoked since: cara" in judged.stdout
     assert judged.stderr == ""
 
 
@@ -218,6 +249,33 @@ def drop(ending: str) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
+def swap_conclusions(kind: str) -> Callable[[dict[str, bytes]], None]:
+    """Two texts with their good signatures, each under the other's name."""
+
+    def change(files: dict[str, bytes]) -> None:
+        told = json.loads(files["conclusions.json"])
+        one, other = (row for row in told if row["kind"] == kind)
+        one["name"], other["name"] = other["name"], one["name"]
+        files["conclusions.json"] = json.dumps(told).encode()
+
+    return change
+
+
+def cut(name: str) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        files[name] = json.dumps(json.loads(files[name])[1:]).encode()
+
+    return change
+
+
+def twice(name: str) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        told = json.loads(files[name])
+        files[name] = json.dumps([*told, told[0]]).encode()
+
+    return change
+
+
 CHANGES = {
     "an event changed": (change_event, 3),
     "an event dropped": (drop_event, 3),
@@ -235,7 +293,16 @@ CHANGES = {
     "an approval's signature": (edit("approvals.json", "signature", "0" * 128), 8),
     "an approval that nobody signed": (edit("approvals.json", "signature", None), 8),
     "an approval's withdrawal": (flip("approvals.json", "withdrawn_at"), 9),
+    "a conclusion's text": (edit("conclusions.json", "text", "rightstep:licence-conclusion/v1\n{}"), 8),
+    "a conclusion's signature": (edit("conclusions.json", "signature", "0" * 128), 8),
+    "a conclusion's key": (edit("conclusions.json", "key_id", "0" * 64), 8),
+    "a conclusion's kind": (edit("conclusions.json", "kind", "drift"), 9),
+    "a conclusion of other things": (swap_conclusions("licence"), 9),
+    "a finding concluded as another": (swap_conclusions("drift"), 9),
+    "a conclusion gone": (cut("conclusions.json"), 9),
+    "a conclusion twice": (twice("conclusions.json"), 9),
     "an item of a shipment": (edit("record.json", "items", []), 9),
+    "who a shipment was for": (edit("record.json", "use", {"context": {}, "organisation": {}}), 9),
     "the notices": (lambda files: files.update({one: b"none" for one in files if one.endswith("notices.txt")}), 9),
     "a shipment under another's name": (edit("record.json", "shipment_id", "ship-other"), 9),
     "a shipment gone": (drop("shipments/"), 9),

@@ -79,6 +79,15 @@ def test_every_failure_has_its_shape_and_an_example_of_each_kind(document: dict[
     assert told == {kind.code for kind in KINDS} - never
 
 
+def test_what_is_not_ready_is_described_as_it_is_answered(
+    document: dict[str, Any], client: TestClient, driver: NearDriver
+):
+    driver.is_up = False
+    content = document["paths"]["/readyz"]["get"]["responses"]["503"]["content"]["application/json"]
+    validator(document, content["schema"]).validate(client.get("/readyz").json())
+    assert content["schema"]["$ref"].endswith("/Readiness")
+
+
 def test_every_body_has_a_schema_and_every_example_fits_it(document: dict[str, Any]):
     without = set()
     for name, media_type, content in contents(document):

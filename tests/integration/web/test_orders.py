@@ -140,7 +140,10 @@ def test_a_picture_comes_in_parts_and_not_twice(client: TestClient):
     whole = client.get(path)
     part = client.get(path, headers={"range": "bytes=1-3"})
     assert (part.status_code, part.content) == (206, b"PNG")
-    assert client.get(path, headers={"range": "bytes=99999999-"}).status_code == 416
+    beyond = client.get(path, headers={"range": "bytes=99999999-"})
+    assert (beyond.status_code, beyond.json()["type"]) == (416, "urn:rightstep:problem:range-not-satisfiable")
+    assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
+    assert client.get(path, headers={"range": "bytes=x-"}).json()["status"] == 400
     again = client.get(path, headers={"if-none-match": f'"0", W/{whole.headers["etag"]}'})
     assert (again.status_code, again.content) == (304, b"")
     assert client.get(path, headers={"if-none-match": '"0"'}).status_code == 200

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policy.stacks import Role
-from policy.uses import Act, IntendedUse, Organisation
+from policy.uses import Act, Delivery, IntendedUse, Organisation
 from policy.verdicts import SEVERITY, Ruling
-from registry.licences.circumstances import ORDINARY, Circumstances, PaidLicence, Pipeline
+from registry.licences.circumstances import ORDINARY, Circumstances, PaidLicence
 from registry.licences.claims import (
     CivitaiFlags,
     Claim,
@@ -119,7 +119,7 @@ CIRCUMSTANCES = tuple(
     )
     for repos in (("o/a",), ("o/b", "o/c"))
     for document, until in (("e" * 64, None), ("e" * 64, date(2025, 1, 1)), ("", None))
-    for pipeline in (Pipeline(), Pipeline(ai_disclosure=False, removes_provenance_marking=True))
+    for pipeline in (Delivery(), Delivery(ai_disclosure=False, removes_provenance_marking=True))
 )
 circumstances = st.sampled_from((ORDINARY, *CIRCUMSTANCES))
 

@@ -59,6 +59,15 @@ def test_an_unknown_organisation_is_a_warning(house: House, monkeypatch: pytest.
     assert found(replace(house, settings=load_settings()))["organisation"].state.value == "ok"
 
 
+def test_figures_of_long_ago_are_a_warning(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RIGHTSTEP_ORGANISATION", "Studio")
+    monkeypatch.setenv("RIGHTSTEP_ANNUAL_REVENUE_USD", "0")
+    monkeypatch.setenv("RIGHTSTEP_ORGANISATION_AS_OF", "2020-01-01")
+    told = found(replace(house, settings=load_settings()))["organisation"]
+    assert (told.state.value, "2020-01-01" in told.detail) == ("warning", True)
+    assert "default" in told.next_step
+
+
 def test_a_model_with_a_changed_byte_is_a_problem_that_names_the_file(house: House, tmp_path: Path):
     source = house.sources[0]
     name = "rightstep/emoji-64-style-shapes"

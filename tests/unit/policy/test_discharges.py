@@ -1,11 +1,13 @@
 """What the shipment shows by itself needs nobody's word; everything else needs a document."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from policy.discharges import AUTOMATIC, RecordedDischarge, ShipmentShows, meet
 from policy.gates import SHIP_RULES, every_obligation_is_discharged, ship_gate
+from policy.uses import Context, Delivery
 from policy.verdicts import Reason, Ruling
 from tests.factories import STYLE, make_obligation, make_ship_evidence
 
@@ -77,3 +79,38 @@ def test_an_obligation_that_nothing_meets_stops_the_shipment():
     assert reason in refused.against()
     assert every_obligation_is_discharged in SHIP_RULES
     assert ship_gate(make_ship_evidence()).is_permit
+
+
+SAID = Context(
+    name="client-work",
+    as_of=date(2026, 1, 1),
+    said_by="mia",
+    delivery=Delivery(content_filter=True, ai_disclosure=True),
+)
+
+
+def test_how_outputs_are_delivered_is_met_by_whoever_said_it_with_a_day():
+    said = replace(SHOWS, context=SAID)
+    assert met_by("content_filter_or_review", said) == "context:client-work of 2026-01-01, said by mia"
+    assert met_by("display_powered_by_stability", said) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"as_of": None},
+        {"said_by": ""},
+        {"delivery": Delivery()},
+        {"delivery": Delivery(content_filter=False)},
+    ],
+)
+def test_a_bare_claim_about_delivery_meets_nothing(change):
+    assert met_by("content_filter_or_review", replace(SHOWS, context=replace(SAID, **change))) is None
+
+
+def test_bytes_and_documents_come_before_what_is_said():
+    said = replace(SHOWS, context=SAID)
+    assert str(met_by("ai_disclosure", said)).startswith("marking:")
+    duty = "content_filter_or_review"
+    assert met_by(duty, said, document(duty)) == f"recorded:{'b' * 64} contract.pdf"
+    assert str(met_by("ai_disclosure", replace(said, unmarked=("fox.webm",)))).startswith("context:")

@@ -35,6 +35,14 @@ def test_a_tier_that_is_owed_its_share_goes_before_a_more_urgent_one():
     assert choice.reasons[0].rule == "reserved share"
 
 
+def test_a_share_is_not_owed_yet_to_what_is_in_time_on_it_alone():
+    """A picture of 20 s at a fifth of one worker takes 100."""
+    served = Served(tiers=((INTERACTIVE, 500.0), (BATCH, 50.0)))
+    for deadline, first in ((101.0, "now"), (99.0, "night")):
+        orders = [make_order("night", deadline=deadline), make_quick("now", stack_id="full")]
+        assert first_of(orders, [make_seat()], served) == first
+
+
 def test_a_share_is_paid_only_where_the_debt_is_worth_the_load():
     served = Served(tiers=((INTERACTIVE, 100.0), (BATCH, 0.0)))  # 20 s are owed, a load takes 30
     seat = make_seat(stack_id="fast", tier=INTERACTIVE)

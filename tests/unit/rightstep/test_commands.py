@@ -437,3 +437,14 @@ def test_the_audit_report_is_written_as_a_page_and_as_a_table(rightstep, tmp_pat
     assert rightstep("audit", "report", "--html", page, "--csv", table).code == 0
     assert "Nothing was shipped." in page.read_text()
     assert table.read_text().startswith("shipment,shipped_at,")
+
+
+def test_the_log_of_a_command_has_its_options_and_nothing_of_what_they_say(
+    rightstep, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    words = ["approve", "ask", "order", "--reason", "personal", "--as=ann"]
+    monkeypatch.setattr(sys, "argv", ["rightstep", *words])
+    rightstep(*words)
+    told = (home / "rightstep" / "logs" / "rightstep.log").read_text()
+    assert '["approve", "ask", "--reason", "--as"]' in told
+    assert not {word for word in ("ann", "personal") if word in told}

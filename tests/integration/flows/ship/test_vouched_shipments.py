@@ -1,9 +1,8 @@
 """What a person vouched for ships, is named on the papers, and holds no longer than the person said."""
 
 import json
-import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,13 @@ from flows.approving import (
     withdraw_approval,
 )
 from flows.auditing import audit_check
-from flows.bootstrap import House, open_house
+from flows.bootstrap import House
 from flows.concluding import conclude_licence
 from flows.drift import conclude_drift
 from flows.identities import create_identity, revoke_identity
 from flows.manifest_files import load_manifest
-from flows.pinning import pin_model
 from flows.planning import plan_manifest
 from flows.recalling import reevaluate
-from flows.settings import Settings
 from flows.shipment import ship_job
 from policy.approvals import Approval, ApprovalKind, Grant, Purchase
 from policy.errors import Refused, WrongUse
@@ -37,59 +34,29 @@ from registry.evidence.dsse import unseal
 from registry.evidence.intoto import PAYLOAD_TYPE
 from registry.records import JobRecord
 from registry.shipment_records import ShipmentRecord
-from registry.sources import builtin_source
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.near import render_near
-from tests.integration.flows.ship.conftest import contents
-from tests.unit.registry.licensing import catalogue
+from tests.integration.flows.ship.conftest import NOW, contents, order_in_own_style
 
-NOW = datetime(2026, 1, 31, 19, 0, tzinfo=UTC)
 MONTH = timedelta(days=30)
 STYLE = "mine/style"
 PutStyle = Callable[..., Path]
 
 
 @pytest.fixture
-def moment() -> list[datetime]:
-    return [NOW]
-
-
-@pytest.fixture
-def house(tmp_path: Path, moment: list[datetime]) -> House:
-    settings = Settings(
-        home=tmp_path / "home",
-        model_folders=(tmp_path / "shelf",),
-        renderer="synthetic",
-        workers=1,
-        actor="tester",
-    )
-    house = open_house(settings, clock=lambda: moment[0])
-    create_identity(house, "ann", IdentityRole.REQUESTER)
-    create_identity(house, "ben", IdentityRole.APPROVER)
-    return house
+def house(house_with_a_shelf: House) -> House:
+    create_identity(house_with_a_shelf, "ann", IdentityRole.REQUESTER)
+    create_identity(house_with_a_shelf, "ben", IdentityRole.APPROVER)
+    return house_with_a_shelf
 
 
 @pytest.fixture
 def order(tmp_path: Path, house: House) -> PutStyle:
     """An order of two foxes in a style of one's own, whose card and LICENSE file (an id, or words) are given."""
+    head = 'recipients = ["editor@studio.example"]\nterritories = ["WORLD"]'
 
     def put(*, tag: str, licence: str) -> Path:
-        folder = tmp_path / "shelf" / STYLE
-        shutil.copytree(builtin_source().root / "rightstep" / "emoji-64-style-twemoji", folder)
-        card = folder / "README.md"
-        card.write_text(card.read_text().replace("license: cc-by-4.0", f"license: {tag}"))
-        (folder / "LICENSE").write_bytes(catalogue().texts.get(licence, licence.encode()))
-        weights = folder / "pytorch_lora_weights.safetensors"
-        weights.write_bytes(weights.read_bytes()[:-1] + b"\1")  # somebody's own, and no copy
-        pin_model(house, STYLE)
-        path = tmp_path / "order.toml"
-        shots = "".join(
-            f'[[shots]]\nname = "fox-{seed}"\nprompt = "a fox"\nseed = {seed}\n'
-            f'model = "rightstep/emoji-64"\nloras = ["{STYLE}"]\n'
-            for seed in range(2)
-        )
-        path.write_text(f'recipients = ["editor@studio.example"]\nterritories = ["WORLD"]\n{shots}')
-        return path
+        return order_in_own_style(house, tmp_path, STYLE, tag=tag, licence=licence, head=head)
 
     return put
 

@@ -1,11 +1,7 @@
-"""One order through the command line, in processes of its own, and every question one can ask of it."""
+"""Every question one can ask of a night that was made and shipped, and the same order once more."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,52 +9,9 @@ import pytest
 from PIL import Image
 
 from rightstep.cli.edge import run
+from tests.e2e.conftest import SHOTS, Night, rightstep
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).resolve().parents[3]
-ORDER = ROOT / "examples" / "manifests" / "draft.toml"
-
-
-@dataclass(frozen=True)
-class Night:
-    """A rendered and shipped order, and the home that it lies in."""
-
-    home: Path
-    out: Path
-    done: "subprocess.CompletedProcess[str]"
-
-    @property
-    def answer(self) -> Any:
-        return json.loads(self.done.stdout)
-
-    @property
-    def job_id(self) -> str:
-        return str(self.answer["job"]["job_id"])
-
-
-def render(home: Path, *words: object) -> "subprocess.CompletedProcess[str]":
-    """The command in a process of its own, as a person starts it."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RIGHTSTEP_")}
-    environment |= {"RIGHTSTEP_HOME": str(home), "RIGHTSTEP_RENDERER": "synthetic"}
-    return subprocess.run(
-        [sys.executable, "-m", "rightstep", "render", *map(str, words), "--json"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=280,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
-    home = tmp_path_factory.mktemp("house")
-    out = tmp_path_factory.mktemp("out") / "draft"
-    done = render(home, ORDER, "--out", out, "--ship")
-    assert done.returncode == 0, done.stderr
-    return Night(home, out, done)
 
 
 @pytest.fixture
@@ -67,7 +20,6 @@ def asked(
 ) -> Callable[..., Any]:
     """Questions about that night; they need no process of their own."""
     monkeypatch.setenv("RIGHTSTEP_HOME", str(night.home))
-    monkeypatch.setenv("RIGHTSTEP_RENDERER", "synthetic")
 
     def ask(*words: object) -> Any:
         capsys.readouterr()
@@ -92,9 +44,9 @@ def test_progress_is_told_while_it_runs(night: Night):
 
 def test_every_picture_lies_under_the_name_of_its_shot(night: Night):
     names = {path.name for path in night.out.iterdir()}
-    assert {"dolphin.png", "strawberry.png", "snowman.png", "crown.png"} <= names
+    assert {f"{shot}.png" for shot in SHOTS} <= names
     assert {"contact-sheet.html", "report.html", "NOTICES.txt"} <= names
-    assert Image.open(night.out / "crown.png").size == (64, 64)
+    assert Image.open(night.out / "cat.png").size == (64, 64)
 
 
 def test_the_job_is_listed_and_shown_by_the_beginning_of_its_id(night: Night, asked):
@@ -113,7 +65,7 @@ def test_the_report_can_be_written_again(night: Night, tmp_path: Path, asked):
 
 def test_a_recall_finds_what_was_shipped(night: Night, asked):
     found = asked("audit", "affected", "rightstep/emoji-64-lcm-lora")
-    assert {file["shot"] for file in found["files"]} == {"dolphin", "strawberry", "snowman", "crown"}
+    assert {file["shot"] for file in found["files"]} == set(SHOTS)
     assert found["matched"] == ["repository"]
 
 
@@ -128,7 +80,7 @@ def test_watching_a_finished_job_ends_at_once(night: Night, asked):
 
 
 def test_an_order_that_was_made_before_is_reused_and_not_rendered(night: Night):
-    again = json.loads(render(night.home, ORDER).stdout)
+    again = json.loads(rightstep(night.home, "render", night.order, "--json").stdout)
     assert again["job"]["counts"]["reused"] == 4
     assert again["job"]["counts"]["done"] == 0
     assert again["job"]["job_id"] != night.job_id
