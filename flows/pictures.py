@@ -1,9 +1,9 @@
 """Pictures that somebody waits for, from an order to its delivery: the steps around a render, each at once.
 
     ordered = order_pictures(...)      planned, judged, in the ledger; or a refusal
-    while chunk := lease_pictures(...)
+    while leased := lease_pictures(...)
         results                        from whoever renders, batch by batch
-        settle_pictures(...)
+        settle_pictures(...)           until nothing failed
     deliver_pictures(...)              judged as made, recorded as shipped, bytes in hand
 
 No flow and no Prefect: nothing here waits for anybody.
@@ -16,14 +16,14 @@ from flows.bootstrap import House
 from flows.delivery import DeliveredPictures, deliver_job
 from flows.holders import own_holder
 from flows.judging import judge_job
-from flows.planning import Overrides, apply_overrides, known_costs, pinned_models, plan_manifest
+from flows.planning import Overrides, apply_overrides, known_costs, pin_records, plan_manifest, root_of
 from flows.rendering import cancel_job
 from flows.submitting import refuse_order, submit_plan
 from flows.tasks import make_task, make_template
-from policy.costs import CostKey, profile_for
+from policy.costs import CostKey, CostProfile, profile_for
 from policy.errors import RenderFault
 from policy.manifest import RenderManifest
-from policy.plan import Decision, PlanRefusal
+from policy.plan import Decision, ExecutionPlan, PlanRefusal
 from policy.refusals import is_wrong_order
 from policy.tasks import BatchResult, FaultKind, RenderTask
 from registry.records import JobRecord, JobState, LeasedChunk
@@ -42,7 +42,6 @@ class OrderedPictures:
     job: JobRecord
     decisions: tuple[Decision, ...]
     caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
-    seconds: float  # device seconds that it will take, predicted
     templates: tuple[RenderTask, ...]
     salt: str
 
@@ -64,7 +63,7 @@ def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | 
             refuse_order(house, apply_overrides(house, manifest, Overrides()), plan)
         return plan
     job = submit_plan(house, plan)
-    roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
+    roots = _roots(house, plan)
     facts = (("job_id", job.job_id), ("plan_hash", plan.plan_hash))
     with unit_of_work(house.engine) as work:
         salt = work.prompts.salt_of(job.job_id)
@@ -72,15 +71,26 @@ def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | 
     return OrderedPictures(
         job=job,
         decisions=plan.decisions,
-        caps=tuple(batch_cap(house, decision) for decision in plan.decisions),
-        seconds=plan.totals.seconds_p50,
+        caps=_caps(house, plan.decisions),
         templates=tuple(make_template(decision, roots, facts) for decision in plan.decisions),
         salt=salt,
     )
 
 
-def batch_cap(house: House, decision: Decision) -> int:
-    """The most pictures that may share the forward passes of a decision, by its measured profile."""
+def _roots(house: House, plan: ExecutionPlan) -> dict[str, str]:
+    """Where the files of the pins that the plan uses lie."""
+    used = {pin.pin_id for decision in plan.decisions for pin in decision.offer.stack.pins}
+    records = [record for record in pin_records(house).values() if record.pin.pin_id in used]
+    return {record.pin.pin_id: str(root_of(house, record)) for record in records}
+
+
+def _caps(house: House, decisions: Sequence[Decision]) -> tuple[int, ...]:
+    """The most pictures that may share the forward passes of each decision, by its measured profile."""
+    costs, device = known_costs(house), house.settings.fleet.groups[0].device
+    return tuple(_cap(decision, costs, device) for decision in decisions)
+
+
+def _cap(decision: Decision, costs: Sequence[CostProfile], device: str) -> int:
     offer = decision.offer
     key = CostKey(
         stack_id=offer.stack.stack_id,
@@ -88,11 +98,10 @@ def batch_cap(house: House, decision: Decision) -> int:
         width=decision.width,
         height=decision.height,
         frames=decision.frames,
-        device=house.settings.fleet.groups[0].device,
+        device=device,
         cached_by=offer.preset.name if offer.preset.cache else "",
     )
-    profile = profile_for(known_costs(house), key)
-    return max(decision.batch_size, profile.max_rows // decision.rows_per_picture)
+    return max(decision.batch_size, profile_for(costs, key).max_rows // decision.rows_per_picture)
 
 
 def lease_pictures(house: House, ordered: OrderedPictures) -> LeasedPictures | None:
@@ -117,11 +126,15 @@ def lease_pictures(house: House, ordered: OrderedPictures) -> LeasedPictures | N
     )
 
 
-def settle_pictures(house: House, leased: LeasedPictures, results: Sequence[BatchResult]) -> None:
-    """Record what became of leased batches; what failed is queued again until it is given up."""
+def settle_pictures(house: House, leased: LeasedPictures, results: Sequence[BatchResult]) -> bool:
+    """Record what became of leased batches; whether there may be more to lease.
+
+    What failed is queued again, until it is given up.
+    """
     with unit_of_work(house.engine) as work:
-        work.ledger.settle(leased.chunk, results, house.clock())
+        settled = work.ledger.settle(leased.chunk, results, house.clock())
         work.commit()
+    return settled.done < sum(len(task.shots) - len(task.reuse) for task in leased.tasks)
 
 
 def lost_batch(task: RenderTask, detail: str) -> BatchResult:

@@ -168,7 +168,7 @@ class Settings(BaseSettings):
         description="Where `rightstep serve` listens; elsewhere only once there are keys.",
     )
     serve_port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        default=8321, description="The port of `rightstep serve`; 0 takes a free one."
+        default=8750, description="The port of `rightstep serve`; 0 takes a free one."
     )
     serve_replicas: Annotated[int, Field(ge=1, le=256)] = Field(
         default=1, description="Processes that render while somebody waits; one per GPU."

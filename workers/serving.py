@@ -62,7 +62,7 @@ class PictureReplica:
 
         # Serve's own list is what its router goes by. It follows the stacks of the bench, which
         # alone decides what is resident; where the two differ, a request costs one load.
-        self._announce = serve.multiplexed(hold, max_num_models_per_replica=options.stacks)
+        self._announce: Any = serve.multiplexed(hold, max_num_models_per_replica=options.stacks)
 
     async def render(self, task: RenderTask, cap: int) -> ServedBatch:
         """Render a batch, perhaps together with others; cancelled, it leaves the queue or its batch."""

@@ -13,7 +13,7 @@ Host = Annotated[
 ]
 Port = Annotated[
     int | None,
-    typer.Option("--port", min=0, max=65535, help="8321 by default; 0 takes a free one.", show_default=False),
+    typer.Option("--port", min=0, max=65535, help="8750 by default; 0 takes a free one.", show_default=False),
 ]
 
 

@@ -76,9 +76,9 @@ class PictureWish(BaseModel):
     quality_floor: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.0, description="Refuse rather than go below this measured quality."
     )
-    may_degrade: bool = Field(default=False, description="Shed steps rather than miss the deadline.")
     deadline_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = Field(
-        default=None, description="Refuse at once what would take longer by the measured costs."
+        default=None,
+        description="Refuse at once what would take longer by the measured costs, loading apart.",
     )
 
     @field_validator("size")

@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import APIRouter, Body, Request
@@ -71,7 +70,7 @@ class PictureStudio:
     def router(self, desk: Desk) -> APIRouter:
         """The routes under ``/v1/images``."""
         router = APIRouter(prefix="/v1/images", tags=["images"])
-        Submitter = Annotated[Visitor, desk.doors.needs(Scope.SUBMIT)]  # noqa: N806 - a type of this house
+        submits = desk.doors.needs(Scope.SUBMIT)
 
         @router.post(
             "/generations",
@@ -79,7 +78,9 @@ class PictureStudio:
             response_model=Pictures,
             responses=told_openai(REFUSED, WRONG_ORDER, WRONG_USE, BUSY),
         )
-        async def generate(wish: Wish, visitor: Submitter, request: Request) -> JSONResponse:
+        async def generate(
+            wish: Wish, visitor: Annotated[Visitor, submits], request: Request
+        ) -> JSONResponse:
             """Planned at tier interactive, judged by licence, rendered, recorded as shipped to whoever asked.
 
             Whoever hangs up meanwhile has the job cancelled, and its renderer stops at the next step.
@@ -120,9 +121,11 @@ class PictureStudio:
         """Render what is open of an order until nothing is; a batch that was lost is sent again."""
         served: list[ServedBatch] = []
         try:
-            while (leased := await run_in_threadpool(lease_pictures, house, ordered)) is not None:
+            is_open = True
+            while is_open and (leased := await run_in_threadpool(lease_pictures, house, ordered)) is not None:
                 batches = await unless_left(request, self._batches(leased))
-                await run_in_threadpool(settle_pictures, house, leased, [one.result for one in batches])
+                results = [one.result for one in batches]
+                is_open = await run_in_threadpool(settle_pictures, house, leased, results)
                 served += batches
         except BaseException:  # hung up, shut down or broken: nobody goes on with this job
             with suppress(RightstepError):
@@ -150,9 +153,6 @@ def manifest_of(house: House, wish: PictureWish) -> RenderManifest:
     """The order that a request is: one shot a picture, seeds that count on."""
     first = secrets.randbelow(SEEDS) if wish.seed is None else wish.seed
     width, height = wish.sides
-    deadline = None
-    if wish.deadline_seconds is not None:
-        deadline = house.clock() + timedelta(seconds=wish.deadline_seconds)
     shots = tuple(
         Shot(
             name=f"picture-{number + 1}",
@@ -174,9 +174,8 @@ def manifest_of(house: House, wish: PictureWish) -> RenderManifest:
         shots=shots,
         service=ServiceLevel(
             tier=ServiceTier.INTERACTIVE,
-            deadline=deadline,
+            latency_target_s=wish.deadline_seconds,
             quality_floor=wish.quality_floor,
-            may_degrade=wish.may_degrade,
         ),
         use=IntendedUse(act=house.settings.serve_use),
         owner=asker,

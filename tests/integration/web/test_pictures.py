@@ -89,6 +89,14 @@ def test_steps_outside_the_tier_and_a_quality_out_of_reach_are_refused(client: T
         assert client.post(PATH, json=wish(**field)).json()["error"]["code"] == "refused", field
 
 
+def test_what_would_take_longer_than_its_deadline_is_refused_at_once(client: TestClient, house: House):
+    refused = client.post(PATH, json=wish(deadline_seconds=0.001)).json()
+    reasons = refused["error"]["rightstep"]["reasons"]
+    assert "over_latency_target" in {one["code"] for one in reasons}
+    assert list_jobs(house) == ()
+    assert client.post(PATH, json=wish(deadline_seconds=1000)).status_code == 200
+
+
 def test_a_method_may_stand_behind_the_model(client: TestClient):
     assert client.post(PATH, json=wish(model=f"{BASE}:emoji-64-lcm")).status_code == 200
     answer = client.post(PATH, json=wish(model=f"{BASE}:emoji-64-full"))
