@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.bootstrap import House
-from flows.planning import complete_use, components_of, pin_records
+from flows.planning import components_of, in_context, pin_records
 from policy.errors import UnknownName
 from policy.stacks import Role
 from policy.uses import Act, IntendedUse
 from policy.verdicts import Verdict
 from registry.licences.case import make_case
+from registry.licences.circumstances import ORDINARY, as_stated
 from registry.licences.claims import LicensedComponent
 from registry.licences.evaluation import findings_of, verdict_of
 
@@ -25,11 +26,11 @@ class LicensedModel:
     verdict: Verdict
 
 
-def licensed_models(house: House, act: Act | None = None) -> tuple[LicensedModel, ...]:
-    """Base models in reach by name; the use is that of the settings, ``act`` says which."""
+def licensed_models(house: House, act: Act | None = None, context: str = "") -> tuple[LicensedModel, ...]:
+    """Base models in reach by name, judged for an act in a context; UnknownName where there is no such."""
     records = {repo: record for repo, record in pin_records(house).items() if record.pin.role is Role.BASE}
     components = components_of(house, records)
-    use = complete_use(house, IntendedUse(act=act or Act.SHIP_OUTPUT_COMMERCIAL))
+    use = in_context(house, context, act or Act.SHIP_OUTPUT_COMMERCIAL)
     return tuple(
         LicensedModel(
             repo=repo,
@@ -42,14 +43,14 @@ def licensed_models(house: House, act: Act | None = None) -> tuple[LicensedModel
     )
 
 
-def licensed_model(house: House, repo: str, act: Act | None = None) -> LicensedModel:
+def licensed_model(house: House, repo: str, act: Act | None = None, context: str = "") -> LicensedModel:
     """One of them; UnknownName where it is no pinned base model."""
-    for model in licensed_models(house, act):
+    for model in licensed_models(house, act, context):
         if model.repo == repo:
             return model
     raise UnknownName(f"There is no model {repo!r}.", "See: rightstep model list.")
 
 
 def _verdict(house: House, component: LicensedComponent, use: IntendedUse) -> Verdict:
-    case = make_case((component,), use, house.catalogue.terms)
+    case = make_case((component,), use, house.catalogue.terms, as_stated(ORDINARY, use))
     return verdict_of(case, findings_of(case))

@@ -10,6 +10,7 @@ from policy.uses import Act
 from rightstep.web.desk import Desk
 from rightstep.web.documents import told_openai
 from rightstep.web.kinds import UNKNOWN_NAME
+from rightstep.web.sent_orders import Context
 from rightstep.web.shapes import Model, ModelList, Standing
 
 Use = Annotated[Act | None, Query(description="The intended use; to ship pictures commercially by default.")]
@@ -28,16 +29,16 @@ def make_router(desk: Desk) -> APIRouter:
     """The models."""
     router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[desk.doors.needs(Scope.READ)])
 
-    @router.get("", summary="List the models with their verdict", responses=told_openai())
-    def list_models(use: Use = None) -> ModelList:
+    @router.get("", summary="List the models with their verdict", responses=told_openai(UNKNOWN_NAME))
+    def list_models(use: Use = None, context: Context = None) -> ModelList:
         """Every pinned base model; `rightstep` says whether the use is permitted with it alone, and why."""
-        found = licensed_models(desk.house, use)
+        found = licensed_models(desk.house, use, context or "")
         return ModelList(object="list", data=tuple(_shape(model) for model in found))
 
     @router.get("/{model:path}", summary="One model with its verdict", responses=told_openai(UNKNOWN_NAME))
-    def show_model(model: Repository, use: Use = None) -> Model:
+    def show_model(model: Repository, use: Use = None, context: Context = None) -> Model:
         """One of the list."""
-        return _shape(licensed_model(desk.house, model, use))
+        return _shape(licensed_model(desk.house, model, use, context or ""))
 
     return router
 

@@ -13,11 +13,19 @@ from policy.plan import PlanRefusal
 from policy.refusals import is_wrong_order
 from rightstep.web.desk import Desk
 from rightstep.web.documents import told
-from rightstep.web.kinds import MANIFEST_REJECTED, MEDIA_TYPE, REFUSED, TOO_LARGE, WRONG_ORDER, WRONG_USE
+from rightstep.web.kinds import (
+    MANIFEST_REJECTED,
+    MEDIA_TYPE,
+    REFUSED,
+    TOO_LARGE,
+    UNKNOWN_NAME,
+    WRONG_ORDER,
+    WRONG_USE,
+)
 from rightstep.web.problems import Failed, Trouble
 from rightstep.web.sent_orders import Order, request_body
 
-PLAN_KINDS = (MANIFEST_REJECTED, TOO_LARGE, MEDIA_TYPE, REFUSED, WRONG_ORDER, WRONG_USE)
+PLAN_KINDS = (MANIFEST_REJECTED, UNKNOWN_NAME, TOO_LARGE, MEDIA_TYPE, REFUSED, WRONG_ORDER, WRONG_USE)
 
 
 def make_router(desk: Desk) -> APIRouter:

@@ -86,6 +86,7 @@ class SentOrder:
                 "tier": said.tier,
                 "deadline": said.deadline,
                 "use": said.use,
+                "context": said.context,
             },
         )
 
@@ -101,6 +102,12 @@ class SentOrder:
         return parse_manifest(text, name, now=house.clock())
 
 
+Context = Annotated[
+    str | None,
+    Query(description="In which context of the house the use is meant.", min_length=1, max_length=63),
+]
+
+
 async def sent_order(
     request: Request,
     tier: Annotated[ServiceTier | None, Query(description="Another tier than the manifest's.")] = None,
@@ -109,6 +116,7 @@ async def sent_order(
         Query(description="ISO time, or HH:MM in the manifest's zone.", max_length=64, examples=["08:00"]),
     ] = None,
     use: Annotated[Act | None, Query(description="Another intended use than the manifest's.")] = None,
+    context: Context = None,
 ) -> SentOrder:
     """The dependency that reads the body, once its content type is known."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -121,7 +129,7 @@ async def sent_order(
                 headers={"Accept-Post": ", ".join(FORMATS)},
             )
         )
-    overrides = Overrides(tier=tier, deadline=deadline, use=use)
+    overrides = Overrides(tier=tier, deadline=deadline, use=use, context=context)
     return SentOrder(media_type=media_type, body=await request.body(), overrides=overrides)
 
 

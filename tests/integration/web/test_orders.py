@@ -64,6 +64,16 @@ def test_what_a_request_says_stands_over_the_manifest(client: TestClient):
     assert (manifest["service"]["tier"], manifest["use"]["act"]) == ("interactive", "research_noncommercial")
 
 
+def test_a_context_that_the_house_does_not_have_is_told_without_its_folder(client: TestClient, house: House):
+    for answer in (
+        client.post("/v1/plan?context=nowhere", json=order("a")),
+        client.get("/v1/models?context=nowhere"),
+    ):
+        assert answer.status_code == 404
+        assert "There is no context 'nowhere'." in answer.text
+        assert str(house.settings.home) not in answer.text
+
+
 def test_a_refusal_names_the_clause_and_what_would_work(client: TestClient):
     answer = client.post("/v1/plan", json=refused_order())
     assert answer.status_code == 422
