@@ -7,17 +7,15 @@ lie in the store, marked but without content credentials. Recall finds it like a
 
 import hashlib
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from flows.bootstrap import House
-from flows.goods_files import StagedFile
-from flows.shipment import draft_of, judge, with_proofs
-from flows.shipping import Goods, gather, record_refusal
+from flows.goods_files import StagedFile, unsigned
+from flows.shipment import draft_of, facts_of, judge, with_proofs
+from flows.shipping import gather, record_refusal
 from policy.errors import UnknownName
 from policy.gates import require
 from registry.evidence.disclosure import says_machine_made
-from registry.evidence.papers import PaperFile, ShipmentFacts
 from registry.records import ShotRecord
 from registry.shipment_records import ShipmentRecord
 from registry.shipments import fresh_shipment_id
@@ -48,21 +46,8 @@ def deliver_job(house: House, job_id: str) -> DeliveredPictures:
         record_refusal(house, goods, judged.verdict)
     require(judged.verdict)
     now = house.clock()
-    facts = ShipmentFacts(
-        shipment_id=fresh_shipment_id(now),
-        job_id=goods.job.job_id,
-        plan_hash=goods.job.plan_hash,
-        title=goods.job.name,
-        actor=house.settings.actor,
-        version=version("rightstep"),
-        at=now,
-        use=goods.use,
-        verdict=judged.verdict,
-        stacks=tuple(stack for stack, _ in goods.stacks.values()),
-        licences=judged.licences,
-        met=judged.met,
-        files=tuple(_paper(goods, file) for file in files),
-    )
+    papers = tuple(unsigned(goods, file) for file in files)
+    facts = facts_of(house, goods, judged, papers, shipment_id=fresh_shipment_id(now), at=now)
     draft = draft_of(house, goods, judged, facts, goods.job.recipients)
     with unit_of_work(house.engine) as work:
         shipment = work.shipments.ship(draft, now)
@@ -89,18 +74,4 @@ def _staged(shot: ShotRecord, path: Path, body: bytes | None) -> StagedFile:
         size=len(body or b""),
         sha256=None if body is None else hashlib.sha256(body).hexdigest(),
         is_marked=body is not None and says_machine_made(body),
-    )
-
-
-def _paper(goods: Goods, file: StagedFile) -> PaperFile:
-    return PaperFile(
-        name=file.name,
-        shot=file.shot.name,
-        shot_key=file.shot.shot_key,
-        stack_id=goods.header.decisions[file.shot.decision].offer.stack.stack_id,
-        media_type=file.shot.artefact.media_type if file.shot.artefact else "",
-        size=file.size,
-        artefact_sha256=file.sha256 or "",
-        shipped_sha256=file.sha256 or "",
-        has_credentials=False,
     )

@@ -105,20 +105,24 @@ def sign_files(
     return tuple(_sign(goods, file, signer) for file in files)
 
 
-def _sign(goods: Goods, file: StagedFile, signer: CredentialSigner | None) -> PaperFile:
-    shot, kind = file.shot, _type_of(file)
-    stack = goods.header.decisions[shot.decision].offer.stack
-    paper = PaperFile(
+def unsigned(goods: Goods, file: StagedFile) -> PaperFile:
+    """A file as the papers name it where it leaves as it was made."""
+    return PaperFile(
         name=file.name,
-        shot=shot.name,
-        shot_key=shot.shot_key,
-        stack_id=stack.stack_id,
-        media_type=kind,
+        shot=file.shot.name,
+        shot_key=file.shot.shot_key,
+        stack_id=goods.header.decisions[file.shot.decision].offer.stack.stack_id,
+        media_type=_type_of(file),
         size=file.size,
         artefact_sha256=file.sha256 or "",
         shipped_sha256=file.sha256 or "",
         has_credentials=False,
     )
+
+
+def _sign(goods: Goods, file: StagedFile, signer: CredentialSigner | None) -> PaperFile:
+    shot, kind, paper = file.shot, _type_of(file), unsigned(goods, file)
+    stack = goods.header.decisions[shot.decision].offer.stack
     if signer is None or kind not in SIGNED_TYPES:
         _flush(file.path)
         return paper

@@ -28,7 +28,7 @@ from policy.refusals import is_wrong_order
 from policy.tasks import BatchResult, FaultKind, RenderTask
 from registry.records import JobRecord, JobState, LeasedChunk
 from registry.unit_of_work import unit_of_work
-from workers.finishing import failed_take
+from workers.pool import unrendered
 
 PICTURE_LABEL = ("surface", "images")  # of jobs that nobody drives but the process that took the order
 MOST_BATCHES = 64  # of one order
@@ -43,7 +43,6 @@ class OrderedPictures:
     decisions: tuple[Decision, ...]
     caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
     templates: tuple[RenderTask, ...]
-    salt: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +64,11 @@ def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | 
     job = submit_plan(house, plan)
     roots = _roots(house, plan)
     facts = (("job_id", job.job_id), ("plan_hash", plan.plan_hash))
-    with unit_of_work(house.engine) as work:
-        salt = work.prompts.salt_of(job.job_id)
-        work.commit()
     return OrderedPictures(
         job=job,
         decisions=plan.decisions,
         caps=_caps(house, plan.decisions),
         templates=tuple(make_template(decision, roots, facts) for decision in plan.decisions),
-        salt=salt,
     )
 
 
@@ -107,6 +102,7 @@ def _cap(decision: Decision, costs: Sequence[CostProfile], device: str) -> int:
 def lease_pictures(house: House, ordered: OrderedPictures) -> LeasedPictures | None:
     """What is to be rendered of an order; None when nothing is: all is made, or given up."""
     with unit_of_work(house.engine) as work:
+        salt = work.prompts.salt_of(ordered.job.job_id)
         chunk = work.ledger.lease_chunk(
             ordered.job.job_id,
             holder=own_holder(),
@@ -119,9 +115,7 @@ def lease_pictures(house: House, ordered: OrderedPictures) -> LeasedPictures | N
         return None
     return LeasedPictures(
         chunk=chunk,
-        tasks=tuple(
-            make_task(batch, ordered.templates[batch.decision], ordered.salt) for batch in chunk.batches
-        ),
+        tasks=tuple(make_task(batch, ordered.templates[batch.decision], salt) for batch in chunk.batches),
         caps=tuple(ordered.caps[batch.decision] for batch in chunk.batches),
     )
 
@@ -139,21 +133,7 @@ def settle_pictures(house: House, leased: LeasedPictures, results: Sequence[Batc
 
 def lost_batch(task: RenderTask, detail: str) -> BatchResult:
     """The result of a batch whose renderer was lost with it, whichever that was."""
-    return BatchResult(
-        task_id=task.task_id,
-        takes=tuple(failed_take(shot, FaultKind.WORKER, detail) for shot in task.shots),
-        worker=LOST,
-        device="",
-        stack_id=task.load.stack.stack_id,
-        loaded=(),
-        timesteps=(),
-        rows=0,
-        steps=task.steps,
-        load_seconds=0.0,
-        denoise_seconds=0.0,
-        total_seconds=0.0,
-        versions=(),
-    )
+    return unrendered(task, FaultKind.WORKER, detail, LOST)
 
 
 def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPictures:

@@ -8,6 +8,7 @@ commit has shipped nothing; after it, the next start moves the folder.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import version
 
@@ -114,23 +115,10 @@ def ship_job(
         refuse_unsignable(house, files)
         on_stage(Stage.JUDGED)
         notes = credential_notes(house, files)
-        facts = ShipmentFacts(
-            shipment_id=draft.shipment_id,
-            job_id=goods.job.job_id,
-            plan_hash=goods.job.plan_hash,
-            title=goods.job.name,
-            actor=house.settings.actor,
-            version=version("rightstep"),
-            at=now,
-            use=goods.use,
-            verdict=judged.verdict,
-            stacks=tuple(stack for stack, _ in goods.stacks.values()),
-            licences=judged.licences,
-            met=judged.met,
-            files=sign_files(goods, files, signer),
-            approvals=tuple(on_paper(one) for one in judged.approvals),
-            notes=notes,
+        facts = facts_of(
+            house, goods, judged, sign_files(goods, files, signer), shipment_id=draft.shipment_id, at=now
         )
+        facts = replace(facts, notes=notes)
         papers = write_papers(house, goods, facts, judged.notices, house_key(house), draft.folder)
         draft.flush()
         on_stage(Stage.SIGNED)
@@ -209,6 +197,34 @@ def with_proofs(
     shown = ({one.duty for one in fresh} | {one.duty for one in earlier}) & asked
     evidence = tuple(sorted({*goods.use.evidence, *shown}))
     return replace(goods, use=replace(goods.use, evidence=evidence))
+
+
+def facts_of(
+    house: House,
+    goods: Goods,
+    judged: Counter,
+    files: tuple[PaperFile, ...],
+    *,
+    shipment_id: str,
+    at: datetime,
+) -> ShipmentFacts:
+    """What is told of goods that the gate let through."""
+    return ShipmentFacts(
+        shipment_id=shipment_id,
+        job_id=goods.job.job_id,
+        plan_hash=goods.job.plan_hash,
+        title=goods.job.name,
+        actor=house.settings.actor,
+        version=version("rightstep"),
+        at=at,
+        use=goods.use,
+        verdict=judged.verdict,
+        stacks=tuple(stack for stack, _ in goods.stacks.values()),
+        licences=judged.licences,
+        met=judged.met,
+        files=files,
+        approvals=tuple(on_paper(one) for one in judged.approvals),
+    )
 
 
 def draft_of(

@@ -39,11 +39,6 @@ class PictureBench:
         for load in options.warm[: options.stacks]:
             self._stacks.take(load)
 
-    @property
-    def resident(self) -> tuple[str, ...]:
-        """Keys of what is resident, used longest ago first."""
-        return self._stacks.keys
-
     def render(
         self, tasks: Sequence[RenderTask], is_left: Callable[[], bool]
     ) -> tuple[Future[BatchResult], ...]:

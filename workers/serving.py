@@ -8,7 +8,6 @@ asks for coroutines, so this is the one module of workers that has some.
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 from dataclasses import dataclass
 from types import TracebackType
@@ -31,6 +30,7 @@ HEALTH_SECONDS = 1.0  # between two looks at a replica: a dead one is replaced w
 GRACE_SECONDS = 1.0  # of a replica that is told to end: what it renders has nobody waiting by then
 MOST_AT_A_REPLICA = 16  # requests; beyond them the router tries replicas that do not hold the stack yet
 WANTED_AT_A_REPLICA = 4  # requests; where there are more, and more replicas are allowed, another is started
+STARTS = 3  # tries of a replica to come up
 QUIET_LOG = "WARNING"
 
 
@@ -47,7 +47,6 @@ class ServingOptions:
     most: int = 1
     cpus_per_replica: float = 1.0  # what Ray reserves; threads of torch are set in the bench's own options
     gpus_per_replica: float = 0.0
-    start_seconds: float = 180.0
 
 
 class PictureReplica:
@@ -73,19 +72,15 @@ class PictureReplica:
         finally:
             self._batcher.leave(ticket)
 
-    def pid(self) -> int:
-        """The process of this replica."""
-        return os.getpid()
-
 
 class PictureService:
     """The replicas, seen from the process that answers; ends them with its block."""
 
     def __init__(self, options: ServingOptions) -> None:
-        """Deploy, and wait until every replica that is wanted at first is ready; Ray is up already."""
         self._options = options
 
     def __enter__(self) -> Self:
+        """Deploy, and wait until every replica that is wanted at first is ready; Ray is up already."""
         logging.getLogger("ray.serve").setLevel(logging.CRITICAL)  # the driver's stderr is ours
         serve.start(
             proxy_location=ProxyLocation.Disabled,
@@ -126,10 +121,6 @@ class PictureService:
             raise ServiceFault(f"The replica failed: {fault.cause}", "Try again later.") from fault
         return served
 
-    def replicas(self) -> tuple[int, ...]:
-        """Process ids of the replicas that answer now."""
-        return tuple(sorted(set(self._handle.pid.broadcast().results())))
-
 
 def _application(options: ServingOptions) -> Any:
     how_many: dict[str, Any] = {"num_replicas": options.least}
@@ -146,6 +137,7 @@ def _application(options: ServingOptions) -> Any:
         name="PictureReplica",
         max_ongoing_requests=MOST_AT_A_REPLICA,
         health_check_period_s=HEALTH_SECONDS,
+        max_constructor_retry_count=STARTS,
         graceful_shutdown_wait_loop_s=0.1,
         graceful_shutdown_timeout_s=GRACE_SECONDS,
         ray_actor_options={"num_cpus": options.cpus_per_replica, "num_gpus": options.gpus_per_replica},
