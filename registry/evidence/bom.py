@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from policy.errors import IntegrityFault
 from policy.stacks import ModelPin, Stack
@@ -187,9 +188,22 @@ def validate_bom(document: bytes) -> None:
         )
 
 
+def _is_iri_reference(value: object) -> bool:
+    """No character that RFC 3987 leaves out, and a host that can be read; a text alone has a format."""
+    if not isinstance(value, str):
+        return True
+    try:
+        urlsplit(value)
+    except ValueError:
+        return False
+    return value.isprintable() and not set(value) & set(' <>"{}|\\^`')
+
+
 @cache
 def _validator() -> Any:
     from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - a second of imports, for a shipment alone
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+    from jsonschema import Draft7Validator  # noqa: PLC0415
 
+    Draft7Validator.FORMAT_CHECKER.checks("iri-reference")(_is_iri_reference)
     return JsonStrictValidator(SchemaVersion.V1_6)

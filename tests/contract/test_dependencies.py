@@ -12,7 +12,6 @@ from tests.contract.house import PACKAGES, ROOT, imported_names, modules
 OURS = {*PACKAGES, "training", "benchmarks", "tests", "infra"}
 # Needed without an import of ours, and why.
 SILENT = {
-    "jsonschema": "the CycloneDX library checks a document with it",
     "peft": "diffusers loads a LoRA through it",
     "psycopg": "SQLAlchemy loads the driver that a database URL names",
     "tzdata": "zoneinfo reads it where the system has no zone files",

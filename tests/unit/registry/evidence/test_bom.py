@@ -51,6 +51,16 @@ def test_a_document_that_does_not_fit_is_an_integrity_fault():
         validate_bom(json.dumps(document).encode())
 
 
+@pytest.mark.parametrize("address", ["not an address", "https://[half/", "https://studio.example/<a>"])
+def test_an_address_that_is_none_does_not_fit(address):
+    document = json.loads(bom())
+    document["externalReferences"] = [{"type": "website", "url": "https://studio.example/é"}]
+    validate_bom(json.dumps(document).encode())
+    document["externalReferences"][0]["url"] = address
+    with pytest.raises(IntegrityFault, match="does not fit"):
+        validate_bom(json.dumps(document).encode())
+
+
 def test_every_file_of_every_model_is_there_by_its_digest():
     document = json.loads(bom())
     found = {
