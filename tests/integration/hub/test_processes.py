@@ -24,7 +24,9 @@ FILES = {"README.md": card(license="mit"), "LICENSE": text("mit"), WEIGHTS: weig
 @contextmanager
 def typed(studio: Any, *words: str) -> Iterator[subprocess.Popen[str]]:
     """``rightstep WORDS``, ended at the latest with the test."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")} | {
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))
+    } | {
         "RIGHTSTEP_HOME": str(studio.home),
         "RIGHTSTEP_HUB_ENDPOINT": dict(studio.settings)["hub_endpoint"],
         "RIGHTSTEP_ACTOR": "tester",

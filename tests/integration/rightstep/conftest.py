@@ -12,7 +12,7 @@ CHROMIUM = (
 ).split()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, Playwright's event loop runs in this thread
 def browser(in_ci: bool) -> Iterator[object]:
     """Chromium, driven by Playwright; missing, it skips at home and fails in CI."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
