@@ -25,6 +25,8 @@ BENCHMARKS = (
     "audit_walk",
     "recall",
     "shipping",
+    "serving",
+    "serving_soak",
 )
 
 
