@@ -1,48 +1,43 @@
 """Pictures that somebody waits for, from an order to its delivery: the steps around a render, each at once.
 
-    ordered = order_pictures(...)      planned, judged, in the ledger; or a refusal
-    while leased := lease_pictures(...)
+    ordered = order_pictures(...)      planned, judged, in the ledger and leased; or a refusal
+    leased = ordered.leased
+    while leased:
         results                        from whoever renders, batch by batch
-        settle_pictures(...)           until nothing failed
-    deliver_pictures(...)              judged as made, recorded as shipped, bytes in hand
+        settled = settle_pictures(...) recorded; once nothing is open judged as made and shipped
+        leased = settled.leased
+    deliver_pictures(...)              where nothing had to be rendered
 
-No flow and no Prefect: nothing here waits for anybody.
+Two transactions, one before the render and one after it. No flow and no Prefect: nothing here waits for
+anybody.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.bootstrap import House
-from flows.delivery import DeliveredPictures, deliver_job
+from flows.delivery import DeliveredPictures, deliver_within
 from flows.holders import own_holder
-from flows.judging import judge_job
-from flows.planning import Overrides, apply_overrides, known_costs, pin_records, plan_manifest, root_of
+from flows.judging import figures_of, hold_and_close, judgements_of
+from flows.planning import Overrides, PlanningView, apply_overrides, plan_order, shelf_of
 from flows.rendering import cancel_job
-from flows.submitting import refuse_order, submit_plan
+from flows.submitting import refuse_order, require_permitted, submit_within
 from flows.tasks import make_task, make_template
 from policy.costs import CostKey, CostProfile, profile_for
 from policy.errors import RenderFault
+from policy.gates import refused
 from policy.manifest import RenderManifest
-from policy.plan import Decision, ExecutionPlan, PlanRefusal
+from policy.plan import Decision, PlanRefusal
 from policy.refusals import is_wrong_order
 from policy.tasks import BatchResult, FaultKind, RenderTask
-from registry.records import JobRecord, JobState, LeasedChunk
-from registry.unit_of_work import unit_of_work
+from policy.verdicts import Verdict
+from registry.records import JobRecord, JobState, LeasedChunk, PlanHeader
+from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.pool import unrendered
 
 PICTURE_LABEL = ("surface", "images")  # of jobs that nobody drives but the process that took the order
 MOST_BATCHES = 64  # of one order
 LOST = "lost"  # the worker of a batch whose renderer died
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderedPictures:
-    """An order that was accepted, with all that its renders need."""
-
-    job: JobRecord
-    decisions: tuple[Decision, ...]
-    caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
-    templates: tuple[RenderTask, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,34 +49,71 @@ class LeasedPictures:
     caps: tuple[int, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Accepted:
+    """A job in the ledger, with all that its renders and its delivery need."""
+
+    job: JobRecord
+    header: PlanHeader
+    caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
+    templates: tuple[RenderTask, ...]
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        return self.header.decisions
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderedPictures(_Accepted):
+    """An order that was accepted, with what is to be rendered of it first."""
+
+    leased: LeasedPictures | None  # None where all of it is on file already
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledPictures:
+    """What comes after batches that were settled: one of the two."""
+
+    leased: LeasedPictures | None = None  # to be rendered once more
+    delivered: DeliveredPictures | None = None
+
+
 def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | PlanRefusal:
-    """Plan an order, ask the gate, write it into the ledger; a refusal is audited and nothing else."""
-    plan = plan_manifest(house, manifest)
+    """Plan an order, ask the gate, write it into the ledger and lease it, as one transaction.
+
+    A refusal is audited and nothing else.
+    """
+    order = apply_overrides(house, manifest, Overrides())
+    with unit_of_work(house.engine, read_only=True) as work:
+        registry, costs = house.registry.at(work), house.costs.at(work)
+    view = PlanningView(shelf=shelf_of(house, registry), costs=costs)
+    plan = plan_order(house, order, view)
     if isinstance(plan, PlanRefusal):
         if not is_wrong_order(plan):
-            refuse_order(house, apply_overrides(house, manifest, Overrides()), plan)
+            refuse_order(house, order, plan)
         return plan
-    job = submit_plan(house, plan)
-    roots = _roots(house, plan)
-    facts = (("job_id", job.job_id), ("plan_hash", plan.plan_hash))
+    require_permitted(house, plan)
+    roots = {model.pin.pin_id: model.root for model in view.shelf.models.values()}
+    with unit_of_work(house.engine) as work:
+        job = submit_within(house, work, plan)
+        header = work.ledger.header(job.job_id) if job.attached else PlanHeader.of(plan)
+        facts = (("job_id", job.job_id), ("plan_hash", header.plan_hash))
+        accepted = _Accepted(
+            job=job,
+            header=header,
+            caps=_caps(house, header.decisions, costs),
+            templates=tuple(make_template(decision, roots, facts) for decision in header.decisions),
+        )
+        leased = _leased(house, work, accepted)
+        work.commit()
     return OrderedPictures(
-        job=job,
-        decisions=plan.decisions,
-        caps=_caps(house, plan.decisions),
-        templates=tuple(make_template(decision, roots, facts) for decision in plan.decisions),
+        job=job, header=header, caps=accepted.caps, templates=accepted.templates, leased=leased
     )
 
 
-def _roots(house: House, plan: ExecutionPlan) -> dict[str, str]:
-    """Where the files of the pins that the plan uses lie."""
-    used = {pin.pin_id for decision in plan.decisions for pin in decision.offer.stack.pins}
-    records = [record for record in pin_records(house).values() if record.pin.pin_id in used]
-    return {record.pin.pin_id: str(root_of(house, record)) for record in records}
-
-
-def _caps(house: House, decisions: Sequence[Decision]) -> tuple[int, ...]:
+def _caps(house: House, decisions: Sequence[Decision], costs: Sequence[CostProfile]) -> tuple[int, ...]:
     """The most pictures that may share the forward passes of each decision, by its measured profile."""
-    costs, device = known_costs(house), house.settings.fleet.groups[0].device
+    device = house.settings.fleet.groups[0].device
     return tuple(_cap(decision, costs, device) for decision in decisions)
 
 
@@ -99,36 +131,42 @@ def _cap(decision: Decision, costs: Sequence[CostProfile], device: str) -> int:
     return max(decision.batch_size, profile_for(costs, key).max_rows // decision.rows_per_picture)
 
 
-def lease_pictures(house: House, ordered: OrderedPictures) -> LeasedPictures | None:
+def _leased(house: House, work: UnitOfWork, accepted: _Accepted) -> LeasedPictures | None:
     """What is to be rendered of an order; None when nothing is: all is made, or given up."""
-    with unit_of_work(house.engine) as work:
-        salt = work.prompts.salt_of(ordered.job.job_id)
-        chunk = work.ledger.lease_chunk(
-            ordered.job.job_id,
-            holder=own_holder(),
-            ttl_seconds=house.settings.lease_seconds,
-            max_batches=MOST_BATCHES,
-            now=house.clock(),
-        )
-        work.commit()
+    salt = work.prompts.salt_of(accepted.job.job_id)
+    chunk = work.ledger.lease_chunk(
+        accepted.job.job_id,
+        holder=own_holder(),
+        ttl_seconds=house.settings.lease_seconds,
+        max_batches=MOST_BATCHES,
+        now=house.clock(),
+    )
     if chunk is None:
         return None
     return LeasedPictures(
         chunk=chunk,
-        tasks=tuple(make_task(batch, ordered.templates[batch.decision], salt) for batch in chunk.batches),
-        caps=tuple(ordered.caps[batch.decision] for batch in chunk.batches),
+        tasks=tuple(make_task(batch, accepted.templates[batch.decision], salt) for batch in chunk.batches),
+        caps=tuple(accepted.caps[batch.decision] for batch in chunk.batches),
     )
 
 
-def settle_pictures(house: House, leased: LeasedPictures, results: Sequence[BatchResult]) -> bool:
-    """Record what became of leased batches; whether there may be more to lease.
+def settle_pictures(
+    house: House, ordered: OrderedPictures, leased: LeasedPictures, results: Sequence[BatchResult]
+) -> SettledPictures:
+    """Record what became of leased batches and lease what failed again, until it is given up.
 
-    What failed is queued again, until it is given up.
+    Where nothing is left to render the pictures are delivered in the same transaction (see
+    ``deliver_pictures`` for what that may raise): what leaves is on record with all that it rests on.
     """
     with unit_of_work(house.engine) as work:
         settled = work.ledger.settle(leased.chunk, results, house.clock())
+        is_whole = settled.done >= sum(len(task.shots) - len(task.reuse) for task in leased.tasks)
+        again = None if is_whole else _leased(house, work, ordered)
+        outcome = None if again is not None else _delivered(house, work, ordered)
         work.commit()
-    return settled.done < sum(len(task.shots) - len(task.reuse) for task in leased.tasks)
+    if outcome is None:
+        return SettledPictures(leased=again)
+    return SettledPictures(delivered=_handed_out(outcome))
 
 
 def lost_batch(task: RenderTask, detail: str) -> BatchResult:
@@ -140,14 +178,35 @@ def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPicture
     """Judge what was made, close the job, and hand the pictures out as a shipment of one.
 
     RenderFault where a picture could not be made; Refused where the gate says no, held pictures included.
+    Either is on record when it is raised.
     """
-    job_id = ordered.job.job_id
-    if judge_job(house, job_id) is not JobState.FINISHED:
-        with unit_of_work(house.engine, read_only=True) as work:
-            shots = work.ledger.shots(job_id)
+    with unit_of_work(house.engine) as work:
+        outcome = _delivered(house, work, ordered)
+        work.commit()
+    return _handed_out(outcome)
+
+
+def _delivered(
+    house: House, work: UnitOfWork, ordered: OrderedPictures
+) -> DeliveredPictures | RenderFault | Verdict:
+    job_id, header = ordered.job.job_id, ordered.header
+    waived = header.manifest.waive_output_checks
+    shots = work.ledger.shots(job_id)
+    judgements = () if waived else judgements_of(house, header.decisions, figures_of(shots))
+    job = hold_and_close(work, job_id, judgements, house.clock())
+    if job.state is not JobState.FINISHED:
         told = next((shot.detail for shot in shots if shot.artefact is None), "")
-        raise RenderFault(f"The pictures of job {job_id} could not be made: {told}", "Look at the job.")
-    return deliver_job(house, job_id)
+        return RenderFault(f"The pictures of job {job_id} could not be made: {told}", "Look at the job.")
+    return deliver_within(house, work, job, header, shots)
+
+
+def _handed_out(outcome: DeliveredPictures | RenderFault | Verdict) -> DeliveredPictures:
+    """The pictures, once they are on record; anything else is raised."""
+    if isinstance(outcome, RenderFault):
+        raise outcome
+    if isinstance(outcome, Verdict):
+        raise refused(outcome)
+    return outcome
 
 
 def abandon_pictures(house: House, ordered: OrderedPictures) -> None:

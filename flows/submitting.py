@@ -14,7 +14,7 @@ from policy.plan import ExecutionPlan, PlanRefusal
 from policy.verdicts import Reason, Verdict, from_reasons
 from registry.records import JobRecord
 from registry.requests import RequestKey
-from registry.unit_of_work import unit_of_work
+from registry.unit_of_work import UnitOfWork, unit_of_work
 
 
 def submit_plan(house: House, plan: ExecutionPlan, request: RequestKey | None = None) -> JobRecord:
@@ -23,34 +23,45 @@ def submit_plan(house: House, plan: ExecutionPlan, request: RequestKey | None = 
     An unfinished job of the same order is returned as it stands (``attached``). A refusal
     writes one audit event and no job, and is raised as Refused.
     """
-    verdict = licence_gate(plan)
-    if not verdict.is_permit:
-        record_refusal(house, plan.manifest, verdict)
-    require(verdict)
-    manifest = plan.manifest
+    require_permitted(house, plan)
     with unit_of_work(house.engine) as work:
         made = None if request is None else work.requests.job_of(request)
         if made is not None:
             return replace(work.ledger.job(made), attached=True)
-        job = work.ledger.submit(
-            plan,
-            job_key=job_key(manifest),
-            actor=house.settings.actor,
-            owner=manifest.owner or house.settings.actor,
-            labels=manifest.labels,
-            recipients=manifest.recipients,
-            kept=house.store.has,
-            now=house.clock(),
-        )
-        if not job.attached:
-            facts = {"plan_hash": plan.plan_hash, "shots": len(plan.shots), "act": manifest.use.act}
-            facts["context"] = manifest.use.context.name
-            event = _event("job:plan:accepted", house.settings.actor, job.job_id, facts)
-            work.audit.append(event, house.clock())
+        job = submit_within(house, work, plan)
         if request is not None:
             work.requests.keep(request, job.job_id, house.clock())
         work.commit()
     return job
+
+
+def submit_within(house: House, work: UnitOfWork, plan: ExecutionPlan) -> JobRecord:
+    """Write a plan that the gate let through, with its audit event; the caller commits."""
+    manifest = plan.manifest
+    job = work.ledger.submit(
+        plan,
+        job_key=job_key(manifest),
+        actor=house.settings.actor,
+        owner=manifest.owner or house.settings.actor,
+        labels=manifest.labels,
+        recipients=manifest.recipients,
+        kept=house.store.has,
+        now=house.clock(),
+    )
+    if not job.attached:
+        facts = {"plan_hash": plan.plan_hash, "shots": len(plan.shots), "act": manifest.use.act}
+        facts["context"] = manifest.use.context.name
+        event = _event("job:plan:accepted", house.settings.actor, job.job_id, facts)
+        work.audit.append(event, house.clock())
+    return job
+
+
+def require_permitted(house: House, plan: ExecutionPlan) -> None:
+    """The gate before anything is written; a refusal is audited and raised as Refused."""
+    verdict = licence_gate(plan)
+    if not verdict.is_permit:
+        record_refusal(house, plan.manifest, verdict)
+    require(verdict)
 
 
 def job_of_request(house: House, request: RequestKey) -> JobRecord | None:

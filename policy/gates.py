@@ -76,8 +76,12 @@ class ShipEvidence:
 
 def require(verdict: Verdict) -> None:
     """Raise Refused, with the whole verdict, unless it permits: the one edge where a refusal is raised."""
-    if verdict.is_permit:
-        return
+    if not verdict.is_permit:
+        raise refused(verdict)
+
+
+def refused(verdict: Verdict) -> Refused:
+    """A verdict that does not permit, as the error that it is raised as."""
     against = verdict.against()
     said = "; ".join(_in_words(reason) for reason in against[:3])
     more = f" (and {len(against) - 3} more)" if len(against) > 3 else ""
@@ -87,7 +91,7 @@ def require(verdict: Verdict) -> None:
         if verdict.ruling is Ruling.DENY
         else "A person has to decide: supply the missing evidence, or record an approval."
     )
-    raise Refused(f"{word}: {said}{more}", next_step, verdict)
+    return Refused(f"{word}: {said}{more}", next_step, verdict)
 
 
 def _in_words(reason: Reason) -> str:

@@ -264,6 +264,14 @@ class Ledger:
         """What batches really cost, newest first; late and failed ones are no measure."""
         return ledger_measures.cost_samples(self._connection, limit)
 
+    def last_settled(self) -> datetime:
+        """When the newest batch was settled; the beginning of 1970 before the first."""
+        return ledger_measures.last_settled(self._connection)
+
+    def settled_since(self, moment: datetime, *, at_most: int) -> int:
+        """Batches that were settled at a moment or later, counted no further than asked."""
+        return ledger_measures.settled_since(self._connection, moment, at_most)
+
     def settled_batches(self, job_id: str) -> tuple[SettledBatch, ...]:
         """Every batch that counted, in the order in which they were settled."""
         return ledger_measures.settled_batches(self._connection, job_id)

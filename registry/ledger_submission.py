@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from policy.canonical import decimal_text
@@ -24,9 +24,24 @@ from policy.stacks import AdapterPin, Stack
 from policy.tasks import TakeState
 from registry import ledger_reading, tables
 from registry.bulk import insert_many, insert_unknown
-from registry.records import BatchState, JobRecord, JobState, PlanHeader
+from registry.records import BatchState, JobRecord, JobState, PlanHeader, ShotCounts
 
 UNFINISHED = tuple(state.value for state in JobState if not state.is_finished)
+
+KNOWN_OUTPUTS = (
+    select(tables.shots.c.ordinal, tables.artefacts.c.sha256)
+    .join_from(tables.shots, tables.artefacts, tables.shots.c.shot_key == tables.artefacts.c.shot_key)
+    .where(tables.shots.c.job_id == bindparam("job_id"))
+    .order_by(tables.shots.c.ordinal, tables.artefacts.c.made_at, tables.artefacts.c.sha256)
+)
+ANOTHER_JOB = {
+    "sqlite": sqlite.insert(tables.jobs)
+    .on_conflict_do_nothing(index_elements=["job_key"], index_where=tables.UNFINISHED_JOB)
+    .returning(tables.jobs.c.job_id),
+    "postgresql": postgresql.insert(tables.jobs)
+    .on_conflict_do_nothing(index_elements=["job_key"], index_where=tables.UNFINISHED_JOB)
+    .returning(tables.jobs.c.job_id),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +62,8 @@ def submit(
     """Write a job and everything under it, or return the unfinished job of the same key."""
     batch_of = _places_in_batches(plan)
     job_id = f"{submission.now:%Y%m%d}-{secrets.token_hex(4)}"
-    if not _wrote_job(connection, _job_row(job_id, plan, submission)):
+    row = _job_row(job_id, plan, submission)
+    if not _wrote_job(connection, row):
         return replace(_unfinished(connection, submission.job_key), attached=True)
     for stack in {
         decision.offer.stack.stack_id: decision.offer.stack for decision in plan.decisions
@@ -57,7 +73,11 @@ def submit(
     reused = _kept_artefacts(connection, job_id, kept)
     insert_many(connection, tables.batches, _batch_rows(job_id, plan, reused))
     insert_many(connection, tables.takes, _take_rows(job_id, plan, batch_of, reused, submission.now))
-    return ledger_reading.job(connection, job_id)
+    queued = len(plan.shots) - len(reused)
+    counts = ShotCounts(
+        queued=queued, leased=0, done=0, reused=len(reused), dead=0, cancelled=0, failed_takes=0
+    )
+    return ledger_reading.job_record({**row, "started_at": None, "ended_at": None}, counts)
 
 
 def _places_in_batches(plan: ExecutionPlan) -> list[tuple[int, int]]:
@@ -76,15 +96,6 @@ def _places_in_batches(plan: ExecutionPlan) -> list[tuple[int, int]]:
 
 def _job_row(job_id: str, plan: ExecutionPlan, submission: Submission) -> dict[str, Any]:
     manifest = plan.manifest
-    header = PlanHeader(
-        plan_hash=plan.plan_hash,
-        policy_version=plan.policy_version,
-        manifest=replace(manifest, shots=()),
-        decisions=plan.decisions,
-        totals=plan.totals,
-        warnings=plan.warnings,
-        made_at=plan.made_at,
-    )
     return {
         "job_id": job_id,
         "job_key": submission.job_key,
@@ -100,7 +111,7 @@ def _job_row(job_id: str, plan: ExecutionPlan, submission: Submission) -> dict[s
         "act": manifest.use.act.value,
         "plan_hash": plan.plan_hash,
         "policy_version": plan.policy_version,
-        "header_json": json.dumps(encode(header), sort_keys=True, ensure_ascii=False),
+        "header_json": json.dumps(encode(PlanHeader.of(plan)), sort_keys=True, ensure_ascii=False),
         "shot_count": len(plan.shots),
         "max_failed_shots": manifest.max_failed_shots,
         "submitted_at": submission.now,
@@ -109,11 +120,7 @@ def _job_row(job_id: str, plan: ExecutionPlan, submission: Submission) -> dict[s
 
 def _wrote_job(connection: Connection, row: dict[str, Any]) -> bool:
     """Insert unless an unfinished job has the key; a submitter who races us waits here for our outcome."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(tables.jobs).on_conflict_do_nothing(
-        index_elements=["job_key"], index_where=tables.UNFINISHED_JOB
-    )
-    return connection.execute(statement.returning(tables.jobs.c.job_id), row).first() is not None
+    return connection.execute(ANOTHER_JOB[connection.dialect.name], row).first() is not None
 
 
 def _unfinished(connection: Connection, job_key: str) -> JobRecord:
@@ -185,14 +192,8 @@ def _asked(shot: Shot) -> str | None:
 
 def _kept_artefacts(connection: Connection, job_id: str, kept: Callable[[str], bool]) -> dict[int, str]:
     """Digest by ordinal for every shot of the job whose key has an artefact that is still there."""
-    query = (
-        select(tables.shots.c.ordinal, tables.artefacts.c.sha256)
-        .join_from(tables.shots, tables.artefacts, tables.shots.c.shot_key == tables.artefacts.c.shot_key)
-        .where(tables.shots.c.job_id == job_id)
-        .order_by(tables.shots.c.ordinal, tables.artefacts.c.made_at, tables.artefacts.c.sha256)
-    )
     found: dict[int, str] = {}
-    for ordinal, sha256 in connection.execute(query):
+    for ordinal, sha256 in connection.execute(KNOWN_OUTPUTS, {"job_id": job_id}):
         if ordinal not in found and kept(sha256):
             found[ordinal] = sha256
     return found

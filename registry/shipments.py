@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select
+from sqlalchemy import Connection, and_, bindparam, insert, select
 
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json, digest
@@ -68,6 +68,7 @@ class Shipments:
             tag="shipment:job:shipped", actor=draft.actor, subject=shipment_id, payload=payload
         )
         chained = self._audit.append(event, now)
+        recipients = tuple(sorted({item.recipient for item in items if item.recipient}))
         self._write_notices(notices_sha256, draft.notices)
         self._connection.execute(
             insert(tables.shipments),
@@ -77,7 +78,7 @@ class Shipments:
                 "plan_hash": job.plan_hash,
                 "owner": job.owner,
                 "labels_json": json.dumps(job.labels),
-                "recipients_json": json.dumps(sorted({item.recipient for item in items if item.recipient})),
+                "recipients_json": json.dumps(recipients),
                 "actor": draft.actor,
                 "use_json": json.dumps(encode(draft.use)),
                 "verdict_json": json.dumps(encode(draft.verdict)),
@@ -93,7 +94,24 @@ class Shipments:
         shipment_evidence.write_evidence(
             self._connection, shipment_id, draft, (item.stack_id for item in items), now
         )
-        return self.shipment(shipment_id)
+        return ShipmentRecord(
+            shipment_id=shipment_id,
+            job_id=job.job_id,
+            plan_hash=job.plan_hash,
+            owner=job.owner,
+            labels=job.labels,
+            recipients=recipients,
+            actor=draft.actor,
+            use=draft.use,
+            verdict=draft.verdict,
+            notices_sha256=notices_sha256,
+            items=items,
+            licences=tuple(sorted(draft.licences, key=lambda used: (used.stack_id, used.repo, used.licence))),
+            obligations=draft.met,
+            papers=tuple(sorted(draft.papers, key=lambda paper: paper.name)),
+            audit_seq=chained.seq,
+            shipped_at=now,
+        )
 
     def _write_notices(self, sha256: str, body: str) -> None:
         statement = insert_unknown(self._connection, tables.notices)
@@ -303,29 +321,43 @@ class _MadeShot:
     media_type: str
 
 
-def _made_shots(connection: Connection, job_id: str) -> dict[str, _MadeShot]:
-    shots, takes, artefacts = tables.shots, tables.takes, tables.artefacts
-    query = (
-        select(
-            shots.c.name,
-            shots.c.ordinal,
-            shots.c.shot_key,
-            tables.batches.c.stack_id,
-            artefacts.c.sha256,
-            artefacts.c.media_type,
-        )
-        .select_from(takes)
-        .join(shots, and_(shots.c.job_id == takes.c.job_id, shots.c.ordinal == takes.c.ordinal))
-        .join(tables.batches, ledger_reading.BATCH_OF_A_TAKE)
-        .join(
-            artefacts,
-            and_(artefacts.c.shot_key == shots.c.shot_key, artefacts.c.sha256 == takes.c.artefact_sha256),
-        )
-        .where(takes.c.job_id == job_id, takes.c.state.in_([TakeState.DONE.value, TakeState.REUSED.value]))
+MADE_SHOTS = (
+    select(
+        tables.shots.c.name,
+        tables.shots.c.ordinal,
+        tables.shots.c.shot_key,
+        tables.batches.c.stack_id,
+        tables.artefacts.c.sha256,
+        tables.artefacts.c.media_type,
     )
+    .select_from(tables.takes)
+    .join(
+        tables.shots,
+        and_(
+            tables.shots.c.job_id == tables.takes.c.job_id, tables.shots.c.ordinal == tables.takes.c.ordinal
+        ),
+    )
+    .join(tables.batches, ledger_reading.BATCH_OF_A_TAKE)
+    .join(
+        tables.artefacts,
+        and_(
+            tables.artefacts.c.shot_key == tables.shots.c.shot_key,
+            tables.artefacts.c.sha256 == tables.takes.c.artefact_sha256,
+        ),
+    )
+    .where(
+        tables.takes.c.job_id == bindparam("job_id"),
+        tables.takes.c.state.in_([TakeState.DONE.value, TakeState.REUSED.value]),
+    )
+)
+
+
+def _made_shots(connection: Connection, job_id: str) -> dict[str, _MadeShot]:
     return {
         name: _MadeShot(ordinal, shot_key, stack_id, sha256, media_type)
-        for name, ordinal, shot_key, stack_id, sha256, media_type in connection.execute(query)
+        for name, ordinal, shot_key, stack_id, sha256, media_type in connection.execute(
+            MADE_SHOTS, {"job_id": job_id}
+        )
     }
 
 

@@ -19,11 +19,11 @@ from starlette.requests import ClientDisconnect
 from flows.bootstrap import House
 from flows.steps import (
     PICTURE_LABEL,
+    DeliveredPictures,
     LeasedPictures,
     OrderedPictures,
     abandon_pictures,
     deliver_pictures,
-    lease_pictures,
     lost_batch,
     order_pictures,
     settle_pictures,
@@ -91,8 +91,7 @@ class PictureStudio:
                 ordered = await run_in_threadpool(order_pictures, house, manifest)
                 if isinstance(ordered, PlanRefusal):
                     raise Failed(trouble_of_refusal(ordered))
-                served = await self._rendered(house, ordered, request)
-                made = await run_in_threadpool(deliver_pictures, house, ordered)
+                served, made = await self._rendered(house, ordered, request)
             base = str(request.base_url) if wish.response_format == "url" else ""
             answer = answer_shape(ordered, manifest, served, made, base)
             return JSONResponse(answer.to_json(), headers=headers_of(answer.rightstep))
@@ -117,21 +116,26 @@ class PictureStudio:
         finally:
             self.room.leave(time.monotonic() - came)
 
-    async def _rendered(self, house: House, ordered: OrderedPictures, request: Request) -> list[ServedBatch]:
-        """Render what is open of an order until nothing is; a batch that was lost is sent again."""
+    async def _rendered(
+        self, house: House, ordered: OrderedPictures, request: Request
+    ) -> tuple[list[ServedBatch], DeliveredPictures]:
+        """Render what is open of an order and deliver it; a batch that was lost is sent again."""
         served: list[ServedBatch] = []
+        leased = ordered.leased
         try:
-            is_open = True
-            while is_open and (leased := await run_in_threadpool(lease_pictures, house, ordered)) is not None:
+            while leased is not None:
                 batches = await unless_left(request, self._batches(leased))
                 results = [one.result for one in batches]
-                is_open = await run_in_threadpool(settle_pictures, house, leased, results)
+                settled = await run_in_threadpool(settle_pictures, house, ordered, leased, results)
                 served += batches
+                if settled.delivered is not None:
+                    return served, settled.delivered
+                leased = settled.leased
+            return served, await run_in_threadpool(deliver_pictures, house, ordered)
         except BaseException:  # hung up, shut down or broken: nobody goes on with this job
             with suppress(RightstepError):
                 await run_in_threadpool(abandon_pictures, house, ordered)
             raise
-        return served
 
     async def _batches(self, leased: LeasedPictures) -> list[ServedBatch]:
         async with asyncio.TaskGroup() as group:

@@ -1,0 +1,31 @@
+"""Revise the registry: a token that every change of what verdicts rest on replaces."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from registry.revision_tables import (
+    POSTGRESQL_REVISION_FUNCTIONS_V1,
+    POSTGRESQL_REVISION_TRIGGERS_V1,
+    SQLITE_REVISION_TRIGGERS_V1,
+)
+
+revision = "0015_revise_the_registry"
+down_revision = "0014_remember_requests"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "registry_revision",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("token", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_registry_revision"),
+    )
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        made = SQLITE_REVISION_TRIGGERS_V1
+    else:
+        made = POSTGRESQL_REVISION_FUNCTIONS_V1 | POSTGRESQL_REVISION_TRIGGERS_V1
+    for statement in made.values():
+        connection.exec_driver_sql(statement)
