@@ -47,10 +47,7 @@ def hold_and_close(
             work.ledger.hold_shots(
                 job_id, judgement.shots, code=judgement.sample.kind, detail=detail, now=now
             )
-    job = work.ledger.job(job_id)
-    if job.counts.open or job.state.is_finished:
-        return job
-    return work.ledger.finish(job_id, now)
+    return work.ledger.close(job_id, now)
 
 
 def judge_pictures(house: House, job_id: str) -> tuple[Judgement, ...]:

@@ -31,6 +31,7 @@ from policy.plan import Decision, PlanRefusal
 from policy.refusals import is_wrong_order
 from policy.tasks import BatchResult, FaultKind, RenderTask
 from policy.verdicts import Verdict
+from registry.ledger_submission import FirstLease
 from registry.records import JobRecord, JobState, LeasedChunk, PlanHeader
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.pool import unrendered
@@ -95,7 +96,10 @@ def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | 
     require_permitted(house, plan)
     roots = {model.pin.pin_id: model.root for model in view.shelf.models.values()}
     with unit_of_work(house.engine) as work:
-        job = submit_within(house, work, plan)
+        first = FirstLease(
+            holder=own_holder(), ttl_seconds=house.settings.lease_seconds, max_batches=MOST_BATCHES
+        )
+        job, chunk = submit_within(house, work, plan, first)
         header = work.ledger.header(job.job_id) if job.attached else PlanHeader.of(plan)
         facts = (("job_id", job.job_id), ("plan_hash", header.plan_hash))
         accepted = _Accepted(
@@ -104,7 +108,11 @@ def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | 
             caps=_caps(house, header.decisions, costs),
             templates=tuple(make_template(decision, roots, facts) for decision in header.decisions),
         )
-        leased = _leased(house, work, accepted)
+        leased = (
+            _leased_again(house, work, accepted)
+            if job.attached
+            else _to_render(accepted, chunk, work.prompts.salt_of(job.job_id))
+        )
         work.commit()
     return OrderedPictures(
         job=job, header=header, caps=accepted.caps, templates=accepted.templates, leased=leased
@@ -131,9 +139,8 @@ def _cap(decision: Decision, costs: Sequence[CostProfile], device: str) -> int:
     return max(decision.batch_size, profile_for(costs, key).max_rows // decision.rows_per_picture)
 
 
-def _leased(house: House, work: UnitOfWork, accepted: _Accepted) -> LeasedPictures | None:
+def _leased_again(house: House, work: UnitOfWork, accepted: _Accepted) -> LeasedPictures | None:
     """What is to be rendered of an order; None when nothing is: all is made, or given up."""
-    salt = work.prompts.salt_of(accepted.job.job_id)
     chunk = work.ledger.lease_chunk(
         accepted.job.job_id,
         holder=own_holder(),
@@ -141,6 +148,10 @@ def _leased(house: House, work: UnitOfWork, accepted: _Accepted) -> LeasedPictur
         max_batches=MOST_BATCHES,
         now=house.clock(),
     )
+    return _to_render(accepted, chunk, work.prompts.salt_of(accepted.job.job_id))
+
+
+def _to_render(accepted: _Accepted, chunk: LeasedChunk | None, salt: str) -> LeasedPictures | None:
     if chunk is None:
         return None
     return LeasedPictures(
@@ -161,7 +172,7 @@ def settle_pictures(
     with unit_of_work(house.engine) as work:
         settled = work.ledger.settle(leased.chunk, results, house.clock())
         is_whole = settled.done >= sum(len(task.shots) - len(task.reuse) for task in leased.tasks)
-        again = None if is_whole else _leased(house, work, ordered)
+        again = None if is_whole else _leased_again(house, work, ordered)
         outcome = None if again is not None else _delivered(house, work, ordered)
         work.commit()
     if outcome is None:

@@ -11,7 +11,7 @@ from flows.shipping import Goods
 from flows.staging import write_durably
 from policy.approvals import Approval, ApprovalKind, Grant
 from policy.gates import ShipEvidence
-from policy.stacks import AdapterPin, ModelPin
+from policy.stacks import AdapterPin, FilePin, ModelPin
 from policy.verdicts import Obligation, Verdict
 from policy.wording import number
 from registry.evidence.bom import BomInput, BomLicence, BomModel, make_bom, validate_bom
@@ -31,6 +31,10 @@ from registry.evidence.papers import (
 )
 from registry.model_registry import PinRecord
 from registry.shipment_records import ShippedLicence, ShippedPaper, TermsOfTheDay
+from registry.sources import ModelSource
+
+MOST_TEXTS = 256
+PINNED_TEXTS: dict[str, str] = {}  # NOTICE files that were read and found to be the pinned ones, by sha256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,19 +104,25 @@ def _own_notice(house: House, record: PinRecord) -> str:
     files = [file for file in record.pin.files if file.path.upper().startswith("NOTICE")]
     if not files:
         return ""
-    root = house.source(record.source).locate(record.pin.repo, record.pin.revision)
-    return "\n\n".join(text for file in files if (text := _pinned_text(root / file.path, file.sha256)))
+    source = house.source(record.source)
+    return "\n\n".join(text for file in files if (text := _pinned_text(source, record.pin, file)))
 
 
-def _pinned_text(path: Path, sha256: str) -> str:
+def _pinned_text(source: ModelSource, pin: ModelPin, file: FilePin) -> str:
     """The words of a file; none where it is not there, or is not the pinned one."""
+    known = PINNED_TEXTS.get(file.sha256)
+    if known is not None:  # a text goes by its digest: the pinned words are these, whatever lies there now
+        return known
     try:
-        body = path.read_bytes()
+        body = (source.locate(pin.repo, pin.revision) / file.path).read_bytes()
     except OSError:
         return ""
-    if hashlib.sha256(body).hexdigest() != sha256:
+    if hashlib.sha256(body).hexdigest() != file.sha256:
         return ""
-    return body.decode("utf-8", errors="replace").strip()
+    text = body.decode("utf-8", errors="replace").strip()
+    if len(PINNED_TEXTS) < MOST_TEXTS:
+        PINNED_TEXTS[file.sha256] = text
+    return text
 
 
 def notices_of(house: House, goods: Goods, named: Credits, owed: Iterable[Obligation]) -> str:

@@ -12,7 +12,8 @@ from policy.gates import licence_gate, require
 from policy.manifest import RenderManifest, Shot
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.verdicts import Reason, Verdict, from_reasons
-from registry.records import JobRecord
+from registry.ledger_submission import FirstLease, Submission
+from registry.records import JobRecord, LeasedChunk
 from registry.requests import RequestKey
 from registry.unit_of_work import UnitOfWork, unit_of_work
 
@@ -28,32 +29,36 @@ def submit_plan(house: House, plan: ExecutionPlan, request: RequestKey | None = 
         made = None if request is None else work.requests.job_of(request)
         if made is not None:
             return replace(work.ledger.job(made), attached=True)
-        job = submit_within(house, work, plan)
+        job, _ = submit_within(house, work, plan)
         if request is not None:
             work.requests.keep(request, job.job_id, house.clock())
         work.commit()
     return job
 
 
-def submit_within(house: House, work: UnitOfWork, plan: ExecutionPlan) -> JobRecord:
-    """Write a plan that the gate let through, with its audit event; the caller commits."""
+def submit_within(
+    house: House, work: UnitOfWork, plan: ExecutionPlan, first: FirstLease | None = None
+) -> tuple[JobRecord, LeasedChunk | None]:
+    """Write a plan that the gate let through, with its audit event; the caller commits.
+
+    With ``first`` as much of it is leased as the caller is about to render.
+    """
     manifest = plan.manifest
-    job = work.ledger.submit(
-        plan,
+    submission = Submission(
         job_key=job_key(manifest),
         actor=house.settings.actor,
         owner=manifest.owner or house.settings.actor,
         labels=manifest.labels,
         recipients=manifest.recipients,
-        kept=house.store.has,
         now=house.clock(),
     )
+    job, chunk = work.ledger.submit_leased(plan, submission, kept=house.store.has, first=first)
     if not job.attached:
         facts = {"plan_hash": plan.plan_hash, "shots": len(plan.shots), "act": manifest.use.act}
         facts["context"] = manifest.use.context.name
         event = _event("job:plan:accepted", house.settings.actor, job.job_id, facts)
         work.audit.append(event, house.clock())
-    return job
+    return job, chunk
 
 
 def require_permitted(house: House, plan: ExecutionPlan) -> None:

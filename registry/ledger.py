@@ -24,6 +24,7 @@ from registry import (
     ledger_turns,
 )
 from registry.ledger_replanning import DecisionStanding, NewSteps
+from registry.ledger_submission import FirstLease, Submission
 from registry.records import (
     Attestation,
     ChangedBatches,
@@ -72,19 +73,29 @@ class Ledger:
         ``kept`` says whether the artefact store still holds a digest: only then is a shot
         with a known key reused.
         """
-        return ledger_submission.submit(
-            self._connection,
-            plan,
-            ledger_submission.Submission(
-                job_key=job_key,
-                actor=actor,
-                owner=owner,
-                labels=tuple(labels),
-                recipients=tuple(recipients),
-                now=now,
-            ),
-            kept,
+        submission = Submission(
+            job_key=job_key,
+            actor=actor,
+            owner=owner,
+            labels=tuple(labels),
+            recipients=tuple(recipients),
+            now=now,
         )
+        return self.submit_leased(plan, submission, kept=kept)[0]
+
+    def submit_leased(
+        self,
+        plan: ExecutionPlan,
+        submission: Submission,
+        *,
+        kept: Callable[[str], bool],
+        first: FirstLease | None = None,
+    ) -> tuple[JobRecord, LeasedChunk | None]:
+        """The same for whoever renders it at once: with what ``lease_chunk`` would hand out next.
+
+        None is leased of a job that was attached to, or that has nothing to render.
+        """
+        return ledger_submission.submit(self._connection, plan, submission, kept, first)
 
     # Reading
 
@@ -249,6 +260,10 @@ class Ledger:
     def cancel(self, job_id: str, *, actor: str, now: datetime) -> JobRecord:
         """End a job: every open take is cancelled, and what still arrives counts as late."""
         return ledger_closing.cancel(self._connection, job_id, actor, now)
+
+    def close(self, job_id: str, now: datetime) -> JobRecord:
+        """Close a job if no shot is open: finished, or failed where shots are dead; else as it stands."""
+        return ledger_closing.close(self._connection, job_id, now)
 
     def finish(self, job_id: str, now: datetime) -> JobRecord:
         """Close a job without open shots: finished, or failed where shots are dead; else LedgerFault."""

@@ -143,18 +143,24 @@ def cancel(connection: Connection, job_id: str, actor: str, now: datetime) -> Jo
     return _set(connection, record, JobState.CANCELLED, f"Cancelled by {actor}.", now)
 
 
-def finish(connection: Connection, job_id: str, now: datetime) -> JobRecord:
-    """Close a job whose shots are all terminal; shots that are open refuse it."""
+def close(connection: Connection, job_id: str, now: datetime) -> JobRecord:
+    """Close a job whose shots are all terminal; one that is closed already, or not yet, is as it stands."""
     record = _lock(connection, job_id)
-    if record.state.is_finished:
-        return record
     standing = record.counts
-    if standing.open:
-        raise WrongMoment(
-            f"Job {record.job_id} still has {standing.open} shots to render.",
-            f"Go on with: rightstep job resume {record.job_id}.",
-        )
+    if record.state.is_finished or standing.open:
+        return record
     if standing.dead:
         detail = f"{standing.dead} of {standing.shots} shots could not be made."
         return _set(connection, record, JobState.FAILED, detail, now)
     return _set(connection, record, JobState.FINISHED, "", now)
+
+
+def finish(connection: Connection, job_id: str, now: datetime) -> JobRecord:
+    """Close a job whose shots are all terminal; shots that are open refuse it."""
+    record = close(connection, job_id, now)
+    if not record.state.is_finished:
+        raise WrongMoment(
+            f"Job {record.job_id} still has {record.counts.open} shots to render.",
+            f"Go on with: rightstep job resume {record.job_id}.",
+        )
+    return record

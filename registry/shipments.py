@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, insert, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json, digest
@@ -27,7 +27,7 @@ from policy.uses import IntendedUse
 from policy.verdicts import Obligation, Verdict
 from registry import ledger_reading, recall, shipment_evidence, tables
 from registry.audit_log import AuditLog
-from registry.bulk import insert_many, insert_unknown
+from registry.bulk import add_rows, insert_many, insert_unknown, write_many
 from registry.kept_files import kept_file
 from registry.records import JobRecord
 from registry.revocations import Revocations
@@ -70,23 +70,26 @@ class Shipments:
         chained = self._audit.append(event, now)
         recipients = tuple(sorted({item.recipient for item in items if item.recipient}))
         self._write_notices(notices_sha256, draft.notices)
-        self._connection.execute(
-            insert(tables.shipments),
-            {
-                "shipment_id": shipment_id,
-                "job_id": job.job_id,
-                "plan_hash": job.plan_hash,
-                "owner": job.owner,
-                "labels_json": json.dumps(job.labels),
-                "recipients_json": json.dumps(recipients),
-                "actor": draft.actor,
-                "use_json": json.dumps(encode(draft.use)),
-                "verdict_json": json.dumps(encode(draft.verdict)),
-                "notices_sha256": notices_sha256,
-                "item_count": len(items),
-                "audit_seq": chained.seq,
-                "shipped_at": now,
-            },
+        add_rows(
+            self._connection,
+            tables.shipments,
+            [
+                {
+                    "shipment_id": shipment_id,
+                    "job_id": job.job_id,
+                    "plan_hash": job.plan_hash,
+                    "owner": job.owner,
+                    "labels_json": json.dumps(job.labels),
+                    "recipients_json": json.dumps(recipients),
+                    "actor": draft.actor,
+                    "use_json": json.dumps(encode(draft.use)),
+                    "verdict_json": json.dumps(encode(draft.verdict)),
+                    "notices_sha256": notices_sha256,
+                    "item_count": len(items),
+                    "audit_seq": chained.seq,
+                    "shipped_at": now,
+                }
+            ],
         )
         self._write_items(shipment_id, job.job_id, items)
         self._write_licences(shipment_id, draft)
@@ -115,7 +118,7 @@ class Shipments:
 
     def _write_notices(self, sha256: str, body: str) -> None:
         statement = insert_unknown(self._connection, tables.notices)
-        self._connection.execute(statement, {"sha256": sha256, "body": body})
+        write_many(self._connection, statement, [{"sha256": sha256, "body": body}])
 
     def _write_items(self, shipment_id: str, job_id: str, items: tuple[ShipmentItem, ...]) -> None:
         rows = [
@@ -149,8 +152,7 @@ class Shipments:
             }
             for used in draft.licences
         ]
-        if rows:
-            self._connection.execute(insert(tables.shipment_licences), rows)
+        add_rows(self._connection, tables.shipment_licences, rows)
 
     def _write_obligations(self, shipment_id: str, draft: ShipmentDraft) -> None:
         rows = [
@@ -166,8 +168,7 @@ class Shipments:
             }
             for position, met in enumerate(draft.met)
         ]
-        if rows:
-            self._connection.execute(insert(tables.shipment_obligations), rows)
+        add_rows(self._connection, tables.shipment_obligations, rows)
 
     def shipment(self, shipment_id: str) -> ShipmentRecord:
         """A committed shipment with everything under it; else UnknownName."""
