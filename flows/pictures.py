@@ -19,6 +19,7 @@ from flows.bootstrap import House
 from flows.delivery import DeliveredPictures, deliver_within
 from flows.holders import own_holder
 from flows.judging import figures_of, hold_and_close, judgements_of
+from flows.keeping import leave_unkept
 from flows.planning import Overrides, PlanningView, apply_overrides, plan_order, shelf_of
 from flows.rendering import cancel_job
 from flows.submitting import refuse_order, require_permitted, submit_within
@@ -26,6 +27,7 @@ from flows.tasks import make_task, make_template
 from policy.costs import CostKey, CostProfile, profile_for
 from policy.errors import RenderFault
 from policy.gates import refused
+from policy.keeping import is_kept
 from policy.manifest import RenderManifest
 from policy.plan import Decision, PlanRefusal
 from policy.refusals import is_wrong_order
@@ -69,6 +71,7 @@ class OrderedPictures(_Accepted):
     """An order that was accepted, with what is to be rendered of it first."""
 
     leased: LeasedPictures | None  # None where all of it is on file already
+    is_kept: bool  # whether the bytes stay in the store, or are handed out and leave the record alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +82,12 @@ class SettledPictures:
     delivered: DeliveredPictures | None = None
 
 
-def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | PlanRefusal:
+def order_pictures(
+    house: House, manifest: RenderManifest, *, must_keep: bool = False
+) -> OrderedPictures | PlanRefusal:
     """Plan an order, ask the gate, write it into the ledger and lease it, as one transaction.
 
-    A refusal is audited and nothing else.
+    A refusal is audited and nothing else. ``must_keep`` keeps the pictures whatever share of them is kept.
     """
     order = apply_overrides(house, manifest, Overrides())
     with unit_of_work(house.engine, read_only=True) as work:
@@ -115,7 +120,12 @@ def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | 
         )
         work.commit()
     return OrderedPictures(
-        job=job, header=header, caps=accepted.caps, templates=accepted.templates, leased=leased
+        job=job,
+        header=header,
+        caps=accepted.caps,
+        templates=accepted.templates,
+        leased=leased,
+        is_kept=must_keep or is_kept(job.job_id, house.settings.serve_kept),
     )
 
 
@@ -208,7 +218,10 @@ def _delivered(
     if job.state is not JobState.FINISHED:
         told = next((shot.detail for shot in shots if shot.artefact is None), "")
         return RenderFault(f"The pictures of job {job_id} could not be made: {told}", "Look at the job.")
-    return deliver_within(house, work, job, header, shots)
+    outcome = deliver_within(house, work, job, header, shots)
+    if isinstance(outcome, DeliveredPictures) and not ordered.is_kept:
+        leave_unkept(house, work, job_id, shots)
+    return outcome
 
 
 def _handed_out(outcome: DeliveredPictures | RenderFault | Verdict) -> DeliveredPictures:

@@ -41,6 +41,7 @@ class Goods:
     registry: KnownRegistry  # of the moment at which the rest was read
     grants: tuple[Grant, ...]  # paid licences that stand for the use
     recorded: tuple[RecordedDischarge, ...]  # evidence of the job and of the house, handed in before
+    unkept: frozenset[str] = frozenset()  # artefacts whose bytes were removed on purpose
 
     @property
     def pinned(self) -> Mapping[str, PinRecord]:
@@ -74,7 +75,9 @@ def gather(house: House, job_id: str) -> Goods:
     with unit_of_work(house.engine, read_only=True) as work:
         job = work.ledger.job(job_id)
         header, shots = work.ledger.header(job.job_id), work.ledger.shots(job.job_id)
-        return gather_within(house, work, job, header, shots, registry=house.registry.at(work))
+        goods = gather_within(house, work, job, header, shots, registry=house.registry.at(work))
+        unkept = work.keeping.removed_of(job.job_id)
+    return replace(goods, unkept=unkept)
 
 
 def gather_within(
@@ -199,6 +202,7 @@ def _items(goods: Goods, found: Mapping[str, str | None]) -> Iterable[ShippedIte
                 stack_id=goods.header.decisions[shot.decision].offer.stack.stack_id,
                 recorded_sha256=shot.artefact.sha256,
                 found_sha256=found.get(shot.name),
+                was_kept=shot.artefact.sha256 not in goods.unkept,
             )
 
 

@@ -129,6 +129,7 @@ class HowMade(BaseModel):
     reused: int = Field(description="Pictures that were on file already and were not rendered again.")
     quality: float = Field(description="What the steps are worth on the method's measured curve, 0 to 1.")
     sha256: tuple[str, ...]
+    kept: bool = Field(description="Whether the bytes stay here too; the record of them always does.")
 
 
 class Pictures(BaseModel):
@@ -180,6 +181,7 @@ def answer_shape(
             reused=len(manifest.shots) - rendered,
             quality=first.quality,
             sha256=tuple(item.artefact_sha256 for item in made.shipment.items),
+            kept=ordered.is_kept,
         ),
     )
 

@@ -88,11 +88,12 @@ class PictureStudio:
             house = visitor.house
             manifest = manifest_of(house, wish)
             async with self._place():
-                ordered = await run_in_threadpool(order_pictures, house, manifest)
+                must_keep = wish.response_format == "url"  # there is something to fetch
+                ordered = await run_in_threadpool(order_pictures, house, manifest, must_keep=must_keep)
                 if isinstance(ordered, PlanRefusal):
                     raise Failed(trouble_of_refusal(ordered))
                 served, made = await self._rendered(house, ordered, request)
-            base = str(request.base_url) if wish.response_format == "url" else ""
+            base = str(request.base_url) if must_keep else ""
             answer = answer_shape(ordered, manifest, served, made, base)
             return JSONResponse(answer.to_json(), headers=headers_of(answer.rightstep))
 

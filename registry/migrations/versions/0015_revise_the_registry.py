@@ -1,4 +1,4 @@
-"""Revise the registry: a token that every change of what verdicts rest on replaces."""
+"""Revise the registry by a token that every change of it replaces; and say which bytes were not kept."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,6 +21,16 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("token", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_registry_revision"),
+    )
+    op.create_table(
+        "unkept_artefacts",
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("because", sa.String(), nullable=False),
+        sa.Column("removed_at", sa.String(length=27), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.job_id"], name="fk_unkept_artefacts_job_id"),
+        sa.PrimaryKeyConstraint("sha256", "job_id", name="pk_unkept_artefacts"),
     )
     connection = op.get_bind()
     if connection.dialect.name == "sqlite":
