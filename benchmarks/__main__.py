@@ -25,6 +25,7 @@ BENCHMARKS = (
     "audit_walk",
     "recall",
     "shipping",
+    "request_overhead",
     "serving",
     "serving_soak",
 )

@@ -70,9 +70,9 @@ def measure() -> Measurement:
             plain("twice the load: given up past the deadline", _share(over, over.statuses[504]), "of all"),
         ),
         conditions=(
-            f"rightstep/emoji-64, 4 steps, 64 x 64, one replica with one torch thread, ledger on SQLite; "
+            "rightstep/emoji-64, 4 steps, 64 x 64, one replica with one torch thread, ledger on SQLite; "
             f"{ROUNDS} x {IN_A_ROUND} pictures in turn, {REQUESTS} requests from each number of callers, "
-            f"Poisson arrivals at twice the best rate for {OVERLOAD_SECONDS:g} s with {DEADLINE:g} s for each. "
+            f"Poisson arrivals at twice the best rate for {OVERLOAD_SECONDS:g} s with {DEADLINE:g} s each. "
             f"The client runs on the same cores. Latency by load: pictures/{PICTURE.name}."
         ),
         rounds=rounds,

@@ -48,9 +48,9 @@ def measure() -> Measurement:
             plain("requests a second", REQUESTS / soak.seconds, "1/s"),
         ),
         conditions=(
-            f"{REQUESTS:,} requests from {CALLERS} callers on synthetic pictures: one, two or three pictures, "
-            f"streams with partial images, idempotency keys, refusals by licence; {LEAVES:.0%} hang up within "
-            f"60 ms. One replica, ledger on SQLite, loopback."
+            f"{REQUESTS:,} requests from {CALLERS} callers on synthetic pictures: one to three pictures, "
+            f"streams with partial images, idempotency keys, refusals; {LEAVES:.0%} hang up within 60 ms. "
+            f"One replica, ledger on SQLite, loopback."
         ),
     )
 

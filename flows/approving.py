@@ -9,7 +9,7 @@ from flows.attachments import read_attachments
 from flows.bootstrap import House
 from flows.identities import signatory
 from flows.manifest_files import load_manifest
-from flows.planning import Overrides, apply_overrides, menu_for
+from flows.planning import Overrides, apply_overrides, menu_for, shelf_of
 from flows.shipping import gather, make_evidence, stack_verdict
 from policy.approvals import (
     Approval,
@@ -88,7 +88,7 @@ def barred_by_licence(
 
 def _offers(house: House, path: Path, use: Act | None) -> tuple[Act, tuple[Offer, ...]]:
     manifest = apply_overrides(house, load_manifest(path, now=house.clock()), Overrides(use=use))
-    return manifest.use.act, menu_for(house, manifest).offers
+    return manifest.use.act, menu_for(house, manifest, shelf_of(house), house.clock()).offers
 
 
 def _of_manifest(house: House, path: Path, use: Act | None) -> tuple[Question, ...]:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from flows.fitted_costs import KeptCosts
+from flows.known_models import KeptShelf
 from flows.settings import Settings
 from flows.staging import reap
 from policy.errors import StorageFault, UnknownName
@@ -12,6 +14,7 @@ from registry.components import claims_of
 from registry.database import Engine, newest_version, open_database, schema_version, upgrade_database
 from registry.hub_client import HubClient
 from registry.hub_source import HubSource
+from registry.known_registry import KeptRegistry
 from registry.pin_builtin import load_builtin_pins
 from registry.sources import DirectorySource, ModelSource, SourceListing, builtin_source
 from registry.unit_of_work import unit_of_work
@@ -30,6 +33,9 @@ class House:
     sources: tuple[ModelSource, ...]
     hub: HubSource  # one of the sources
     store: ArtefactStore
+    registry: KeptRegistry
+    shelf: KeptShelf
+    costs: KeptCosts
     clock: Callable[[], datetime]
 
     def acting_for(self, actor: str) -> "House":
@@ -74,9 +80,10 @@ def open_house(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -
         HubClient(endpoint=settings.hub_endpoint, token=None if token is None else token.get_secret_value()),
         is_offline=settings.hub_offline,
     )
+    catalogue = load_catalogue(settings.catalogue)
     house = House(
         settings=settings,
-        catalogue=load_catalogue(settings.catalogue),
+        catalogue=catalogue,
         engine=engine,
         sources=(
             builtin_source(),
@@ -86,6 +93,9 @@ def open_house(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -
         ),
         hub=hub,
         store=ArtefactStore(settings.artefacts),
+        registry=KeptRegistry(catalogue.text_ids),
+        shelf=KeptShelf(),
+        costs=KeptCosts(catalogue.costs),
         clock=clock,
     )
     _pin_builtin_models(house)

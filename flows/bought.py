@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flows.bootstrap import House
 from policy.approvals import Grant, stands
@@ -11,12 +11,9 @@ from registry.licences.circumstances import Circumstances, PaidLicence
 from registry.unit_of_work import unit_of_work
 
 
-def standing_grants(house: House, act: Act) -> tuple[Grant, ...]:
-    """Every paid licence that counts for an act at this moment."""
-    now = house.clock()
-    with unit_of_work(house.engine, read_only=True) as work:
-        grants = work.approvals.grants(act)
-    return tuple(grant for grant in grants if stands(grant, grant.stack_id, act, now))
+def standing_among(grants: Iterable[Grant], act: Act, at: datetime) -> tuple[Grant, ...]:
+    """The paid licences that count for an act at a moment."""
+    return tuple(grant for grant in grants if stands(grant, grant.stack_id, act, at))
 
 
 def bought_by(grants: Iterable[Grant]) -> Mapping[str, Circumstances]:
@@ -29,7 +26,9 @@ def bought_by(grants: Iterable[Grant]) -> Mapping[str, Circumstances]:
 
 def bought_for(house: House, act: Act) -> Mapping[str, Circumstances]:
     """The paid licences that stand for an act at this moment, by stack."""
-    return bought_by(standing_grants(house, act))
+    with unit_of_work(house.engine, read_only=True) as work:
+        grants = house.registry.at(work).grants(act)
+    return bought_by(standing_among(grants, act, house.clock()))
 
 
 def _paid(grant: Grant) -> PaidLicence:

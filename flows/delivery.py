@@ -12,14 +12,14 @@ from pathlib import Path
 from flows.bootstrap import House
 from flows.goods_files import StagedFile, unsigned
 from flows.shipment import draft_of, facts_of, judge, with_proofs
-from flows.shipping import gather, record_refusal
+from flows.shipping import gather_within, refusal_event
 from policy.errors import UnknownName
-from policy.gates import require
+from policy.verdicts import Verdict
 from registry.evidence.disclosure import says_machine_made
-from registry.records import ShotRecord
+from registry.records import JobRecord, PlanHeader, ShotRecord
 from registry.shipment_records import ShipmentRecord
 from registry.shipments import fresh_shipment_id
-from registry.unit_of_work import unit_of_work
+from registry.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,28 +30,26 @@ class DeliveredPictures:
     pictures: tuple[bytes, ...]
 
 
-def deliver_job(house: House, job_id: str) -> DeliveredPictures:
-    """Record the pictures of a finished job as shipped to its recipients, and hand them out.
+def deliver_within(
+    house: House, work: UnitOfWork, job: JobRecord, header: PlanHeader, shots: tuple[ShotRecord, ...]
+) -> DeliveredPictures | Verdict:
+    """Record the pictures of a finished job as shipped to its recipients; the caller commits, then hands out.
 
-    A refusal writes one audit event and is raised as Refused with every reason.
+    The registry is held as it is judged until then. A verdict against it writes one audit event and no
+    shipment, and is the answer.
     """
-    goods = gather(house, job_id)
-    with unit_of_work(house.engine, read_only=True) as work:
-        earlier = work.shipments.discharges_for(goods.job.job_id)
-    goods = with_proofs(house, goods, (), earlier)
+    goods = gather_within(house, work, job, header, shots, registry=house.registry.at(work, held=True))
+    goods = with_proofs(house, goods, ())
     kept = [_kept(house, shot) for shot in goods.shots]
     files = [_staged(shot, path, body) for shot, (path, body) in zip(goods.shots, kept, strict=True)]
-    judged = judge(house, goods, files, (), earlier, hash_weights=False)
-    if not judged.verdict.is_permit:
-        record_refusal(house, goods, judged.verdict)
-    require(judged.verdict)
+    judged = judge(house, goods, files, (), hash_weights=False)
     now = house.clock()
+    if not judged.verdict.is_permit:
+        work.audit.append(refusal_event(house, goods, judged.verdict), now)
+        return judged.verdict
     papers = tuple(unsigned(goods, file) for file in files)
     facts = facts_of(house, goods, judged, papers, shipment_id=fresh_shipment_id(now), at=now)
-    draft = draft_of(house, goods, judged, facts, goods.job.recipients)
-    with unit_of_work(house.engine) as work:
-        shipment = work.shipments.ship(draft, now)
-        work.commit()
+    shipment = work.shipments.ship(draft_of(house, goods, judged, facts, job.recipients), now)
     return DeliveredPictures(shipment=shipment, pictures=tuple(body or b"" for _, body in kept))
 
 

@@ -5,12 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from flows.attachments import read_attachment
-from flows.bootstrap import House
 from policy.discharges import MetObligation, RecordedDischarge
 from policy.errors import UnknownName, WrongUse
-from policy.uses import DELIVERED, IntendedUse
+from policy.uses import DELIVERED
 from policy.verdicts import Obligation, Reason, Ruling
-from registry.licences.case import Part
 from registry.shipment_records import FreshDischarge
 
 
@@ -34,24 +32,6 @@ def _read(given: str, job_id: str) -> FreshDischarge:
         )
     body = read_attachment(path)
     return FreshDischarge(duty=duty.strip(), job_id=job_id, evidence_name=path.name, evidence=body)
-
-
-def proofs_owed(house: House, parts: Iterable[Part], use: IntendedUse) -> tuple[Obligation, ...]:
-    """Evidence that terms ask for and the order claims to have, such as a registration: shown, not said."""
-    return tuple(
-        Obligation(
-            id=asked.id,
-            text=asked.detail,
-            when="before the use",
-            component=part.component.place,
-            licence=licence,
-        )
-        for part in parts
-        for licence in part.identity.licences
-        if licence in house.catalogue.terms
-        for asked in house.catalogue.terms[licence].evidence
-        if use.act in asked.acts and asked.id in use.evidence
-    )
 
 
 def sort_out(

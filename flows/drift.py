@@ -81,9 +81,13 @@ def conclude_drift(house: House, repo: str, because: str, approver: str) -> tupl
 
 def drift_holds(house: House, pins: Iterable[ModelPin]) -> tuple[DriftHold, ...]:
     """What keeps these pins from being shipped, and what a person should look at before long."""
-    wanted = {pin.pin_id for pin in pins}
     with unit_of_work(house.engine, read_only=True) as work:
-        standing = work.upstream.findings(open_only=True)
+        return holds_among(house.registry.at(work).findings, pins)
+
+
+def holds_among(findings: Iterable[FoundDrift], pins: Iterable[ModelPin]) -> tuple[DriftHold, ...]:
+    """What open findings come to for these pins."""
+    wanted = {pin.pin_id for pin in pins}
     return tuple(
         DriftHold(
             repo=found.repo,
@@ -91,7 +95,7 @@ def drift_holds(house: House, pins: Iterable[ModelPin]) -> tuple[DriftHold, ...]
             found_on=found.found_at.date(),
             only_notice=found.finding.severity is not DriftSeverity.HOLD,
         )
-        for found in standing
+        for found in findings
         if found.pin_id in wanted and found.finding.severity is not DriftSeverity.INFO
     )
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from flows.bootstrap import House
 from flows.file_names import distinct_names
 from flows.judging import Judgement, judge_pictures
+from flows.keeping import why_gone
 from flows.reports.contact_sheet import write_contact_sheet
 from flows.reports.job_view import Figure, JobView, LookJudgement, ShipmentView
 from flows.reports.morning_report import write_morning_report
 from flows.reports.predictions import Prediction, make_prediction
 from flows.shipping import gather, stack_verdict
-from policy.errors import StorageFault
+from policy.errors import StorageFault, UnknownName
 from policy.tasks import TakeState
 from policy.verdicts import all_of
 from registry.quality_parsing import QualityReference
@@ -42,7 +43,7 @@ def export_job(house: House, job_id: str, out: Path) -> Exported:
         view, notices = make_view(house, job_id)
         for shot in view.shots:
             if shot.artefact is not None and shot.name in view.files:
-                _copy(house.store.path_of(shot.artefact.sha256), out / view.files[shot.name])
+                _copy(_bytes_of(house, shot.name, shot.artefact.sha256), out / view.files[shot.name])
         if notices:
             _write(out / "NOTICES.txt", notices)
         return Exported(
@@ -112,6 +113,14 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
         version=version("rightstep"),
     )
     return view, notices
+
+
+def _bytes_of(house: House, shot: str, sha256: str) -> Path:
+    """Where they lie; UnknownName that says whether they were lost or not kept."""
+    try:
+        return house.store.path_of(sha256)
+    except UnknownName as error:
+        raise why_gone(house, shot, sha256) from error
 
 
 def _reader(house: House) -> Callable[[str], bytes | None]:

@@ -1,13 +1,14 @@
 """After the last chunk: judge the pictures by their stack's own full-step figures, then close the job."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from flows.bootstrap import House
 from policy.plan import Decision
 from registry.quality_parsing import QualityReference, StatisticBand
-from registry.records import DecisionFigures, JobState
-from registry.unit_of_work import unit_of_work
+from registry.records import DecisionFigures, JobRecord, JobState, ShotFigures, ShotRecord
+from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.output_checks import Band, PictureStatistics, ReferenceStatistics, SampleJudgement, judge_sample
 
 STATISTICS = ("saturation", "clipping", "contrast", "luminance")
@@ -29,20 +30,24 @@ class Judgement:
 def judge_job(house: House, job_id: str) -> JobState:
     """Hold suspicious pictures for review, and close the job if no shot is open; returns where it stands."""
     judgements = judge_pictures(house, job_id)
-    now = house.clock()
     with unit_of_work(house.engine) as work:
         waived = work.ledger.header(job_id).manifest.waive_output_checks
-        for judgement in judgements:
-            if judgement.sample.kind not in {"good", "unjudged"} and not waived:
-                detail = f"{judgement.stack}: " + "; ".join(judgement.sample.reasons)
-                work.ledger.hold_shots(
-                    job_id, judgement.shots, code=judgement.sample.kind, detail=detail, now=now
-                )
-        job = work.ledger.job(job_id)
-        if not job.counts.open and not job.state.is_finished:
-            job = work.ledger.finish(job_id, now)
+        job = hold_and_close(work, job_id, () if waived else judgements, house.clock())
         work.commit()
     return job.state
+
+
+def hold_and_close(
+    work: UnitOfWork, job_id: str, judgements: Iterable[Judgement], now: datetime
+) -> JobRecord:
+    """Hold what is suspicious, and close the job if no shot is open; the job as it stands then."""
+    for judgement in judgements:
+        if judgement.sample.kind not in {"good", "unjudged"}:
+            detail = f"{judgement.stack}: " + "; ".join(judgement.sample.reasons)
+            work.ledger.hold_shots(
+                job_id, judgement.shots, code=judgement.sample.kind, detail=detail, now=now
+            )
+    return work.ledger.close(job_id, now)
 
 
 def judge_pictures(house: House, job_id: str) -> tuple[Judgement, ...]:
@@ -50,7 +55,27 @@ def judge_pictures(house: House, job_id: str) -> tuple[Judgement, ...]:
     with unit_of_work(house.engine, read_only=True) as work:
         decisions = work.ledger.decisions(job_id)
         figures = work.ledger.figures(job_id)
+    return judgements_of(house, decisions, figures)
+
+
+def judgements_of(
+    house: House, decisions: Sequence[Decision], figures: Iterable[DecisionFigures]
+) -> tuple[Judgement, ...]:
+    """The same of figures in hand."""
     return tuple(_judgement(house, decisions[made.decision], made) for made in figures)
+
+
+def figures_of(shots: Iterable[ShotRecord]) -> tuple[DecisionFigures, ...]:
+    """Figures of every made shot that was measured, grouped by decision, in the order of the plan."""
+    grouped: dict[tuple[int, str], list[ShotFigures]] = {}
+    for shot in shots:
+        if shot.artefact is not None and shot.artefact.figures is not None:
+            measured = ShotFigures(ordinal=shot.ordinal, shot=shot.name, figures=shot.artefact.figures)
+            grouped.setdefault((shot.decision, shot.artefact.stack_id), []).append(measured)
+    return tuple(
+        DecisionFigures(decision=decision, stack_id=stack_id, pictures=tuple(pictures))
+        for (decision, stack_id), pictures in sorted(grouped.items(), key=lambda group: group[0][0])
+    )
 
 
 def _judgement(house: House, decision: Decision, made: DecisionFigures) -> Judgement:

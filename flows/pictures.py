@@ -1,50 +1,48 @@
 """Pictures that somebody waits for, from an order to its delivery: the steps around a render, each at once.
 
-    ordered = order_pictures(...)      planned, judged, in the ledger; or a refusal
-    while leased := lease_pictures(...)
+    ordered = order_pictures(...)      planned, judged, in the ledger and leased; or a refusal
+    leased = ordered.leased
+    while leased:
         results                        from whoever renders, batch by batch
-        settle_pictures(...)           until nothing failed
-    deliver_pictures(...)              judged as made, recorded as shipped, bytes in hand
+        settled = settle_pictures(...) recorded; once nothing is open judged as made and shipped
+        leased = settled.leased
+    deliver_pictures(...)              where nothing had to be rendered
 
-No flow and no Prefect: nothing here waits for anybody.
+Two transactions, one before the render and one after it. No flow and no Prefect: nothing here waits for
+anybody.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.bootstrap import House
-from flows.delivery import DeliveredPictures, deliver_job
+from flows.delivery import DeliveredPictures, deliver_within
 from flows.holders import own_holder
-from flows.judging import judge_job
-from flows.planning import Overrides, apply_overrides, known_costs, pin_records, plan_manifest, root_of
+from flows.judging import figures_of, hold_and_close, judgements_of
+from flows.keeping import leave_unkept
+from flows.planning import Overrides, PlanningView, apply_overrides, plan_order, shelf_of
 from flows.rendering import cancel_job
-from flows.submitting import forget_request, job_of_request, refuse_order, submit_plan
+from flows.submitting import refuse_order, require_permitted, submit_within
 from flows.tasks import make_task, make_template
 from policy.costs import CostKey, CostProfile, profile_for
 from policy.errors import RenderFault, RightstepError, ServiceFault, WrongMoment
-from policy.manifest import RenderManifest
-from policy.plan import Decision, ExecutionPlan, PlanRefusal
+from policy.gates import refused
+from policy.keeping import is_kept
+from policy.manifest import RenderManifest, Shot
+from policy.plan import Decision, PlanRefusal
 from policy.refusals import is_wrong_order
 from policy.tasks import BatchResult, FaultKind, RenderTask, TakeState
-from registry.records import JobRecord, JobState, LeasedChunk
+from policy.verdicts import Verdict
+from registry.ledger_submission import FirstLease
+from registry.records import JobRecord, JobState, LeasedChunk, PlanHeader
 from registry.requests import RequestKey
-from registry.unit_of_work import unit_of_work
+from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.pool import unrendered
 
 PICTURE_LABEL = ("surface", "images")  # of jobs that nobody drives but the process that took the order
 MOST_BATCHES = 64  # of one order
+CAME_TO_NOTHING = frozenset({JobState.CANCELLED, JobState.FAILED})  # the key of such a request is free again
 LOST = "lost"  # the worker of a batch whose renderer died
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderedPictures:
-    """An order that was accepted, with all that its renders need."""
-
-    job: JobRecord
-    manifest: RenderManifest
-    decisions: tuple[Decision, ...]
-    caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
-    templates: tuple[RenderTask, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,59 +54,112 @@ class LeasedPictures:
     caps: tuple[int, ...]
 
 
-def order_pictures(
-    house: House, manifest: RenderManifest, request: RequestKey | None = None
-) -> OrderedPictures | PlanRefusal:
-    """Plan an order, ask the gate, write it into the ledger; a refusal is audited and nothing else.
+@dataclass(frozen=True, kw_only=True)
+class _Accepted:
+    """A job in the ledger, with all that its renders and its delivery need."""
 
-    A request that was sent before is the order that came of it then, unless that came to nothing.
+    job: JobRecord
+    header: PlanHeader
+    caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
+    templates: tuple[RenderTask, ...]
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        return self.header.decisions
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderedPictures(_Accepted):
+    """An order that was accepted, with what is to be rendered of it first."""
+
+    shots: tuple[Shot, ...]
+    leased: LeasedPictures | None  # None where all of it is on file already
+    is_kept: bool  # whether the bytes stay in the store, or are handed out and leave the record alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledPictures:
+    """What comes after batches that were settled: one of the two."""
+
+    leased: LeasedPictures | None = None  # to be rendered once more
+    delivered: DeliveredPictures | None = None
+
+
+def order_pictures(
+    house: House, manifest: RenderManifest, *, request: RequestKey | None = None, must_keep: bool = False
+) -> OrderedPictures | PlanRefusal:
+    """Plan an order, ask the gate, write it into the ledger and lease it, as one transaction.
+
+    A refusal is audited and nothing else. A request that was sent before is the order that came of it
+    then, unless that came to nothing. ``must_keep`` keeps the pictures whatever share of them is kept;
+    those of a request that may come again are kept as well.
     """
-    known = None if request is None else _remembered(house, request)
-    if known is not None:
-        return known
-    plan = plan_manifest(house, manifest)
+    order = apply_overrides(house, manifest, Overrides())
+    with unit_of_work(house.engine, read_only=True) as work:
+        if (job := _came_of(work, request)) is not None:
+            kept = work.ledger.plan(job.job_id)
+            return OrderedPictures(
+                job=job,
+                header=PlanHeader.of(kept),
+                shots=kept.manifest.shots,
+                caps=(),
+                templates=(),
+                leased=None,
+                is_kept=True,
+            )
+        registry, costs = house.registry.at(work), house.costs.at(work)
+    view = PlanningView(shelf=shelf_of(house, registry), costs=costs)
+    plan = plan_order(house, order, view)
     if isinstance(plan, PlanRefusal):
         if not is_wrong_order(plan):
-            refuse_order(house, apply_overrides(house, manifest, Overrides()), plan)
+            refuse_order(house, order, plan)
         return plan
-    return _ordered(house, submit_plan(house, plan, request), plan)
-
-
-def _remembered(house: House, request: RequestKey) -> OrderedPictures | None:
-    """What came of a request before; a key whose job was cancelled or failed is free again."""
-    job = job_of_request(house, request)
-    if job is None:
-        return None
-    if job.state in {JobState.CANCELLED, JobState.FAILED}:
-        forget_request(house, request)
-        return None
-    with unit_of_work(house.engine, read_only=True) as work:
-        plan = work.ledger.plan(job.job_id)
-    return _ordered(house, job, plan)
-
-
-def _ordered(house: House, job: JobRecord, plan: ExecutionPlan) -> OrderedPictures:
-    roots = _roots(house, plan)
-    facts = (("job_id", job.job_id), ("plan_hash", plan.plan_hash))
+    require_permitted(house, plan)
+    roots = {model.pin.pin_id: model.root for model in view.shelf.models.values()}
+    with unit_of_work(house.engine) as work:
+        first = FirstLease(
+            holder=own_holder(), ttl_seconds=house.settings.lease_seconds, max_batches=MOST_BATCHES
+        )
+        if request is not None and _came_of(work, request) is None:
+            work.requests.forget(request)
+        job, chunk = submit_within(house, work, plan, first)
+        if request is not None:
+            work.requests.keep(request, job.job_id, house.clock())
+        header = work.ledger.header(job.job_id) if job.attached else PlanHeader.of(plan)
+        facts = (("job_id", job.job_id), ("plan_hash", header.plan_hash))
+        accepted = _Accepted(
+            job=job,
+            header=header,
+            caps=_caps(house, header.decisions, costs),
+            templates=tuple(make_template(decision, roots, facts) for decision in header.decisions),
+        )
+        leased = (
+            _leased_again(house, work, accepted)
+            if job.attached
+            else _to_render(accepted, chunk, work.prompts.salt_of(job.job_id))
+        )
+        work.commit()
     return OrderedPictures(
         job=job,
-        manifest=plan.manifest,
-        decisions=plan.decisions,
-        caps=_caps(house, plan.decisions),
-        templates=tuple(make_template(decision, roots, facts) for decision in plan.decisions),
+        header=header,
+        caps=accepted.caps,
+        templates=accepted.templates,
+        shots=plan.manifest.shots,
+        leased=leased,
+        is_kept=must_keep or request is not None or is_kept(job.job_id, house.settings.serve_kept),
     )
 
 
-def _roots(house: House, plan: ExecutionPlan) -> dict[str, str]:
-    """Where the files of the pins that the plan uses lie."""
-    used = {pin.pin_id for decision in plan.decisions for pin in decision.offer.stack.pins}
-    records = [record for record in pin_records(house).values() if record.pin.pin_id in used]
-    return {record.pin.pin_id: str(root_of(house, record)) for record in records}
+def _came_of(work: UnitOfWork, request: RequestKey | None) -> JobRecord | None:
+    """The job that a request came to before; none of a job that was cancelled or failed."""
+    made = None if request is None else work.requests.job_of(request)
+    job = None if made is None else work.ledger.job(made)
+    return None if job is None or job.state in CAME_TO_NOTHING else job
 
 
-def _caps(house: House, decisions: Sequence[Decision]) -> tuple[int, ...]:
+def _caps(house: House, decisions: Sequence[Decision], costs: Sequence[CostProfile]) -> tuple[int, ...]:
     """The most pictures that may share the forward passes of each decision, by its measured profile."""
-    costs, device = known_costs(house), house.settings.fleet.groups[0].device
+    device = house.settings.fleet.groups[0].device
     return tuple(_cap(decision, costs, device) for decision in decisions)
 
 
@@ -126,36 +177,45 @@ def _cap(decision: Decision, costs: Sequence[CostProfile], device: str) -> int:
     return max(decision.batch_size, profile_for(costs, key).max_rows // decision.rows_per_picture)
 
 
-def lease_pictures(house: House, ordered: OrderedPictures) -> LeasedPictures | None:
+def _leased_again(house: House, work: UnitOfWork, accepted: _Accepted) -> LeasedPictures | None:
     """What is to be rendered of an order; None when nothing is: all is made, or given up."""
-    with unit_of_work(house.engine) as work:
-        salt = work.prompts.salt_of(ordered.job.job_id)
-        chunk = work.ledger.lease_chunk(
-            ordered.job.job_id,
-            holder=own_holder(),
-            ttl_seconds=house.settings.lease_seconds,
-            max_batches=MOST_BATCHES,
-            now=house.clock(),
-        )
-        work.commit()
+    chunk = work.ledger.lease_chunk(
+        accepted.job.job_id,
+        holder=own_holder(),
+        ttl_seconds=house.settings.lease_seconds,
+        max_batches=MOST_BATCHES,
+        now=house.clock(),
+    )
+    return _to_render(accepted, chunk, work.prompts.salt_of(accepted.job.job_id))
+
+
+def _to_render(accepted: _Accepted, chunk: LeasedChunk | None, salt: str) -> LeasedPictures | None:
     if chunk is None:
         return None
     return LeasedPictures(
         chunk=chunk,
-        tasks=tuple(make_task(batch, ordered.templates[batch.decision], salt) for batch in chunk.batches),
-        caps=tuple(ordered.caps[batch.decision] for batch in chunk.batches),
+        tasks=tuple(make_task(batch, accepted.templates[batch.decision], salt) for batch in chunk.batches),
+        caps=tuple(accepted.caps[batch.decision] for batch in chunk.batches),
     )
 
 
-def settle_pictures(house: House, leased: LeasedPictures, results: Sequence[BatchResult]) -> bool:
-    """Record what became of leased batches; whether there may be more to lease.
+def settle_pictures(
+    house: House, ordered: OrderedPictures, leased: LeasedPictures, results: Sequence[BatchResult]
+) -> SettledPictures:
+    """Record what became of leased batches and lease what failed again, until it is given up.
 
-    What failed is queued again, until it is given up.
+    Where nothing is left to render the pictures are delivered in the same transaction (see
+    ``deliver_pictures`` for what that may raise): what leaves is on record with all that it rests on.
     """
     with unit_of_work(house.engine) as work:
         settled = work.ledger.settle(leased.chunk, results, house.clock())
+        is_whole = settled.done >= sum(len(task.shots) - len(task.reuse) for task in leased.tasks)
+        again = None if is_whole else _leased_again(house, work, ordered)
+        outcome = None if again is not None else _delivered(house, work, ordered)
         work.commit()
-    return settled.done < sum(len(task.shots) - len(task.reuse) for task in leased.tasks)
+    if outcome is None:
+        return SettledPictures(leased=again)
+    return SettledPictures(delivered=_handed_out(outcome))
 
 
 def lost_batch(task: RenderTask, detail: str) -> BatchResult:
@@ -168,25 +228,48 @@ def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPicture
 
     RenderFault where a picture could not be made, ServiceFault where whoever renders was lost with it each
     time, WrongMoment where the job was cancelled meanwhile; Refused where the gate says no, held
-    pictures included.
+    pictures included. Each is on record when it is raised.
     """
-    job_id = ordered.job.job_id
-    state = judge_job(house, job_id)
-    if state is JobState.CANCELLED:
-        raise WrongMoment(f"Job {job_id} was cancelled meanwhile.", "Send the request again.")
-    if state is not JobState.FINISHED:
-        raise _not_made(house, job_id)
-    return deliver_job(house, job_id)
+    with unit_of_work(house.engine) as work:
+        outcome = _delivered(house, work, ordered)
+        work.commit()
+    return _handed_out(outcome)
 
 
-def _not_made(house: House, job_id: str) -> RightstepError:
+def _delivered(
+    house: House, work: UnitOfWork, ordered: OrderedPictures
+) -> DeliveredPictures | RightstepError | Verdict:
+    job_id, header = ordered.job.job_id, ordered.header
+    waived = header.manifest.waive_output_checks
+    shots = work.ledger.shots(job_id)
+    judgements = () if waived else judgements_of(house, header.decisions, figures_of(shots))
+    job = hold_and_close(work, job_id, judgements, house.clock())
+    if job.state is JobState.CANCELLED:
+        return WrongMoment(f"Job {job_id} was cancelled meanwhile.", "Send the request again.")
+    if job.state is not JobState.FINISHED:
+        return _not_made(work, job_id)
+    outcome = deliver_within(house, work, job, header, shots)
+    if isinstance(outcome, DeliveredPictures) and not ordered.is_kept:
+        leave_unkept(house, work, job_id, shots)
+    return outcome
+
+
+def _not_made(work: UnitOfWork, job_id: str) -> RightstepError:
     """Why a job has no pictures: lost renderers are worth another try, everything else is not."""
-    with unit_of_work(house.engine, read_only=True) as work:
-        takes = [take for take in work.ledger.takes(job_id) if take.state is TakeState.DEAD]
+    takes = [take for take in work.ledger.takes(job_id) if take.state is TakeState.DEAD]
     told = next((take.detail for take in takes), "")
     if takes and all(take.fault is FaultKind.WORKER for take in takes):
         return ServiceFault(f"The renderers of job {job_id} were lost: {told}", "Try again later.")
     return RenderFault(f"The pictures of job {job_id} could not be made: {told}", "Look at the job.")
+
+
+def _handed_out(outcome: DeliveredPictures | RightstepError | Verdict) -> DeliveredPictures:
+    """The pictures, once they are on record; anything else is raised."""
+    if isinstance(outcome, RightstepError):
+        raise outcome
+    if isinstance(outcome, Verdict):
+        raise refused(outcome)
+    return outcome
 
 
 def abandon_pictures(house: House, ordered: OrderedPictures) -> None:

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
-from itertools import groupby
+from datetime import date, datetime
 from pathlib import Path
 
 from flows.bootstrap import House
-from flows.bought import bought_for
+from flows.bought import bought_by, standing_among
 from flows.clock_times import resolve_deadline
 from flows.contexts import find_context
-from policy.approvals import Approval, lift
-from policy.costs import CostProfile, CostSample, fit_profile, profile_for
-from policy.errors import UnknownName
+from flows.fitted_costs import fit_costs
+from flows.known_models import Shelf
+from policy.approvals import lift
+from policy.costs import CostProfile
 from policy.manifest import RenderManifest, Shot
 from policy.menu import Menu
 from policy.plan import ExecutionPlan, PlanRefusal
@@ -20,16 +20,12 @@ from policy.planner import make_plan
 from policy.tiers import ServiceTier
 from policy.uses import Act, Context, IntendedUse
 from policy.wording import plural
-from registry.components import PinnedClaims, licensed_components
-from registry.drift import DriftKind
+from registry.known_registry import KnownRegistry, components_as_known, moved_upstream
 from registry.licences.claims import LicensedComponent
-from registry.menu import PinnedModel, build_menu
+from registry.menu import PinnedModel
 from registry.model_registry import PinRecord
-from registry.sources import read_vocabulary
 from registry.unit_of_work import unit_of_work
 from workers.renderer import RendererKind, runtime_versions
-
-PRIOR_SAMPLES = 3  # batches of a key before its own measurements replace the prior
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,20 +57,21 @@ class Preflight:
         return self.disk_needed <= self.disk_free
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanningView:
+    """What is known when an order is planned: of one moment, whatever it was read from."""
+
+    shelf: Shelf
+    costs: tuple[CostProfile, ...]
+
+
 def plan_manifest(
     house: House, manifest: RenderManifest, overrides: Overrides | None = None
 ) -> ExecutionPlan | PlanRefusal:
     """Decide everything about an order, or refuse with every reason; a dry run."""
-    now = house.clock()
     order = apply_overrides(house, manifest, overrides or Overrides())
-    outcome = make_plan(
-        manifest=order,
-        menu=menu_for(house, order),
-        costs=known_costs(house),
-        fleet=house.settings.fleet,
-        runtime=runtime_versions(RendererKind(house.settings.renderer)),
-        now=now,
-    )
+    view = PlanningView(shelf=shelf_of(house), costs=known_costs(house))
+    outcome = plan_order(house, order, view)
     dropped = sum(asked != meant for asked, meant in zip(manifest.shots, order.shots, strict=True))
     if isinstance(outcome, PlanRefusal) or not dropped:
         return outcome
@@ -85,19 +82,26 @@ def plan_manifest(
     return replace(outcome, warnings=(told, *outcome.warnings))
 
 
-def menu_for(house: House, order: RenderManifest) -> Menu:
-    """What the order may choose from; a review that a standing approval answers is on offer."""
-    with unit_of_work(house.engine, read_only=True) as work:
-        revocations = work.revocations.all()
-    menu = build_menu(
+def plan_order(house: House, order: RenderManifest, view: PlanningView) -> ExecutionPlan | PlanRefusal:
+    """The plan of an order as it is meant; nothing is read here but what is handed in."""
+    now = house.clock()
+    return make_plan(
         manifest=order,
-        catalogue=house.catalogue,
-        pinned=pinned_models(house),
-        use=order.use,
-        revocations=revocations,
-        bought=bought_for(house, order.use.act),
+        menu=menu_for(house, order, view.shelf, now),
+        costs=view.costs,
+        fleet=house.settings.fleet,
+        runtime=runtime_versions(RendererKind(house.settings.renderer)),
+        now=now,
     )
-    approvals, act, now = approvals_for(house, order.use.act), order.use.act, house.clock()
+
+
+def menu_for(house: House, order: RenderManifest, shelf: Shelf, now: datetime) -> Menu:
+    """What the order may choose from; a review that a standing approval answers is on offer."""
+    act, registry = order.use.act, shelf.registry
+    menu = shelf.menu(house.catalogue, order, bought_by(standing_among(registry.grants(act), act, now)))
+    approvals = registry.lifting(act)
+    if not approvals:
+        return menu
     offers = tuple(
         replace(offer, verdict=lift(offer.verdict, offer.stack.stack_id, act, now, approvals))
         for offer in menu.offers
@@ -105,10 +109,15 @@ def menu_for(house: House, order: RenderManifest) -> Menu:
     return replace(menu, offers=offers)
 
 
-def approvals_for(house: House, act: Act) -> tuple[Approval, ...]:
-    """Every approval and waiver for an act, standing or not: the gates judge them."""
+def known_registry(house: House) -> KnownRegistry:
+    """Pins, claims, conclusions, findings, revocations and approvals as they are now."""
     with unit_of_work(house.engine, read_only=True) as work:
-        return work.approvals.lifting(act)
+        return house.registry.at(work)
+
+
+def shelf_of(house: House, registry: KnownRegistry | None = None) -> Shelf:
+    """Every pinned repository that is in reach, with where it lies and what its licence rests on."""
+    return house.shelf.of(registry or known_registry(house), lambda record: root_of(house, record))
 
 
 def apply_overrides(house: House, manifest: RenderManifest, overrides: Overrides) -> RenderManifest:
@@ -183,57 +192,22 @@ def preflight(house: House, plan: ExecutionPlan) -> Preflight:
     )
 
 
-def pin_records(house: House) -> dict[str, PinRecord]:
+def pin_records(house: House) -> Mapping[str, PinRecord]:
     """The newest pin of every repository."""
-    with unit_of_work(house.engine, read_only=True) as work:
-        records = work.models.pins()
-    newest: dict[str, PinRecord] = {}
-    for record in sorted(records, key=lambda record: record.pinned_at):
-        newest[record.pin.repo] = record
-    return newest
+    return known_registry(house).pins
 
 
 def pinned_models(house: House) -> Mapping[str, PinnedModel]:
-    """Every pinned repository that is in reach, with where it lies and what its licence rests on.
-
-    One whose folder is gone stops the orders that ask for it, and no others.
-    """
-    records = pin_records(house)
-    components = components_of(house, records)
-    found = {}
-    for repo, record in records.items():
-        try:
-            root = root_of(house, record)
-        except UnknownName:
-            continue
-        found[repo] = PinnedModel(
-            pin=record.pin,
-            component=components[repo],
-            root=str(root),
-            vocabulary=read_vocabulary(root, repo),
-        )
-    return found
+    """Every pinned repository that is in reach, with where it lies and what its licence rests on."""
+    return shelf_of(house).models
 
 
-def components_of(house: House, records: Mapping[str, PinRecord]) -> dict[str, LicensedComponent]:
-    """Every pinned repository as the licence rules see it today, by name."""
-    with unit_of_work(house.engine, read_only=True) as work:
-        findings = work.upstream.findings(open_only=True)
-    moved = {found.pin_id for found in findings if found.finding.kind is DriftKind.BYTES}
-    return licensed_components(
-        [
-            PinnedClaims(
-                pin=record.pin,
-                claims=record.claims,
-                conclusions=record.conclusions,
-                gated=bool(record.gated),
-                gate_passed_by=record.gate_passed_by if record.gated else "",
-                moved=record.pin.pin_id in moved,
-            )
-            for record in records.values()
-        ],
-        house.catalogue.text_ids,
-    )
+def components_of(house: House, records: Mapping[str, PinRecord]) -> Mapping[str, LicensedComponent]:
+    """These pins as the licence rules see them today, by name."""
+    known = known_registry(house)
+    if records is known.pins:
+        return known.components
+    return components_as_known(records, moved_upstream(known.findings), house.catalogue.text_ids)
 
 
 def root_of(house: House, record: PinRecord) -> Path:
@@ -245,18 +219,4 @@ def known_costs(house: House) -> tuple[CostProfile, ...]:
     """What was measured here, before the priors that came with the installation."""
     with unit_of_work(house.engine, read_only=True) as work:
         samples = work.ledger.cost_samples()
-    return (*_fitted(samples, house.catalogue.costs), *house.catalogue.costs)
-
-
-def _fitted(samples: tuple[CostSample, ...], priors: tuple[CostProfile, ...]) -> list[CostProfile]:
-    def name(sample: CostSample) -> tuple[str, ...]:
-        key = sample.key
-        size = (str(key.width), str(key.height), str(key.frames))
-        return (key.stack_id, key.pipeline, key.device, key.cached_by, *size)
-
-    fitted = []
-    for _, group in groupby(sorted(samples, key=name), key=name):
-        taken = tuple(group)
-        if len(taken) >= PRIOR_SAMPLES:
-            fitted.append(fit_profile(taken, profile_for(priors, taken[0].key)))
-    return fitted
+    return fit_costs(samples, house.catalogue.costs)

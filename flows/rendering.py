@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flows.bootstrap import House
 from flows.judging import judge_job
+from flows.keeping import why_gone
 from flows.prefect_server import (
     PrefectServer,
     answers,
@@ -118,7 +119,7 @@ def artefact_of(house: House, job_id: str, name: str) -> tuple[ArtefactRecord, P
     try:
         return shot.artefact, house.store.path_of(shot.artefact.sha256)
     except UnknownName as error:
-        raise UnknownName(f"The bytes of shot {name} are gone from the store.", error.next_step) from error
+        raise why_gone(house, name, shot.artefact.sha256) from error
 
 
 def rounds_of(house: House, job_id: str) -> tuple[ReplanningRecord, ...]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flows.bootstrap import House
+from flows.keeping import declare_share
 from flows.pictures import cancel_orphans
 from flows.planning import pinned_models, plan_manifest
 from flows.signals import keep_sigterm
@@ -41,6 +42,7 @@ def open_pictures(house: House, tell: Tell) -> "Generator[PictureService]":
         )
     with _alone(house):
         cancel_orphans(house)
+        declare_share(house)
         warm = warm_loads(house)
         most = max(settings.serve_replicas, settings.serve_replicas_most or 0)
         tell("starting Ray")

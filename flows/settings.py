@@ -189,6 +189,10 @@ class Settings(BaseSettings):
     serve_use: Act = Field(
         default=Act.HOST_SERVICE_COMMERCIAL, description="The act that pictures on demand are judged for."
     )
+    serve_kept: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=1.0,
+        description="Share of served requests whose pictures stay; of the others only the record does.",
+    )
     prefect_start_seconds: Annotated[float, Field(ge=5, le=600)] = Field(
         default=120.0, description="How long a private Prefect server may take to answer."
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.bootstrap import House
-from flows.shipping import Goods, parts_of
+from flows.shipping import Goods
 from flows.staging import write_durably
 from policy.approvals import Approval, ApprovalKind, Grant
 from policy.gates import ShipEvidence
-from policy.stacks import AdapterPin, ModelPin, Stack
+from policy.stacks import AdapterPin, FilePin, ModelPin
 from policy.verdicts import Obligation, Verdict
 from policy.wording import number
 from registry.evidence.bom import BomInput, BomLicence, BomModel, make_bom, validate_bom
@@ -29,12 +29,12 @@ from registry.evidence.papers import (
     make_manifest,
     make_shipment_statement,
 )
-from registry.licences.case import Part, make_case
-from registry.licences.claims import ClaimKind, LicensedComponent
-from registry.licences.texts import licence_of
 from registry.model_registry import PinRecord
 from registry.shipment_records import ShippedLicence, ShippedPaper, TermsOfTheDay
-from registry.verification import sha256_file
+from registry.sources import ModelSource
+
+MOST_TEXTS = 256
+PINNED_TEXTS: dict[str, str] = {}  # NOTICE files that were read and found to be the pinned ones, by sha256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,44 +44,6 @@ class Credits:
     parts: tuple[NoticedPart, ...]
     credited: frozenset[str]  # components
     copied: frozenset[str]  # licence ids
-
-
-def judged_parts(house: House, goods: Goods, stack: Stack) -> tuple[Part, ...]:
-    """The parts of a stack with their licences, ancestors included whose terms they inherit."""
-    return make_case(parts_of(goods, stack), goods.use, house.catalogue.terms).parts
-
-
-def licences_of(house: House, goods: Goods) -> tuple[ShippedLicence, ...]:
-    """Under which licences each part is used today; an heir stands for what it inherits."""
-    found: dict[tuple[str, str, str], ShippedLicence] = {}
-    for stack_id, (stack, _) in goods.stacks.items():
-        pins = {pin.repo: pin for pin in stack.pins}
-        for part in judged_parts(house, goods, stack):
-            pin = pins.get(part.heir or part.component.place)
-            if pin is None:
-                continue
-            for licence in part.identity.licences:
-                found[stack_id, pin.pin_id, licence] = ShippedLicence(
-                    stack_id=stack_id,
-                    pin_id=pin.pin_id,
-                    repo=pin.repo,
-                    revision=pin.revision,
-                    licence=licence,
-                    text_sha256=_text_of(house, part.component, licence),
-                )
-    return tuple(found.values())
-
-
-def _text_of(house: House, component: LicensedComponent, licence: str) -> str | None:
-    """The digest of the LICENSE bytes that lay in the repository; None where there was no such file."""
-    texts = {
-        claim.text_sha256
-        for claim in component.claims
-        if claim.kind is ClaimKind.LICENCE_FILE
-        and claim.text_sha256
-        and licence_of(claim.value, house.catalogue.text_ids) == licence
-    }
-    return min(texts, default=None)
 
 
 def credits_of(house: House, goods: Goods, licences: Sequence[ShippedLicence], credit: str = "") -> Credits:
@@ -139,14 +101,28 @@ def _scaled(pin: AdapterPin) -> str:
 
 def _own_notice(house: House, record: PinRecord) -> str:
     """The NOTICE files of a repository, read from its pinned folder."""
+    files = [file for file in record.pin.files if file.path.upper().startswith("NOTICE")]
+    if not files:
+        return ""
     source = house.source(record.source)
-    root = source.locate(record.pin.repo, record.pin.revision)
-    texts = []
-    for file in record.pin.files:
-        path = root / file.path
-        if file.path.upper().startswith("NOTICE") and path.is_file() and sha256_file(path) == file.sha256:
-            texts.append(path.read_text(encoding="utf-8", errors="replace").strip())
-    return "\n\n".join(texts)
+    return "\n\n".join(text for file in files if (text := _pinned_text(source, record.pin, file)))
+
+
+def _pinned_text(source: ModelSource, pin: ModelPin, file: FilePin) -> str:
+    """The words of a file; none where it is not there, or is not the pinned one."""
+    known = PINNED_TEXTS.get(file.sha256)
+    if known is not None:  # a text goes by its digest: the pinned words are these, whatever lies there now
+        return known
+    try:
+        body = (source.locate(pin.repo, pin.revision) / file.path).read_bytes()
+    except OSError:
+        return ""
+    if hashlib.sha256(body).hexdigest() != file.sha256:
+        return ""
+    text = body.decode("utf-8", errors="replace").strip()
+    if len(PINNED_TEXTS) < MOST_TEXTS:
+        PINNED_TEXTS[file.sha256] = text
+    return text
 
 
 def notices_of(house: House, goods: Goods, named: Credits, owed: Iterable[Obligation]) -> str:

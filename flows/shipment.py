@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import version
 
 from flows.bootstrap import House
-from flows.discharging import as_recorded, proofs_owed, read_discharges, sort_out, undischarged
+from flows.discharging import as_recorded, read_discharges, sort_out, undischarged
 from flows.goods_files import (
     StagedFile,
     credential_notes,
@@ -26,15 +27,13 @@ from flows.house_keys import house_key
 from flows.ship_papers import (
     credits_of,
     grants_used,
-    judged_parts,
-    licences_of,
     notices_of,
     on_paper,
     rests_on,
     terms_of_the_day,
     write_papers,
 )
-from flows.shipping import Goods, gather, make_evidence, parts_of, record_refusal, stack_verdict
+from flows.shipping import Goods, gather, make_evidence, record_refusal, standing_of
 from flows.staging import Draft, staged
 from policy.approvals import Approval, Grant
 from policy.discharges import MetObligation, RecordedDischarge, ShipmentShows, meet
@@ -42,7 +41,7 @@ from policy.gates import relied_on_at_shipping, require, ship_gate
 from policy.verdicts import Verdict, all_of
 from registry.checkpoints import keep_copy
 from registry.evidence.papers import FILES, PaperFile, ShipmentFacts
-from registry.reevaluation import JudgedStack, judged_json
+from registry.reevaluation import judged_json
 from registry.shipment_records import (
     FreshDischarge,
     ShipmentDraft,
@@ -100,15 +99,13 @@ def ship_job(
     """
     goods = gather(house, job_id)
     fresh = read_discharges(discharges, goods.job.job_id)
-    with unit_of_work(house.engine, read_only=True) as work:
-        earlier = work.shipments.discharges_for(goods.job.job_id)
-    goods = with_proofs(house, goods, fresh, earlier)
+    goods = with_proofs(house, goods, fresh)
     signer = house_signer(house)
     now = house.clock()
     with staged(house.settings.shipments, fresh_shipment_id(now)) as draft:
         files = stage_files(house, goods, draft.folder / FILES)
         on_stage(Stage.STAGED)
-        judged = judge(house, goods, files, fresh, earlier)
+        judged = judge(house, goods, files, fresh)
         if not judged.verdict.is_permit:
             record_refusal(house, goods, judged.verdict)
         require(judged.verdict)
@@ -136,23 +133,16 @@ def judge(
     goods: Goods,
     files: Sequence[StagedFile],
     fresh: Sequence[FreshDischarge],
-    earlier: Sequence[RecordedDischarge],
     *,
     hash_weights: bool = True,
 ) -> Counter:
     """Ask the gate about staged files; what is owed is met by the shipment itself or by evidence."""
-    licences = licences_of(house, goods)
-    verdicts = [stack_verdict(house, goods, stack) for stack, _ in goods.stacks.values()]
-    owed = all_of(verdicts).obligations
-    proofs = tuple(
-        dict.fromkeys(
-            proof
-            for stack, _ in goods.stacks.values()
-            for proof in proofs_owed(house, judged_parts(house, goods, stack), goods.use)
-        )
-    )
+    standings = [standing_of(house, goods, stack) for stack, _ in goods.stacks.values()]
+    licences = tuple(used for standing in standings for used in standing.licences)
+    owed = all_of(standing.verdict for standing in standings).obligations
+    proofs = tuple(dict.fromkeys(proof for standing in standings for proof in standing.proofs))
     handed_in = sort_out(fresh, owed, proofs)
-    recorded = (*earlier, *as_recorded(handed_in, house.settings.actor))
+    recorded = (*goods.recorded, *as_recorded(handed_in, house.settings.actor))
     named = credits_of(house, goods, licences, _credit(house, recorded, handed_in))
     notices = notices_of(house, goods, named, (*owed, *proofs))
     shows = ShipmentShows(
@@ -189,12 +179,10 @@ def _credit(house: House, recorded: Sequence[RecordedDischarge], handed_in: Sequ
     return words.decode(errors="replace")
 
 
-def with_proofs(
-    house: House, goods: Goods, fresh: Sequence[FreshDischarge], earlier: Sequence[RecordedDischarge]
-) -> Goods:
+def with_proofs(house: House, goods: Goods, fresh: Sequence[FreshDischarge]) -> Goods:
     """The goods with evidence that was shown: a registration in the ledger counts for the verdict."""
     asked = {proof.id for terms in house.catalogue.terms.values() for proof in terms.evidence}
-    shown = ({one.duty for one in fresh} | {one.duty for one in earlier}) & asked
+    shown = ({one.duty for one in fresh} | {one.duty for one in goods.recorded}) & asked
     evidence = tuple(sorted({*goods.use.evidence, *shown}))
     return replace(goods, use=replace(goods.use, evidence=evidence))
 
@@ -215,7 +203,7 @@ def facts_of(
         plan_hash=goods.job.plan_hash,
         title=goods.job.name,
         actor=house.settings.actor,
-        version=version("rightstep"),
+        version=own_version(),
         at=at,
         use=goods.use,
         verdict=judged.verdict,
@@ -225,6 +213,12 @@ def facts_of(
         files=files,
         approvals=tuple(on_paper(one) for one in judged.approvals),
     )
+
+
+@cache  # it does not change under a process that runs
+def own_version() -> str:
+    """The version that is told as the one that made a shipment."""
+    return version("rightstep")
 
 
 def draft_of(
@@ -246,15 +240,7 @@ def draft_of(
         discharges=judged.discharges,
         approvals=tuple(one.approval_id for one in judged.approvals),
         stacks_json=judged_json(
-            [
-                JudgedStack(
-                    stack_id=stack_id,
-                    name=stack.name,
-                    components=parts_of(goods, stack),
-                    circumstances=goods.circumstances(stack_id),
-                )
-                for stack_id, (stack, _) in goods.stacks.items()
-            ]
+            standing_of(house, goods, stack).judged_json for stack, _ in goods.stacks.values()
         ),
     )
 

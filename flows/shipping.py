@@ -5,25 +5,27 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from flows.bootstrap import House
-from flows.bought import bought_by, standing_grants
-from flows.drift import drift_holds
-from flows.judging import judge_pictures
-from flows.planning import approvals_for, complete_use, components_of, pin_records
+from flows.bought import bought_by, standing_among
+from flows.drift import holds_among
+from flows.judging import figures_of, judgements_of
+from flows.planning import complete_use
 from flows.rehashing import rehashed
 from policy.approvals import Grant
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
+from policy.discharges import RecordedDischarge
 from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence
 from policy.plan import Decision
-from policy.quarantine import Revocation, quarantined
-from policy.stacks import AdapterPin, Stack
+from policy.stacks import Stack
 from policy.uses import IntendedUse, asked_again
-from policy.verdicts import Reason, Ruling, Verdict, from_reasons
+from policy.verdicts import Reason, Verdict
+from registry.known_registry import KnownRegistry
 from registry.licences.circumstances import ORDINARY, Circumstances, as_stated
 from registry.licences.claims import LicensedComponent
 from registry.model_registry import PinRecord
 from registry.records import Attestation, HeldShot, JobRecord, PlanHeader, ShotRecord
-from registry.unit_of_work import unit_of_work
+from registry.stack_standing import Asked, StackStanding
+from registry.unit_of_work import UnitOfWork, unit_of_work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +38,18 @@ class Goods:
     attested: tuple[Attestation, ...]
     holds: tuple[HeldShot, ...]
     use: IntendedUse  # as planned, on today's day
-    pinned: Mapping[str, PinRecord]
-    components: Mapping[str, LicensedComponent]
-    revocations: tuple[Revocation, ...]
+    registry: KnownRegistry  # of the moment at which the rest was read
     grants: tuple[Grant, ...]  # paid licences that stand for the use
+    recorded: tuple[RecordedDischarge, ...]  # evidence of the job and of the house, handed in before
+    unkept: frozenset[str] = frozenset()  # artefacts whose bytes were removed on purpose
+
+    @property
+    def pinned(self) -> Mapping[str, PinRecord]:
+        return self.registry.pins
+
+    @property
+    def components(self) -> Mapping[str, LicensedComponent]:
+        return self.registry.components
 
     def circumstances(self, stack_id: str) -> Circumstances:
         """What the rules are told of a stack: licences that were bought, and how outputs are delivered."""
@@ -49,7 +59,7 @@ class Goods:
     def _bought(self) -> Mapping[str, Circumstances]:
         return bought_by(self.grants)
 
-    @property
+    @cached_property
     def stacks(self) -> dict[str, tuple[Stack, Decision]]:
         """Every stack that a made shot used, with a decision that runs on it."""
         used = {self.header.decisions[shot.decision].offer.stack.stack_id for shot in self.shots}
@@ -62,37 +72,43 @@ class Goods:
 
 def gather(house: House, job_id: str) -> Goods:
     """Everything that the ship gate looks at, read in one consistent view."""
-    records = pin_records(house)
     with unit_of_work(house.engine, read_only=True) as work:
         job = work.ledger.job(job_id)
-        header = work.ledger.header(job.job_id)
-        shots = work.ledger.shots(job.job_id)
-        attested = work.ledger.attestations(job.job_id)
-        holds = work.ledger.holds(job.job_id)
-        revocations = work.revocations.all()
+        header, shots = work.ledger.header(job.job_id), work.ledger.shots(job.job_id)
+        goods = gather_within(house, work, job, header, shots, registry=house.registry.at(work))
+        unkept = work.keeping.removed_of(job.job_id)
+    return replace(goods, unkept=unkept)
+
+
+def gather_within(
+    house: House,
+    work: UnitOfWork,
+    job: JobRecord,
+    header: PlanHeader,
+    shots: tuple[ShotRecord, ...],
+    *,
+    registry: KnownRegistry,
+) -> Goods:
+    """The same as a transaction sees it that has the job, its plan and its shots in hand already."""
     planned = header.manifest.use
     use = complete_use(house, asked_again(planned))
     return Goods(
         job=job,
         header=header,
         shots=shots,
-        attested=attested,
-        holds=holds,
+        attested=work.ledger.attestations(job.job_id),
+        holds=work.ledger.holds(job.job_id),
         use=use,
-        pinned=records,
-        components=components_of(house, records),
-        revocations=revocations,
-        grants=standing_grants(house, planned.act),
+        registry=registry,
+        grants=standing_among(registry.grants(planned.act), planned.act, house.clock()),
+        recorded=work.shipments.discharges_for(job.job_id),
     )
 
 
-def parts_of(goods: Goods, stack: Stack) -> tuple[LicensedComponent, ...]:
-    """The components of a stack that are still pinned as they were used, each as the file that was used."""
-    return tuple(
-        goods.components[pin.repo].at_path(pin.file if isinstance(pin, AdapterPin) else "")
-        for pin in stack.pins
-        if pin.repo in goods.components and goods.pinned[pin.repo].pin.pin_id == pin.pin_id
-    )
+def standing_of(house: House, goods: Goods, stack: Stack) -> StackStanding:
+    """What a stack of the goods comes to today for their use."""
+    asked = Asked(use=goods.use, circumstances=goods.circumstances(stack.stack_id))
+    return goods.registry.standing(house.catalogue, stack, asked)
 
 
 def make_evidence(
@@ -111,7 +127,7 @@ def make_evidence(
     pins = [pin for stack, _ in goods.stacks.values() for pin in stack.pins]
     if hash_weights:
         components = rehashed(house, goods.components, goods.pinned, (pin.repo for pin in pins))
-        goods = replace(goods, components=components)
+        goods = replace(goods, registry=replace(goods.registry, components=components))
     return ShipEvidence(
         stacks=tuple(
             StackEvidence(
@@ -126,32 +142,17 @@ def make_evidence(
         items=tuple(_items(goods, found)),
         undone=tuple(shot.name for shot in goods.shots if shot.artefact is None),
         holds=quality_holds(house, goods),
-        drift=drift_holds(house, pins),
+        drift=holds_among(goods.registry.findings, pins),
         act=goods.use.act,
         at=house.clock(),
-        approvals=approvals_for(house, goods.use.act),
+        approvals=goods.registry.lifting(goods.use.act),
         undischarged=tuple(missing),
     )
 
 
 def stack_verdict(house: House, goods: Goods, stack: Stack) -> Verdict:
     """Today's verdict on a whole stack for the use; a part pinned otherwise or revoked by now denies."""
-    for pin in stack.pins:
-        known = goods.pinned.get(pin.repo)
-        if known is None or known.pin.pin_id != pin.pin_id:
-            return from_reasons(
-                [
-                    Reason(
-                        code="unpinned_revision",
-                        ruling=Ruling.DENY,
-                        detail=f"{pin.repo} at {pin.revision[:12]} is not what is pinned today.",
-                        component=pin.repo,
-                    )
-                ]
-            )
-    circumstances = goods.circumstances(stack.stack_id)
-    verdict = house.catalogue.verdicts.judge(parts_of(goods, stack), goods.use, circumstances)
-    return quarantined(verdict, stack.pins, goods.revocations)
+    return standing_of(house, goods, stack).verdict
 
 
 def quality_holds(house: House, goods: Goods) -> tuple[QualityHold, ...]:
@@ -165,7 +166,9 @@ def quality_holds(house: House, goods: Goods) -> tuple[QualityHold, ...]:
             detail="; ".join(judgement.sample.reasons),
             waived=True,
         )
-        for judgement in (judge_pictures(house, goods.job.job_id) if waived else ())
+        for judgement in (
+            judgements_of(house, goods.header.decisions, figures_of(goods.shots)) if waived else ()
+        )
         if judgement.sample.kind not in {"good", "unjudged"}
     ]
     by_check: dict[tuple[str, str], list[str]] = {}
@@ -199,11 +202,19 @@ def _items(goods: Goods, found: Mapping[str, str | None]) -> Iterable[ShippedIte
                 stack_id=goods.header.decisions[shot.decision].offer.stack.stack_id,
                 recorded_sha256=shot.artefact.sha256,
                 found_sha256=found.get(shot.name),
+                was_kept=shot.artefact.sha256 not in goods.unkept,
             )
 
 
 def record_refusal(house: House, goods: Goods, verdict: Verdict) -> None:
     """Say in the audit log that nothing was shipped, and why."""
+    with unit_of_work(house.engine) as work:
+        work.audit.append(refusal_event(house, goods, verdict), house.clock())
+        work.commit()
+
+
+def refusal_event(house: House, goods: Goods, verdict: Verdict) -> AuditEvent:
+    """What the log says of goods that the gate kept back."""
     payload = canonical_json(
         {
             "act": goods.use.act,
@@ -212,9 +223,6 @@ def record_refusal(house: House, goods: Goods, verdict: Verdict) -> None:
             "reasons": [[reason.code, reason.component, reason.detail] for reason in verdict.against()],
         }
     )
-    event = AuditEvent(
+    return AuditEvent(
         tag="shipment:gate:refused", actor=house.settings.actor, subject=goods.job.job_id, payload=payload
     )
-    with unit_of_work(house.engine) as work:
-        work.audit.append(event, house.clock())
-        work.commit()

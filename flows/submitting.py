@@ -12,9 +12,10 @@ from policy.gates import licence_gate, require
 from policy.manifest import RenderManifest, Shot
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.verdicts import Reason, Verdict, from_reasons
-from registry.records import JobRecord
+from registry.ledger_submission import FirstLease, Submission
+from registry.records import JobRecord, LeasedChunk
 from registry.requests import RequestKey
-from registry.unit_of_work import unit_of_work
+from registry.unit_of_work import UnitOfWork, unit_of_work
 
 
 def submit_plan(house: House, plan: ExecutionPlan, request: RequestKey | None = None) -> JobRecord:
@@ -23,34 +24,49 @@ def submit_plan(house: House, plan: ExecutionPlan, request: RequestKey | None = 
     An unfinished job of the same order is returned as it stands (``attached``). A refusal
     writes one audit event and no job, and is raised as Refused.
     """
-    verdict = licence_gate(plan)
-    if not verdict.is_permit:
-        record_refusal(house, plan.manifest, verdict)
-    require(verdict)
-    manifest = plan.manifest
+    require_permitted(house, plan)
     with unit_of_work(house.engine) as work:
         made = None if request is None else work.requests.job_of(request)
         if made is not None:
             return replace(work.ledger.job(made), attached=True)
-        job = work.ledger.submit(
-            plan,
-            job_key=job_key(manifest),
-            actor=house.settings.actor,
-            owner=manifest.owner or house.settings.actor,
-            labels=manifest.labels,
-            recipients=manifest.recipients,
-            kept=house.store.has,
-            now=house.clock(),
-        )
-        if not job.attached:
-            facts = {"plan_hash": plan.plan_hash, "shots": len(plan.shots), "act": manifest.use.act}
-            facts["context"] = manifest.use.context.name
-            event = _event("job:plan:accepted", house.settings.actor, job.job_id, facts)
-            work.audit.append(event, house.clock())
+        job, _ = submit_within(house, work, plan)
         if request is not None:
             work.requests.keep(request, job.job_id, house.clock())
         work.commit()
     return job
+
+
+def submit_within(
+    house: House, work: UnitOfWork, plan: ExecutionPlan, first: FirstLease | None = None
+) -> tuple[JobRecord, LeasedChunk | None]:
+    """Write a plan that the gate let through, with its audit event; the caller commits.
+
+    With ``first`` as much of it is leased as the caller is about to render.
+    """
+    manifest = plan.manifest
+    submission = Submission(
+        job_key=job_key(manifest),
+        actor=house.settings.actor,
+        owner=manifest.owner or house.settings.actor,
+        labels=manifest.labels,
+        recipients=manifest.recipients,
+        now=house.clock(),
+    )
+    job, chunk = work.ledger.submit_leased(plan, submission, kept=house.store.has, first=first)
+    if not job.attached:
+        facts = {"plan_hash": plan.plan_hash, "shots": len(plan.shots), "act": manifest.use.act}
+        facts["context"] = manifest.use.context.name
+        event = _event("job:plan:accepted", house.settings.actor, job.job_id, facts)
+        work.audit.append(event, house.clock())
+    return job, chunk
+
+
+def require_permitted(house: House, plan: ExecutionPlan) -> None:
+    """The gate before anything is written; a refusal is audited and raised as Refused."""
+    verdict = licence_gate(plan)
+    if not verdict.is_permit:
+        record_refusal(house, plan.manifest, verdict)
+    require(verdict)
 
 
 def job_of_request(house: House, request: RequestKey) -> JobRecord | None:
@@ -61,13 +77,6 @@ def job_of_request(house: House, request: RequestKey) -> JobRecord | None:
     with unit_of_work(house.engine, read_only=True) as work:
         made = work.requests.job_of(request)
         return None if made is None else replace(work.ledger.job(made), attached=True)
-
-
-def forget_request(house: House, request: RequestKey) -> None:
-    """Let the key of a request stand for nothing again: the next one that is sent with it is a new one."""
-    with unit_of_work(house.engine) as work:
-        work.requests.forget(request)
-        work.commit()
 
 
 def refuse_order(house: House, manifest: RenderManifest, refusal: PlanRefusal) -> Refused:

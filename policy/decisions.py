@@ -7,7 +7,6 @@ from policy.courses import Course
 from policy.guidance import primary_knob
 from policy.ladder import Candidate, Ground, Need, rejections
 from policy.layouts import Laid
-from policy.menu import Offer
 from policy.plan import Decision, Rejection
 from policy.quality_curves import curve_of
 from policy.step_counts import why_steps
@@ -17,13 +16,11 @@ from policy.wording import duration, number, plural, rounded, thing
 CUT = "does_not_fit_the_night"  # code of the rejection that says what was asked for before a night cut it
 
 
-def decide(course: Course, part: Laid, ground: Ground, offer_digests: dict[Offer, str]) -> Decision:
-    """The decision of a course as it was laid out; ``offer_digests`` remembers offers already digested."""
+def decide(course: Course, part: Laid, ground: Ground) -> Decision:
+    """The decision of a course as it was laid out."""
     run, need = course.run, course.need
     size = part.sizes[0]
     p50, p95 = (seconds / size for seconds in run.seconds(size))
-    if run.offer not in offer_digests:
-        offer_digests[run.offer] = digest("offer", run.offer)
     decision = Decision(
         decision_id="",
         offer=run.offer,
@@ -41,7 +38,7 @@ def decide(course: Course, part: Laid, ground: Ground, offer_digests: dict[Offer
         rejected=_rejected(course),
         devices=part.devices,
     )
-    return replace(decision, decision_id=decision_digest(decision, offer_digests[run.offer]))
+    return replace(decision, decision_id=decision_digest(decision, run.offer.digest))
 
 
 def decision_digest(decision: Decision, offer: str) -> str:

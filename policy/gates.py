@@ -36,6 +36,7 @@ class ShippedItem:
     stack_id: str
     recorded_sha256: str  # as the ledger has it
     found_sha256: str | None  # hashed again just now; None: the file is gone
+    was_kept: bool = True  # False: its bytes were removed on purpose, and the record alone was kept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,8 +77,12 @@ class ShipEvidence:
 
 def require(verdict: Verdict) -> None:
     """Raise Refused, with the whole verdict, unless it permits: the one edge where a refusal is raised."""
-    if verdict.is_permit:
-        return
+    if not verdict.is_permit:
+        raise refused(verdict)
+
+
+def refused(verdict: Verdict) -> Refused:
+    """A verdict that does not permit, as the error that it is raised as."""
     against = verdict.against()
     said = "; ".join(_in_words(reason) for reason in against[:3])
     more = f" (and {len(against) - 3} more)" if len(against) > 3 else ""
@@ -87,7 +92,7 @@ def require(verdict: Verdict) -> None:
         if verdict.ruling is Ruling.DENY
         else "A person has to decide: supply the missing evidence, or record an approval."
     )
-    raise Refused(f"{word}: {said}{more}", next_step, verdict)
+    return Refused(f"{word}: {said}{more}", next_step, verdict)
 
 
 def _in_words(reason: Reason) -> str:
@@ -206,11 +211,14 @@ def _attested(stack: StackEvidence) -> Verdict:
 
 def artefacts_are_unchanged(evidence: ShipEvidence) -> Verdict:
     """Every item, hashed again, is the bytes that the ledger recorded."""
-    gone = [item.shot for item in evidence.items if item.found_sha256 is None]
+    gone = [item.shot for item in evidence.items if item.found_sha256 is None and item.was_kept]
+    unkept = [item.shot for item in evidence.items if item.found_sha256 is None and not item.was_kept]
     changed = [item.shot for item in evidence.items if item.found_sha256 not in {None, item.recorded_sha256}]
     reasons: list[Reason] = []
     if gone:
         reasons.append(_reason("artefact_missing", f"{names(gone)} missing from the artefact store."))
+    if unkept:
+        reasons.append(_reason("artefact_not_kept", f"{names(unkept)} not kept: provenance only."))
     if changed:
         reasons.append(_reason("artefact_changed", f"{names(changed)} changed since the render."))
     return (

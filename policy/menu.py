@@ -1,14 +1,16 @@
 """What may be chosen from: stacks that exist and are pinned, each with its verdict."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
+from policy.canonical import digest
 from policy.manifest import LoraRequest
 from policy.methods import MethodPreset
 from policy.stacks import Stack
 from policy.verdicts import Verdict
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Offer:
     """A preset on a pinned stack, with the licence verdict of the whole stack for the use."""
 
@@ -17,6 +19,11 @@ class Offer:
     preset: MethodPreset
     stack: Stack
     verdict: Verdict
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of everything in it: the same offer is decided on for many shots, and by many orders."""
+        return digest("offer", self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

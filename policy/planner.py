@@ -293,10 +293,7 @@ def _written_down(
     parts, layout = _laid(asked, fleet, _time_left(manifest, now))
     laid = sized(parts, layout)
     courses, ground = asked.courses, asked.ground
-    offer_digests: dict[Offer, str] = {}
-    decisions = tuple(
-        decide(course, part, ground, offer_digests) for course, part in zip(courses, laid, strict=True)
-    )
+    decisions = tuple(decide(course, part, ground) for course, part in zip(courses, laid, strict=True))
     shots = _planned_shots(manifest.shots, courses, runtime)
     batches = _batches(manifest.shots, courses, laid)
     return ExecutionPlan(

@@ -9,16 +9,19 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, select, text
 
 from policy.audit import AuditEvent, ChainedEvent, chain
 from policy.canonical import canonical_json
 from policy.errors import AuditFault
 from registry.audit_guards import LOCK_HEAD
+from registry.bulk import add_rows
 from registry.instants import instant_text
 from registry.tables import audit_events, audit_head
 
 TAG_PARTS = 3
+HEAD = select(audit_head.c.seq, audit_head.c.hash)
+LOCKED_HEAD = text(f"SELECT seq, hash FROM {LOCK_HEAD}")  # noqa: S608 - a constant of ours
 NO_EVENT = AuditEvent(tag="", actor="", subject="", payload="")
 
 
@@ -34,17 +37,15 @@ class AuditLog:
         """Chain an event to the head; its payload is canonical JSON text, its tag source:subject:action."""
         _refuse_malformed(event)
         chained = chain(self._head(), event, instant_text(now))
-        self._connection.execute(insert(audit_events), row_of(chained))
+        add_rows(self._connection, audit_events, [row_of(chained)])
         return chained
 
     def _head(self) -> ChainedEvent | None:
         """The end of the chain, locked until the transaction ends; None before the first event."""
         if self._connection.dialect.name == "sqlite":  # BEGIN IMMEDIATE holds the only writer's place
-            query = select(audit_head.c.seq, audit_head.c.hash)
-            row = self._connection.execute(query).one_or_none()
+            row = self._connection.execute(HEAD).one_or_none()
         else:
-            query_text = text(f"SELECT seq, hash FROM {LOCK_HEAD}")  # noqa: S608 - a constant of ours
-            row = self._connection.execute(query_text).one_or_none()
+            row = self._connection.execute(LOCKED_HEAD).one_or_none()
         if row is None:
             raise AuditFault("The audit log has lost its head.", "Run: rightstep audit verify.")
         seq, head_hash = row

@@ -6,7 +6,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table
+from sqlalchemy import Connection, Executable, Insert, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
@@ -42,7 +42,17 @@ def write_many(connection: Connection, statement: Executable, rows: Sequence[Map
     connection.exec_driver_sql(text, [tuple(write(row) for write in writers) for row in rows])
 
 
-@lru_cache(maxsize=64)
+def add_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert a few rows that all name the same columns; no rows are no statement."""
+    write_many(connection, _insert(table), rows)
+
+
+@cache
+def _insert(table: Table) -> Insert:
+    return insert(table)
+
+
+@lru_cache(maxsize=256)
 def _prepared(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> tuple[str, tuple[Writer, ...]]:
     """A statement as the driver takes it: its text, and its parameters in order with how each is written."""
     compiled = statement.compile(dialect=dialect, column_keys=list(names))

@@ -1,5 +1,8 @@
 """Whether the guards of the audit log stand as the migrations made them, and whom they hold.
 
+The triggers that tell of a change in the registry are guards as well: without them, a process that
+serves would go on by what it read before.
+
 In PostgreSQL the account that the product uses is a guard too: whoever owns a table can switch its
 triggers off, so it may own nothing of the log and have no right but to read and to add.
 """
@@ -14,6 +17,11 @@ from registry.audit_guards import (
     POSTGRESQL_TRIGGERS_V1,
     SQLITE_CHECKPOINT_GUARDS_V1,
     SQLITE_GUARDS_V1,
+)
+from registry.revision_tables import (
+    POSTGRESQL_REVISION_FUNCTIONS_V1,
+    POSTGRESQL_REVISION_TRIGGERS_V1,
+    SQLITE_REVISION_TRIGGERS_V1,
 )
 from registry.tables import audit_events, audit_head
 from registry.trust_tables import audit_checkpoints
@@ -35,7 +43,8 @@ def missing_guards(connection: Connection) -> tuple[str, ...]:
     if connection.dialect.name == "sqlite":
         rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
         standing: dict[str, str] = dict(rows)
-        return _differing(SQLITE_GUARDS_V1 | SQLITE_CHECKPOINT_GUARDS_V1, standing)
+        wanted = SQLITE_GUARDS_V1 | SQLITE_CHECKPOINT_GUARDS_V1 | SQLITE_REVISION_TRIGGERS_V1
+        return _differing(wanted, standing)
     functions = connection.execute(
         text(
             "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"
@@ -50,10 +59,12 @@ def missing_guards(connection: Connection) -> tuple[str, ...]:
             " AND NOT tgisinternal AND tgenabled = 'O'"
         )
     ).all()
-    bodies = {name: sql.split("$guard$")[1] for name, sql in POSTGRESQL_FUNCTIONS_V1.items()}
+    texts = POSTGRESQL_FUNCTIONS_V1 | POSTGRESQL_REVISION_FUNCTIONS_V1
+    bodies = {name: sql.split("$guard$")[1] for name, sql in texts.items()}
+    wanted = POSTGRESQL_TRIGGERS_V1 | POSTGRESQL_CHECKPOINT_TRIGGERS_V1 | POSTGRESQL_REVISION_TRIGGERS_V1
     return (
         *_differing(bodies, dict(functions)),
-        *_differing(POSTGRESQL_TRIGGERS_V1 | POSTGRESQL_CHECKPOINT_TRIGGERS_V1, dict(triggers)),
+        *_differing(wanted, dict(triggers)),
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from policy.approvals import Evidence
 from policy.errors import UnknownName
-from registry.bulk import insert_unknown
+from registry.bulk import insert_unknown, write_many
 from registry.evidence_tables import kept_files
 
 MAX_EVIDENCE_BYTES = 16 << 20  # of one file: a scan of a contract, not a film of its signing
@@ -18,9 +18,8 @@ def keep_files(connection: Connection, bodies: Sequence[bytes]) -> list[str]:
     """Keep small files by content; their digests, in order."""
     digests = [hashlib.sha256(body).hexdigest() for body in bodies]
     rows = dict(zip(digests, bodies, strict=True))
-    if rows:
-        statement = insert_unknown(connection, kept_files)
-        connection.execute(statement, [{"sha256": sha256, "body": body} for sha256, body in rows.items()])
+    statement = insert_unknown(connection, kept_files)
+    write_many(connection, statement, [{"sha256": sha256, "body": body} for sha256, body in rows.items()])
     return digests
 
 

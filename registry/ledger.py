@@ -24,6 +24,7 @@ from registry import (
     ledger_turns,
 )
 from registry.ledger_replanning import DecisionStanding, NewSteps
+from registry.ledger_submission import FirstLease, Submission
 from registry.records import (
     Attestation,
     ChangedBatches,
@@ -72,19 +73,29 @@ class Ledger:
         ``kept`` says whether the artefact store still holds a digest: only then is a shot
         with a known key reused.
         """
-        return ledger_submission.submit(
-            self._connection,
-            plan,
-            ledger_submission.Submission(
-                job_key=job_key,
-                actor=actor,
-                owner=owner,
-                labels=tuple(labels),
-                recipients=tuple(recipients),
-                now=now,
-            ),
-            kept,
+        submission = Submission(
+            job_key=job_key,
+            actor=actor,
+            owner=owner,
+            labels=tuple(labels),
+            recipients=tuple(recipients),
+            now=now,
         )
+        return self.submit_leased(plan, submission, kept=kept)[0]
+
+    def submit_leased(
+        self,
+        plan: ExecutionPlan,
+        submission: Submission,
+        *,
+        kept: Callable[[str], bool],
+        first: FirstLease | None = None,
+    ) -> tuple[JobRecord, LeasedChunk | None]:
+        """The same for whoever renders it at once: with what ``lease_chunk`` would hand out next.
+
+        None is leased of a job that was attached to, or that has nothing to render.
+        """
+        return ledger_submission.submit(self._connection, plan, submission, kept, first)
 
     # Reading
 
@@ -250,6 +261,10 @@ class Ledger:
         """End a job: every open take is cancelled, and what still arrives counts as late."""
         return ledger_closing.cancel(self._connection, job_id, actor, now)
 
+    def close(self, job_id: str, now: datetime) -> JobRecord:
+        """Close a job if no shot is open: finished, or failed where shots are dead; else as it stands."""
+        return ledger_closing.close(self._connection, job_id, now)
+
     def finish(self, job_id: str, now: datetime) -> JobRecord:
         """Close a job without open shots: finished, or failed where shots are dead; else LedgerFault."""
         return ledger_closing.finish(self._connection, job_id, now)
@@ -263,6 +278,14 @@ class Ledger:
     def cost_samples(self, *, limit: int = 5000) -> tuple[CostSample, ...]:
         """What batches really cost, newest first; late and failed ones are no measure."""
         return ledger_measures.cost_samples(self._connection, limit)
+
+    def last_settled(self) -> datetime:
+        """When the newest batch was settled; the beginning of 1970 before the first."""
+        return ledger_measures.last_settled(self._connection)
+
+    def settled_since(self, moment: datetime, *, at_most: int) -> int:
+        """Batches that were settled at a moment or later, counted no further than asked."""
+        return ledger_measures.settled_since(self._connection, moment, at_most)
 
     def settled_batches(self, job_id: str) -> tuple[SettledBatch, ...]:
         """Every batch that counted, in the order in which they were settled."""

@@ -1,31 +1,43 @@
 """Holding, resuming, cancelling and finishing a job: each one transaction, each a typed state."""
 
+from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, insert, literal, select, update
 
 from policy.errors import WrongMoment
 from policy.tasks import TakeState
 from registry import ledger_reading, tables
-from registry.ledger_reading import counts
+from registry.instants import Instant
 from registry.records import BatchState, JobRecord, JobState
+
+LOCK_THE_JOB = (
+    select(tables.jobs.c.job_id).where(tables.jobs.c.job_id == bindparam("job_id")).with_for_update()
+)
+SET_THE_JOB = (
+    update(tables.jobs)
+    .where(tables.jobs.c.job_id == bindparam("b_job_id"))
+    .values(
+        state=bindparam("b_state"),
+        detail=bindparam("b_detail"),
+        ended_at=bindparam("b_ended_at", type_=Instant),
+    )
+)
 
 
 def _lock(connection: Connection, job_id: str) -> JobRecord:
     """The job, its row locked until the transaction ends."""
-    connection.execute(select(tables.jobs.c.job_id).where(tables.jobs.c.job_id == job_id).with_for_update())
+    connection.execute(LOCK_THE_JOB, {"job_id": job_id})
     return ledger_reading.job(connection, job_id)
 
 
 def _set(
-    connection: Connection, job_id: str, state: JobState, detail: str, ended_at: datetime | None
+    connection: Connection, record: JobRecord, state: JobState, detail: str, ended_at: datetime | None
 ) -> JobRecord:
-    connection.execute(
-        update(tables.jobs)
-        .where(tables.jobs.c.job_id == job_id)
-        .values(state=state, detail=detail, ended_at=ended_at)
-    )
-    return ledger_reading.job(connection, job_id)
+    """The job in another state; its shots stand as the record says."""
+    row = {"b_job_id": record.job_id, "b_state": state, "b_detail": detail, "b_ended_at": ended_at}
+    connection.execute(SET_THE_JOB, row)
+    return replace(record, state=state, detail=detail, ended_at=ended_at)
 
 
 def hold(connection: Connection, job_id: str, reason: str) -> JobRecord:
@@ -35,7 +47,7 @@ def hold(connection: Connection, job_id: str, reason: str) -> JobRecord:
         raise WrongMoment(
             f"Job {record.job_id} is {record.state.value} and cannot be held.", "Render it again."
         )
-    return _set(connection, record.job_id, JobState.HELD, reason, None)
+    return _set(connection, record, JobState.HELD, reason, None)
 
 
 def resume(connection: Connection, job_id: str, *, retry_dead: bool) -> JobRecord:
@@ -52,7 +64,7 @@ def resume(connection: Connection, job_id: str, *, retry_dead: bool) -> JobRecor
     if retry_dead:
         _retry_dead(connection, record.job_id)
     state = JobState.QUEUED if record.started_at is None else JobState.RUNNING
-    return _set(connection, record.job_id, state, "", None)
+    return _set(connection, ledger_reading.job(connection, record.job_id), state, "", None)
 
 
 def _refuse_twin(connection: Connection, record: JobRecord) -> None:
@@ -127,21 +139,28 @@ def cancel(connection: Connection, job_id: str, actor: str, now: datetime) -> Jo
         )
         .values(state=BatchState.CANCELLED, holder=None, lease=None, lease_expires_at=None)
     )
-    return _set(connection, record.job_id, JobState.CANCELLED, f"Cancelled by {actor}.", now)
+    record = ledger_reading.job(connection, record.job_id)
+    return _set(connection, record, JobState.CANCELLED, f"Cancelled by {actor}.", now)
+
+
+def close(connection: Connection, job_id: str, now: datetime) -> JobRecord:
+    """Close a job whose shots are all terminal; one that is closed already, or not yet, is as it stands."""
+    record = _lock(connection, job_id)
+    standing = record.counts
+    if record.state.is_finished or standing.open:
+        return record
+    if standing.dead:
+        detail = f"{standing.dead} of {standing.shots} shots could not be made."
+        return _set(connection, record, JobState.FAILED, detail, now)
+    return _set(connection, record, JobState.FINISHED, "", now)
 
 
 def finish(connection: Connection, job_id: str, now: datetime) -> JobRecord:
     """Close a job whose shots are all terminal; shots that are open refuse it."""
-    record = _lock(connection, job_id)
-    if record.state.is_finished:
-        return record
-    standing = counts(connection, record.job_id)
-    if standing.open:
+    record = close(connection, job_id, now)
+    if not record.state.is_finished:
         raise WrongMoment(
-            f"Job {record.job_id} still has {standing.open} shots to render.",
+            f"Job {record.job_id} still has {record.counts.open} shots to render.",
             f"Go on with: rightstep job resume {record.job_id}.",
         )
-    if standing.dead:
-        detail = f"{standing.dead} of {standing.shots} shots could not be made."
-        return _set(connection, record.job_id, JobState.FAILED, detail, now)
-    return _set(connection, record.job_id, JobState.FINISHED, "", now)
+    return record

@@ -78,6 +78,19 @@ QUEUED_UP_TO = select(func.count()).select_from(
     .limit(bindparam("most", type_=Integer))
     .subquery("queued")
 )
+RUN_OUT = select(tables.batches.c.job_id, tables.batches.c.number).where(
+    tables.batches.c.lease_expires_at <= bindparam("now", type_=Instant)
+)
+EXPIRED = (
+    RUN_OUT.where(tables.LEASED_BATCH)
+    .order_by(tables.batches.c.lease_expires_at)
+    .with_for_update(skip_locked=True)
+)
+EXPIRED_OF_THE_JOB = (
+    RUN_OUT.where(tables.batches.c.job_id == bindparam("job_id"), tables.batches.c.state == BatchState.LEASED)
+    .order_by(tables.batches.c.rank)
+    .with_for_update(skip_locked=True)
+)
 TAKE_THE_LEASE = (
     update(tables.batches)
     .where(
@@ -256,16 +269,11 @@ def release(connection: Connection, chunk: LeasedChunk) -> int:
 
 def expire(connection: Connection, now: datetime, job_id: str | None = None) -> int:
     """Queue batches whose lease ran out; a batch that is just being settled is left alone."""
-    batches_table = tables.batches
-    query = select(batches_table.c.job_id, batches_table.c.number).where(
-        batches_table.c.lease_expires_at <= now
-    )
     if job_id is None:  # each form is served by an index of its own
-        query = query.where(tables.LEASED_BATCH).order_by(batches_table.c.lease_expires_at)
+        stale = connection.execute(EXPIRED, {"now": now}).all()
     else:
-        query = query.where(batches_table.c.job_id == job_id, batches_table.c.state == BatchState.LEASED)
-        query = query.order_by(batches_table.c.rank)
-    stale = connection.execute(query.with_for_update(skip_locked=True)).all()
+        stale = connection.execute(EXPIRED_OF_THE_JOB, {"now": now, "job_id": job_id}).all()
+    batches_table = tables.batches
     for stale_job, number in stale:
         connection.execute(
             update(batches_table)

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, func, or_, select, update
 
 from policy.costs import CostKey, CostSample
 from policy.errors import UnknownName
@@ -12,6 +13,7 @@ from policy.forecast import SettledBatch
 from policy.tasks import TakeState
 from registry import tables
 from registry.bulk import insert_unknown
+from registry.instants import Instant
 from registry.ledger_blame import BLAMED
 from registry.ledger_reading import BATCH_OF_A_TAKE, figures_of
 from registry.records import Attestation, DecisionFigures, DeviceWork, HeldShot, ShotFigures, WorkerFaults
@@ -23,6 +25,70 @@ SHOT_OF_A_TAKE = and_(
 ARTEFACT_OF_A_TAKE = and_(
     tables.artefacts.c.shot_key == tables.shots.c.shot_key,
     tables.artefacts.c.sha256 == tables.takes.c.artefact_sha256,
+)
+BEFORE_ANY = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_SETTLED = select(func.max(tables.batch_runs.c.settled_at, type_=Instant))
+SETTLED_SINCE = select(func.count()).select_from(
+    select(tables.batch_runs.c.settled_at)
+    .where(tables.batch_runs.c.settled_at >= bindparam("moment", type_=Instant))
+    .limit(bindparam("most", type_=Integer))
+    .subquery("since")
+)
+
+
+def _loaded_for_the_job() -> Select[Any]:
+    """Attestations of every made picture, each with the number of runs that it stands for."""
+    takes_table, runs, attested = tables.takes, tables.batch_runs, tables.attestations
+    own = (
+        select(runs.c.attestation_id, runs.c.job_id, runs.c.number, runs.c.run)
+        .select_from(takes_table)
+        .join(
+            runs,
+            and_(
+                runs.c.job_id == takes_table.c.job_id,
+                runs.c.number == takes_table.c.batch,
+                runs.c.run == takes_table.c.run,
+            ),
+        )
+        .where(takes_table.c.job_id == bindparam("job_id"), takes_table.c.state == TakeState.DONE)
+    )
+    reused = (
+        select(runs.c.attestation_id, runs.c.job_id, runs.c.number, runs.c.run)
+        .select_from(takes_table)
+        .join(tables.shots, SHOT_OF_A_TAKE)
+        .join(tables.artefacts, ARTEFACT_OF_A_TAKE)
+        .join(
+            runs,
+            and_(
+                runs.c.job_id == tables.artefacts.c.job_id,
+                runs.c.number == tables.artefacts.c.batch,
+                runs.c.run == tables.artefacts.c.run,
+            ),
+        )
+        .where(takes_table.c.job_id == bindparam("job_id"), takes_table.c.state == TakeState.REUSED)
+    )
+    used = own.union(reused).subquery()
+    return (
+        select(attested, func.count().label("batches"))
+        .join_from(attested, used, used.c.attestation_id == attested.c.attestation_id)
+        .group_by(*attested.c)
+        .order_by(attested.c.stack_id, attested.c.worker, attested.c.attestation_id)
+    )
+
+
+LOADED_FOR_THE_JOB = _loaded_for_the_job()
+HOLDS_OF_THE_JOB = (
+    select(tables.quality_holds, tables.shots.c.name)
+    .join_from(
+        tables.quality_holds,
+        tables.shots,
+        and_(
+            tables.shots.c.job_id == tables.quality_holds.c.job_id,
+            tables.shots.c.ordinal == tables.quality_holds.c.ordinal,
+        ),
+    )
+    .where(tables.quality_holds.c.job_id == bindparam("job_id"))
+    .order_by(tables.quality_holds.c.ordinal, tables.quality_holds.c.code)
 )
 
 
@@ -108,6 +174,16 @@ def cost_samples(connection: Connection, limit: int) -> tuple[CostSample, ...]:
     )
 
 
+def last_settled(connection: Connection) -> datetime:
+    """The newest moment of the index of settled batches."""
+    return connection.execute(LAST_SETTLED).scalar() or BEFORE_ANY
+
+
+def settled_since(connection: Connection, moment: datetime, at_most: int) -> int:
+    """A walk along the end of an index, no further than asked."""
+    return connection.execute(SETTLED_SINCE, {"moment": moment, "most": at_most}).scalar_one()
+
+
 def settled_batches(connection: Connection, job_id: str) -> tuple[SettledBatch, ...]:
     """Every batch of a job that counted, in the order in which they were settled."""
     runs, batches_table, jobs_table = tables.batch_runs, tables.batches, tables.jobs
@@ -169,42 +245,7 @@ def device_work(connection: Connection, job_id: str) -> tuple[DeviceWork, ...]:
 
 def attestations(connection: Connection, job_id: str) -> tuple[Attestation, ...]:
     """What was loaded for every made picture: by its own run or, where reused, by the run that made it."""
-    takes_table, runs, attested = tables.takes, tables.batch_runs, tables.attestations
-    own = (
-        select(runs.c.attestation_id, runs.c.job_id, runs.c.number, runs.c.run)
-        .select_from(takes_table)
-        .join(
-            runs,
-            and_(
-                runs.c.job_id == takes_table.c.job_id,
-                runs.c.number == takes_table.c.batch,
-                runs.c.run == takes_table.c.run,
-            ),
-        )
-        .where(takes_table.c.job_id == job_id, takes_table.c.state == TakeState.DONE)
-    )
-    reused = (
-        select(runs.c.attestation_id, runs.c.job_id, runs.c.number, runs.c.run)
-        .select_from(takes_table)
-        .join(tables.shots, SHOT_OF_A_TAKE)
-        .join(tables.artefacts, ARTEFACT_OF_A_TAKE)
-        .join(
-            runs,
-            and_(
-                runs.c.job_id == tables.artefacts.c.job_id,
-                runs.c.number == tables.artefacts.c.batch,
-                runs.c.run == tables.artefacts.c.run,
-            ),
-        )
-        .where(takes_table.c.job_id == job_id, takes_table.c.state == TakeState.REUSED)
-    )
-    used = own.union(reused).subquery()
-    query = (
-        select(attested, func.count().label("batches"))
-        .join_from(attested, used, used.c.attestation_id == attested.c.attestation_id)
-        .group_by(*attested.c)
-        .order_by(attested.c.stack_id, attested.c.worker, attested.c.attestation_id)
-    )
+    rows = connection.execute(LOADED_FOR_THE_JOB, {"job_id": job_id}).mappings()
     return tuple(
         Attestation(
             stack_id=row["stack_id"],
@@ -215,7 +256,7 @@ def attestations(connection: Connection, job_id: str) -> tuple[Attestation, ...]
             versions=tuple((name, version) for name, version in json.loads(row["versions_json"])),
             batches=row["batches"],
         )
-        for row in connection.execute(query).mappings()
+        for row in rows
     )
 
 
@@ -263,17 +304,7 @@ def hold_shots(
 
 def holds(connection: Connection, job_id: str) -> tuple[HeldShot, ...]:
     """Every hold, in the order of the plan."""
-    held, shots_table = tables.quality_holds, tables.shots
-    query = (
-        select(held, shots_table.c.name)
-        .join_from(
-            held,
-            shots_table,
-            and_(shots_table.c.job_id == held.c.job_id, shots_table.c.ordinal == held.c.ordinal),
-        )
-        .where(held.c.job_id == job_id)
-        .order_by(held.c.ordinal, held.c.code)
-    )
+    rows = connection.execute(HOLDS_OF_THE_JOB, {"job_id": job_id}).mappings()
     return tuple(
         HeldShot(
             ordinal=row["ordinal"],
@@ -284,7 +315,7 @@ def holds(connection: Connection, job_id: str) -> tuple[HeldShot, ...]:
             released_by=row["released_by"],
             released_because=row["released_because"],
         )
-        for row in connection.execute(query).mappings()
+        for row in rows
     )
 
 

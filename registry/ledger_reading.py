@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select
 
 from policy.codec import decode
 from policy.errors import UnknownName
@@ -42,6 +42,69 @@ BATCH_OF_A_TAKE = and_(
 JOB_COLUMNS = tuple(column for column in tables.jobs.c if column is not tables.jobs.c.header_json)
 
 
+# Built once: whoever waits for a picture has each of these asked, and building costs more than running.
+THE_JOB = select(*JOB_COLUMNS).where(tables.jobs.c.job_id == bindparam("job_id"))
+HEADER_OF_THE_JOB = select(tables.jobs.c.header_json).where(tables.jobs.c.job_id == bindparam("job_id"))
+TAKES_BY_STATE = (
+    select(tables.takes.c.state, func.count())
+    .where(tables.takes.c.job_id == bindparam("job_id"))
+    .group_by(tables.takes.c.state)
+)
+LEASED_TAKES = (
+    select(func.count())
+    .select_from(tables.takes)
+    .where(
+        tables.takes.c.job_id == bindparam("job_id"),
+        tables.takes.c.state == TakeState.QUEUED,
+        tables.takes.c.batch.in_(
+            select(tables.batches.c.number).where(
+                tables.batches.c.job_id == bindparam("job_id"), tables.batches.c.state == BatchState.LEASED
+            )
+        ),
+    )
+)
+SHOTS_OF_THE_JOB = (
+    select(
+        tables.shots,
+        STATE_OF_A_TAKE.label("take_state"),
+        tables.takes.c.attempt,
+        tables.takes.c.worker,
+        tables.takes.c.detail,
+        tables.takes.c.seconds,
+        tables.artefacts.c.sha256,
+        tables.artefacts.c.size,
+        tables.artefacts.c.media_type,
+        tables.artefacts.c.provenance_sha256,
+        tables.artefacts.c.stack_id,
+        tables.artefacts.c.job_id.label("maker"),
+        tables.artefacts.c.saturation,
+        tables.artefacts.c.clipping,
+        tables.artefacts.c.contrast,
+        tables.artefacts.c.luminance,
+        tables.artefacts.c.made_at,
+    )
+    .select_from(tables.shots)
+    .join(
+        tables.takes,
+        and_(
+            tables.takes.c.job_id == tables.shots.c.job_id,
+            tables.takes.c.ordinal == tables.shots.c.ordinal,
+            tables.takes.c.state != TakeState.FAILED,
+        ),
+    )
+    .join(tables.batches, BATCH_OF_A_TAKE)
+    .outerjoin(
+        tables.artefacts,
+        and_(
+            tables.artefacts.c.shot_key == tables.shots.c.shot_key,
+            tables.artefacts.c.sha256 == tables.takes.c.artefact_sha256,
+        ),
+    )
+    .where(tables.shots.c.job_id == bindparam("job_id"))
+)
+EVERY_SHOT = SHOTS_OF_THE_JOB.order_by(tables.shots.c.ordinal)
+
+
 def take_name(job_id: str, ordinal: int, attempt: int) -> str:
     """The id of a take: job, place in the plan, attempt."""
     return f"{job_id}/{ordinal}/{attempt}"
@@ -54,16 +117,14 @@ def inputs_of(text: str | None) -> tuple[ShotInput, ...]:
 
 def job(connection: Connection, id_or_prefix: str) -> JobRecord:
     """The one job of this id or prefix."""
-    jobs_table = tables.jobs
-    query = select(*JOB_COLUMNS).where(jobs_table.c.job_id == id_or_prefix)
-    chosen = connection.execute(query).mappings().all()
+    chosen = connection.execute(THE_JOB, {"job_id": id_or_prefix}).mappings().all()
     if not chosen:
-        beginning = jobs_table.c.job_id.startswith(id_or_prefix, autoescape=True)
+        beginning = tables.jobs.c.job_id.startswith(id_or_prefix, autoescape=True)
         chosen = connection.execute(select(*JOB_COLUMNS).where(beginning).limit(2)).mappings().all()
     if len(chosen) != 1 or not id_or_prefix:
         what = "Several jobs begin with" if chosen else "There is no job"
         raise UnknownName(f"{what} {id_or_prefix!r}.", "See: rightstep job list.")
-    return _job_record(chosen[0], counts(connection, chosen[0]["job_id"]))
+    return job_record(chosen[0], counts(connection, chosen[0]["job_id"]))
 
 
 def jobs(
@@ -80,30 +141,14 @@ def jobs(
         same = and_(at == last.submitted_at, jobs_table.c.job_id > last.job_id)
         query = query.where(or_(at < last.submitted_at, same))
     rows = connection.execute(query).mappings().all()
-    return tuple(_job_record(row, counts(connection, row["job_id"])) for row in rows)
+    return tuple(job_record(row, counts(connection, row["job_id"])) for row in rows)
 
 
 def counts(connection: Connection, job_id: str) -> ShotCounts:
     """How many shots stand where: one pass over the index of the job's takes, one over its leased batches."""
-    by_state = dict(
-        connection.execute(
-            select(tables.takes.c.state, func.count())
-            .where(tables.takes.c.job_id == job_id)
-            .group_by(tables.takes.c.state)
-        ).all()
-    )
-    leased_batches = select(tables.batches.c.number).where(
-        tables.batches.c.job_id == job_id, tables.batches.c.state == BatchState.LEASED
-    )
-    leased = connection.execute(
-        select(func.count())
-        .select_from(tables.takes)
-        .where(
-            tables.takes.c.job_id == job_id,
-            tables.takes.c.state == TakeState.QUEUED,
-            tables.takes.c.batch.in_(leased_batches),
-        )
-    ).scalar_one()
+    asked = {"job_id": job_id}
+    by_state = dict(connection.execute(TAKES_BY_STATE, asked).all())
+    leased = connection.execute(LEASED_TAKES, asked).scalar_one() if TakeState.QUEUED in by_state else 0
     return ShotCounts(
         queued=by_state.get(TakeState.QUEUED, 0) - leased,
         leased=leased,
@@ -115,7 +160,8 @@ def counts(connection: Connection, job_id: str) -> ShotCounts:
     )
 
 
-def _job_record(row: Any, shot_counts: ShotCounts) -> JobRecord:
+def job_record(row: Any, shot_counts: ShotCounts) -> JobRecord:
+    """A job from its row."""
     return JobRecord(
         job_id=row["job_id"],
         job_key=row["job_key"],
@@ -141,9 +187,7 @@ def _job_record(row: Any, shot_counts: ShotCounts) -> JobRecord:
 
 def header(connection: Connection, job_id: str) -> PlanHeader:
     """The stored plan without shots and batches."""
-    text = connection.execute(
-        select(tables.jobs.c.header_json).where(tables.jobs.c.job_id == job_id)
-    ).scalar_one_or_none()
+    text = connection.execute(HEADER_OF_THE_JOB, {"job_id": job_id}).scalar_one_or_none()
     if text is None:
         raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
     return decode(PlanHeader, json.loads(text))
@@ -202,66 +246,23 @@ def shot_of(row: Any, offer: Offer) -> Shot:
 
 def shots(connection: Connection, job_id: str) -> tuple[ShotRecord, ...]:
     """Every shot with its standing take and its artefact."""
-    query = _shots(job_id).order_by(tables.shots.c.ordinal)
-    return tuple(_shot_record(row) for row in connection.execute(query).mappings())
+    return tuple(_shot_record(row) for row in connection.execute(EVERY_SHOT, {"job_id": job_id}).mappings())
 
 
 def shots_after(connection: Connection, job_id: str, ordinal: int, limit: int) -> tuple[ShotRecord, ...]:
     """A part of the shots, in the order of the plan."""
     place = tables.shots.c.ordinal
-    query = _shots(job_id).where(place > ordinal).order_by(place).limit(limit)
-    return tuple(_shot_record(row) for row in connection.execute(query).mappings())
+    query = SHOTS_OF_THE_JOB.where(place > ordinal).order_by(place).limit(limit)
+    return tuple(_shot_record(row) for row in connection.execute(query, {"job_id": job_id}).mappings())
 
 
 def shot(connection: Connection, job_id: str, name: str) -> ShotRecord:
     """One shot."""
-    row = connection.execute(_shots(job_id).where(tables.shots.c.name == name)).mappings().one_or_none()
+    query = SHOTS_OF_THE_JOB.where(tables.shots.c.name == name)
+    row = connection.execute(query, {"job_id": job_id}).mappings().one_or_none()
     if row is None:
         raise UnknownName(f"Job {job_id} has no shot {name!r}.", f"See: rightstep job show {job_id} --shots.")
     return _shot_record(row)
-
-
-def _shots(job_id: str) -> Select[Any]:
-    shots_table, takes_table, artefacts_table = tables.shots, tables.takes, tables.artefacts
-    return (
-        select(
-            shots_table,
-            STATE_OF_A_TAKE.label("take_state"),
-            takes_table.c.attempt,
-            takes_table.c.worker,
-            takes_table.c.detail,
-            takes_table.c.seconds,
-            artefacts_table.c.sha256,
-            artefacts_table.c.size,
-            artefacts_table.c.media_type,
-            artefacts_table.c.provenance_sha256,
-            artefacts_table.c.stack_id,
-            artefacts_table.c.job_id.label("maker"),
-            artefacts_table.c.saturation,
-            artefacts_table.c.clipping,
-            artefacts_table.c.contrast,
-            artefacts_table.c.luminance,
-            artefacts_table.c.made_at,
-        )
-        .select_from(shots_table)
-        .join(
-            takes_table,
-            and_(
-                takes_table.c.job_id == shots_table.c.job_id,
-                takes_table.c.ordinal == shots_table.c.ordinal,
-                takes_table.c.state != TakeState.FAILED,
-            ),
-        )
-        .join(tables.batches, BATCH_OF_A_TAKE)
-        .outerjoin(
-            artefacts_table,
-            and_(
-                artefacts_table.c.shot_key == shots_table.c.shot_key,
-                artefacts_table.c.sha256 == takes_table.c.artefact_sha256,
-            ),
-        )
-        .where(shots_table.c.job_id == job_id)
-    )
 
 
 def _shot_record(row: Any) -> ShotRecord:

@@ -7,12 +7,12 @@ composition, because the bits of the rest depend on it.
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from policy.canonical import decimal_text
@@ -24,9 +24,33 @@ from policy.stacks import AdapterPin, Stack
 from policy.tasks import TakeState
 from registry import ledger_reading, tables
 from registry.bulk import insert_many, insert_unknown
-from registry.records import BatchState, JobRecord, JobState, PlanHeader
+from registry.records import (
+    BatchState,
+    JobRecord,
+    JobState,
+    LeasedBatch,
+    LeasedChunk,
+    LeasedShot,
+    PlanHeader,
+    ShotCounts,
+)
 
 UNFINISHED = tuple(state.value for state in JobState if not state.is_finished)
+
+KNOWN_OUTPUTS = (
+    select(tables.shots.c.ordinal, tables.artefacts.c.sha256)
+    .join_from(tables.shots, tables.artefacts, tables.shots.c.shot_key == tables.artefacts.c.shot_key)
+    .where(tables.shots.c.job_id == bindparam("job_id"))
+    .order_by(tables.shots.c.ordinal, tables.artefacts.c.made_at, tables.artefacts.c.sha256)
+)
+ANOTHER_JOB = {
+    "sqlite": sqlite.insert(tables.jobs)
+    .on_conflict_do_nothing(index_elements=["job_key"], index_where=tables.UNFINISHED_JOB)
+    .returning(tables.jobs.c.job_id),
+    "postgresql": postgresql.insert(tables.jobs)
+    .on_conflict_do_nothing(index_elements=["job_key"], index_where=tables.UNFINISHED_JOB)
+    .returning(tables.jobs.c.job_id),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,23 +65,106 @@ class Submission:
     now: datetime
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirstLease:
+    """For whoever renders what is submitted at once: who, for how long, and how much at most."""
+
+    holder: str
+    ttl_seconds: float
+    max_batches: int
+
+
 def submit(
-    connection: Connection, plan: ExecutionPlan, submission: Submission, kept: Callable[[str], bool]
-) -> JobRecord:
-    """Write a job and everything under it, or return the unfinished job of the same key."""
+    connection: Connection,
+    plan: ExecutionPlan,
+    submission: Submission,
+    kept: Callable[[str], bool],
+    first: FirstLease | None = None,
+) -> tuple[JobRecord, LeasedChunk | None]:
+    """Write a job and everything under it, or return the unfinished job of the same key.
+
+    With ``first`` it begins as ``ledger_leases.lease_chunk`` would begin it, written so from the start.
+    """
     batch_of = _places_in_batches(plan)
     job_id = f"{submission.now:%Y%m%d}-{secrets.token_hex(4)}"
-    if not _wrote_job(connection, _job_row(job_id, plan, submission)):
-        return replace(_unfinished(connection, submission.job_key), attached=True)
+    row = _job_row(job_id, plan, submission)
+    if first is not None:
+        row |= {"state": JobState.RUNNING, "started_at": submission.now}
+    if not _wrote_job(connection, row):
+        return replace(_unfinished(connection, submission.job_key), attached=True), None
     for stack in {
         decision.offer.stack.stack_id: decision.offer.stack for decision in plan.decisions
     }.values():
         _write_stack(connection, stack)
     insert_many(connection, tables.shots, _shot_rows(job_id, plan, batch_of))
     reused = _kept_artefacts(connection, job_id, kept)
-    insert_many(connection, tables.batches, _batch_rows(job_id, plan, reused))
+    batches = list(_batch_rows(job_id, plan, reused))
+    chunk = None if first is None else _lease(batches, plan, reused, first, submission.now)
+    insert_many(connection, tables.batches, batches)
     insert_many(connection, tables.takes, _take_rows(job_id, plan, batch_of, reused, submission.now))
-    return ledger_reading.job(connection, job_id)
+    leased = 0 if chunk is None else sum(len(one.shots) - len(one.reuse) for one in chunk.batches)
+    counts = ShotCounts(queued=len(plan.shots) - len(reused) - leased, leased=leased, reused=len(reused))
+    return ledger_reading.job_record({"started_at": None, "ended_at": None, **row}, counts), chunk
+
+
+def _lease(
+    rows: list[dict[str, Any]],
+    plan: ExecutionPlan,
+    reused: Mapping[int, str],
+    first: FirstLease,
+    now: datetime,
+) -> LeasedChunk | None:
+    """Mark the most urgent open batches, all of one stack, as leased; rows stand in the order of urgency."""
+    lease, expires_at = secrets.token_hex(8), now + timedelta(seconds=first.ttl_seconds)
+    no_lease = {"holder": None, "lease": None, "lease_expires_at": None}
+    held = {"holder": first.holder, "lease": lease, "lease_expires_at": expires_at}
+    picked: list[dict[str, Any]] = []
+    for row in rows:
+        is_ours = (
+            row["state"] is BatchState.QUEUED
+            and len(picked) < first.max_batches
+            and (not picked or row["stack_id"] == picked[0]["stack_id"])
+        )
+        row.update({"state": BatchState.LEASED, "runs": 1, **held} if is_ours else no_lease)
+        if is_ours:
+            picked.append(row)
+    if not picked:
+        return None
+    return LeasedChunk(
+        job_id=picked[0]["job_id"],
+        lease=lease,
+        holder=first.holder,
+        stack_id=picked[0]["stack_id"],
+        expires_at=expires_at,
+        batches=tuple(_leased_batch(row, plan, reused) for row in picked),
+    )
+
+
+def _leased_batch(row: Mapping[str, Any], plan: ExecutionPlan, reused: Mapping[int, str]) -> LeasedBatch:
+    job_id, number = row["job_id"], row["number"]
+    members = [(ordinal, plan.shots[ordinal]) for ordinal in plan.batches[number].shots]
+    return LeasedBatch(
+        task_id=f"{job_id}/{number}/1",
+        number=number,
+        run=1,
+        decision=row["decision"],
+        width=row["width"],
+        height=row["height"],
+        frames=row["frames"],
+        shots=tuple(
+            LeasedShot(
+                take_id=ledger_reading.take_name(job_id, ordinal, 1),
+                name=planned.shot.name,
+                shot_key=planned.shot_key,
+                prompt=planned.shot.prompt,
+                negative=planned.shot.negative,
+                seed=planned.shot.seed,
+                inputs=planned.shot.inputs,
+                is_settled=ordinal in reused,
+            )
+            for ordinal, planned in members
+        ),
+    )
 
 
 def _places_in_batches(plan: ExecutionPlan) -> list[tuple[int, int]]:
@@ -76,15 +183,6 @@ def _places_in_batches(plan: ExecutionPlan) -> list[tuple[int, int]]:
 
 def _job_row(job_id: str, plan: ExecutionPlan, submission: Submission) -> dict[str, Any]:
     manifest = plan.manifest
-    header = PlanHeader(
-        plan_hash=plan.plan_hash,
-        policy_version=plan.policy_version,
-        manifest=replace(manifest, shots=()),
-        decisions=plan.decisions,
-        totals=plan.totals,
-        warnings=plan.warnings,
-        made_at=plan.made_at,
-    )
     return {
         "job_id": job_id,
         "job_key": submission.job_key,
@@ -100,7 +198,7 @@ def _job_row(job_id: str, plan: ExecutionPlan, submission: Submission) -> dict[s
         "act": manifest.use.act.value,
         "plan_hash": plan.plan_hash,
         "policy_version": plan.policy_version,
-        "header_json": json.dumps(encode(header), sort_keys=True, ensure_ascii=False),
+        "header_json": json.dumps(encode(PlanHeader.of(plan)), sort_keys=True, ensure_ascii=False),
         "shot_count": len(plan.shots),
         "max_failed_shots": manifest.max_failed_shots,
         "submitted_at": submission.now,
@@ -109,11 +207,7 @@ def _job_row(job_id: str, plan: ExecutionPlan, submission: Submission) -> dict[s
 
 def _wrote_job(connection: Connection, row: dict[str, Any]) -> bool:
     """Insert unless an unfinished job has the key; a submitter who races us waits here for our outcome."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(tables.jobs).on_conflict_do_nothing(
-        index_elements=["job_key"], index_where=tables.UNFINISHED_JOB
-    )
-    return connection.execute(statement.returning(tables.jobs.c.job_id), row).first() is not None
+    return connection.execute(ANOTHER_JOB[connection.dialect.name], row).first() is not None
 
 
 def _unfinished(connection: Connection, job_key: str) -> JobRecord:
@@ -185,14 +279,8 @@ def _asked(shot: Shot) -> str | None:
 
 def _kept_artefacts(connection: Connection, job_id: str, kept: Callable[[str], bool]) -> dict[int, str]:
     """Digest by ordinal for every shot of the job whose key has an artefact that is still there."""
-    query = (
-        select(tables.shots.c.ordinal, tables.artefacts.c.sha256)
-        .join_from(tables.shots, tables.artefacts, tables.shots.c.shot_key == tables.artefacts.c.shot_key)
-        .where(tables.shots.c.job_id == job_id)
-        .order_by(tables.shots.c.ordinal, tables.artefacts.c.made_at, tables.artefacts.c.sha256)
-    )
     found: dict[int, str] = {}
-    for ordinal, sha256 in connection.execute(query):
+    for ordinal, sha256 in connection.execute(KNOWN_OUTPUTS, {"job_id": job_id}):
         if ordinal not in found and kept(sha256):
             found[ordinal] = sha256
     return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
@@ -21,6 +21,8 @@ from registry import ledger_reading, tables
 from registry.audit_log import AuditLog
 from registry.bulk import insert_unknown
 from registry.trust_tables import legal_holds, prompt_keeping
+
+SALT_OF_THE_JOB = select(prompt_keeping.c.salt).where(prompt_keeping.c.job_id == bindparam("job_id"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +62,10 @@ class PromptKeeping:
     def salt_of(self, job_id: str) -> str:
         """The salt of a job, made the first time; "" once its prompts are erased."""
         row = {"job_id": job_id, "salt": secrets.token_hex(32)}
-        self._connection.execute(insert_unknown(self._connection, prompt_keeping), row)
-        query = select(prompt_keeping.c.salt).where(prompt_keeping.c.job_id == job_id)
-        return self._connection.execute(query).scalar_one() or ""
+        made = insert_unknown(self._connection, prompt_keeping).returning(prompt_keeping.c.salt)
+        if (found := self._connection.execute(made, row).first()) is None:
+            found = self._connection.execute(SALT_OF_THE_JOB, {"job_id": job_id}).one()
+        return found[0] or ""
 
     def may_erase(self, job_id: str) -> Verdict:
         """Whether the prompts of a job may go: not while it may still render, not under a legal hold."""

@@ -1,11 +1,11 @@
 """What the ledger hands out: frozen values, never rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from policy.manifest import RenderManifest, ShotInput
-from policy.plan import Decision, PlanTotals
+from policy.plan import Decision, ExecutionPlan, PlanTotals
 from policy.tasks import FaultKind, PictureFigures, TakeState
 
 
@@ -95,6 +95,19 @@ class PlanHeader:
     totals: PlanTotals
     warnings: tuple[str, ...]
     made_at: datetime
+
+    @classmethod
+    def of(cls, plan: ExecutionPlan) -> "PlanHeader":
+        """What is kept of a plan beside the rows of its shots."""
+        return cls(
+            plan_hash=plan.plan_hash,
+            policy_version=plan.policy_version,
+            manifest=replace(plan.manifest, shots=()),
+            decisions=plan.decisions,
+            totals=plan.totals,
+            warnings=plan.warnings,
+            made_at=plan.made_at,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ are read from those bytes, so that a correction made since changes nothing in th
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from policy.codec import decode, encode
@@ -62,9 +62,14 @@ class Reevaluation:
     gone: tuple[Reason, ...]  # reasons against it that only that day knew
 
 
-def judged_json(stacks: Sequence[JudgedStack]) -> str:
-    """Stacks as they are kept with a shipment."""
-    return json.dumps(encode(JudgedStacks(stacks=tuple(stacks))), ensure_ascii=False, sort_keys=True)
+def judged_json(stacks: Iterable[str]) -> str:
+    """Stacks as they are kept with a shipment, each as ``stack_json`` wrote it."""
+    return f'{{"stacks": [{", ".join(stacks)}]}}'
+
+
+def stack_json(stack: JudgedStack) -> str:
+    """One stack as it is kept."""
+    return json.dumps(encode(stack), ensure_ascii=False, sort_keys=True)
 
 
 def kept_stacks(context: ShipmentContext) -> tuple[JudgedStack, ...]:

@@ -10,6 +10,8 @@ from policy.quarantine import Revocation
 from registry.audit_log import AuditLog
 from registry.evidence_tables import revocations
 
+EVERY_ONE = select(revocations).order_by(revocations.c.revoked_at, revocations.c.revocation_id)
+
 
 class Revocations:
     """Revocations of one database, inside one transaction."""
@@ -42,7 +44,6 @@ class Revocations:
 
     def all(self) -> tuple[Revocation, ...]:
         """Every revocation, oldest first."""
-        query = select(revocations).order_by(revocations.c.revoked_at, revocations.c.revocation_id)
         return tuple(
             Revocation(
                 repo=row["repo"],
@@ -51,5 +52,5 @@ class Revocations:
                 actor=row["actor"],
                 revoked_at=row["revoked_at"],
             )
-            for row in self._connection.execute(query).mappings()
+            for row in self._connection.execute(EVERY_ONE).mappings()
         )

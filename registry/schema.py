@@ -4,10 +4,19 @@ from registry import (
     access_tables,
     evidence_tables,
     request_tables,
+    revision_tables,
     tables,
     trust_tables,
     upstream_tables,
 )
 
-TABLE_MODULES = (tables, upstream_tables, evidence_tables, trust_tables, access_tables, request_tables)
+TABLE_MODULES = (
+    tables,
+    upstream_tables,
+    evidence_tables,
+    trust_tables,
+    access_tables,
+    request_tables,
+    revision_tables,
+)
 metadata = tables.metadata

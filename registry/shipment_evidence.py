@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from policy.canonical import digest
 from policy.discharges import RecordedDischarge
 from policy.errors import UnknownName
+from registry.bulk import add_rows
 from registry.evidence_tables import (
     discharges,
     shipment_clauses,
@@ -20,14 +21,21 @@ from registry.evidence_tables import (
 from registry.kept_files import keep_files, kept_file
 from registry.shipment_records import ShipmentContext, ShipmentDraft, ShippedPaper, TermsOfTheDay
 
+DISCHARGES_FOR_THE_JOB = (
+    select(discharges.c.duty, discharges.c.evidence_name, discharges.c.evidence_sha256, discharges.c.actor)
+    .where(or_(discharges.c.job_id == bindparam("job_id"), discharges.c.job_id == ""))
+    .order_by(discharges.c.discharged_at, discharges.c.discharge_id)
+)
+
 
 def write_evidence(
     connection: Connection, shipment_id: str, draft: ShipmentDraft, stacks: Iterable[str], now: datetime
 ) -> None:
     """Write everything that goes with a shipment; ``stacks`` names the stack of each of its items."""
     made_with = Counter(stacks)
-    connection.execute(
-        insert(shipment_stacks),
+    add_rows(
+        connection,
+        shipment_stacks,
         [
             {"stack_id": stack, "shipment_id": shipment_id, "item_count": items}
             for stack, items in made_with.items()
@@ -37,30 +45,26 @@ def write_evidence(
         {"shipment_id": shipment_id, "name": one.name, "sha256": one.sha256, "size": one.size}
         for one in draft.papers
     ]
-    if papers:
-        connection.execute(insert(shipment_papers), papers)
+    add_rows(connection, shipment_papers, papers)
     clauses = [
         {"shipment_id": shipment_id, "licence": licence, "clause": clause}
         for licence, clause in sorted(set(draft.clauses))
     ]
-    if clauses:
-        connection.execute(insert(shipment_clauses), clauses)
+    add_rows(connection, shipment_clauses, clauses)
     if draft.stacks_json:
         row = {"shipment_id": shipment_id, "stacks_json": draft.stacks_json}
-        connection.execute(insert(shipment_contexts), row)
+        add_rows(connection, shipment_contexts, [row])
     _write_terms(connection, shipment_id, draft.terms)
     _write_discharges(connection, shipment_id, draft, now)
 
 
 def _write_terms(connection: Connection, shipment_id: str, terms: Sequence[TermsOfTheDay]) -> None:
-    files = keep_files(connection, [one.terms for one in terms])
-    texts = keep_files(connection, [one.text for one in terms])
+    kept = keep_files(connection, [body for one in terms for body in (one.terms, one.text)])
     rows = [
         {"shipment_id": shipment_id, "licence": one.licence, "terms_sha256": file, "text_sha256": text}
-        for one, file, text in zip(terms, files, texts, strict=True)
+        for one, file, text in zip(terms, kept[::2], kept[1::2], strict=True)
     ]
-    if rows:
-        connection.execute(insert(shipment_terms), rows)
+    add_rows(connection, shipment_terms, rows)
 
 
 def _write_discharges(connection: Connection, shipment_id: str, draft: ShipmentDraft, now: datetime) -> None:
@@ -78,8 +82,7 @@ def _write_discharges(connection: Connection, shipment_id: str, draft: ShipmentD
         }
         for one, sha256 in zip(draft.discharges, kept, strict=True)
     ]
-    if rows:
-        connection.execute(insert(discharges), rows)
+    add_rows(connection, discharges, rows)
 
 
 # Reading
@@ -99,19 +102,9 @@ def papers_of(connection: Connection, shipment_id: str) -> tuple[ShippedPaper, .
 
 def discharges_for(connection: Connection, job_id: str) -> tuple[RecordedDischarge, ...]:
     """What was recorded with earlier shipments of a job, and for the whole house; newest last."""
-    query = (
-        select(
-            discharges.c.duty,
-            discharges.c.evidence_name,
-            discharges.c.evidence_sha256,
-            discharges.c.actor,
-        )
-        .where(or_(discharges.c.job_id == job_id, discharges.c.job_id == ""))
-        .order_by(discharges.c.discharged_at, discharges.c.discharge_id)
-    )
     return tuple(
         RecordedDischarge(duty=duty, evidence_name=name, evidence_sha256=sha256, actor=actor)
-        for duty, name, sha256, actor in connection.execute(query)
+        for duty, name, sha256, actor in connection.execute(DISCHARGES_FOR_THE_JOB, {"job_id": job_id})
     )
 
 

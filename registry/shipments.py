@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json, digest
@@ -27,7 +27,7 @@ from policy.uses import IntendedUse
 from policy.verdicts import Obligation, Verdict
 from registry import ledger_reading, recall, shipment_evidence, tables
 from registry.audit_log import AuditLog
-from registry.bulk import insert_many, insert_unknown
+from registry.bulk import add_rows, insert_many, insert_unknown, write_many
 from registry.kept_files import kept_file
 from registry.records import JobRecord
 from registry.revocations import Revocations
@@ -68,24 +68,28 @@ class Shipments:
             tag="shipment:job:shipped", actor=draft.actor, subject=shipment_id, payload=payload
         )
         chained = self._audit.append(event, now)
+        recipients = tuple(sorted({item.recipient for item in items if item.recipient}))
         self._write_notices(notices_sha256, draft.notices)
-        self._connection.execute(
-            insert(tables.shipments),
-            {
-                "shipment_id": shipment_id,
-                "job_id": job.job_id,
-                "plan_hash": job.plan_hash,
-                "owner": job.owner,
-                "labels_json": json.dumps(job.labels),
-                "recipients_json": json.dumps(sorted({item.recipient for item in items if item.recipient})),
-                "actor": draft.actor,
-                "use_json": json.dumps(encode(draft.use)),
-                "verdict_json": json.dumps(encode(draft.verdict)),
-                "notices_sha256": notices_sha256,
-                "item_count": len(items),
-                "audit_seq": chained.seq,
-                "shipped_at": now,
-            },
+        add_rows(
+            self._connection,
+            tables.shipments,
+            [
+                {
+                    "shipment_id": shipment_id,
+                    "job_id": job.job_id,
+                    "plan_hash": job.plan_hash,
+                    "owner": job.owner,
+                    "labels_json": json.dumps(job.labels),
+                    "recipients_json": json.dumps(recipients),
+                    "actor": draft.actor,
+                    "use_json": json.dumps(encode(draft.use)),
+                    "verdict_json": json.dumps(encode(draft.verdict)),
+                    "notices_sha256": notices_sha256,
+                    "item_count": len(items),
+                    "audit_seq": chained.seq,
+                    "shipped_at": now,
+                }
+            ],
         )
         self._write_items(shipment_id, job.job_id, items)
         self._write_licences(shipment_id, draft)
@@ -93,11 +97,28 @@ class Shipments:
         shipment_evidence.write_evidence(
             self._connection, shipment_id, draft, (item.stack_id for item in items), now
         )
-        return self.shipment(shipment_id)
+        return ShipmentRecord(
+            shipment_id=shipment_id,
+            job_id=job.job_id,
+            plan_hash=job.plan_hash,
+            owner=job.owner,
+            labels=job.labels,
+            recipients=recipients,
+            actor=draft.actor,
+            use=draft.use,
+            verdict=draft.verdict,
+            notices_sha256=notices_sha256,
+            items=items,
+            licences=tuple(sorted(draft.licences, key=lambda used: (used.stack_id, used.repo, used.licence))),
+            obligations=draft.met,
+            papers=tuple(sorted(draft.papers, key=lambda paper: paper.name)),
+            audit_seq=chained.seq,
+            shipped_at=now,
+        )
 
     def _write_notices(self, sha256: str, body: str) -> None:
         statement = insert_unknown(self._connection, tables.notices)
-        self._connection.execute(statement, {"sha256": sha256, "body": body})
+        write_many(self._connection, statement, [{"sha256": sha256, "body": body}])
 
     def _write_items(self, shipment_id: str, job_id: str, items: tuple[ShipmentItem, ...]) -> None:
         rows = [
@@ -131,8 +152,7 @@ class Shipments:
             }
             for used in draft.licences
         ]
-        if rows:
-            self._connection.execute(insert(tables.shipment_licences), rows)
+        add_rows(self._connection, tables.shipment_licences, rows)
 
     def _write_obligations(self, shipment_id: str, draft: ShipmentDraft) -> None:
         rows = [
@@ -148,8 +168,7 @@ class Shipments:
             }
             for position, met in enumerate(draft.met)
         ]
-        if rows:
-            self._connection.execute(insert(tables.shipment_obligations), rows)
+        add_rows(self._connection, tables.shipment_obligations, rows)
 
     def shipment(self, shipment_id: str) -> ShipmentRecord:
         """A committed shipment with everything under it; else UnknownName."""
@@ -303,29 +322,43 @@ class _MadeShot:
     media_type: str
 
 
-def _made_shots(connection: Connection, job_id: str) -> dict[str, _MadeShot]:
-    shots, takes, artefacts = tables.shots, tables.takes, tables.artefacts
-    query = (
-        select(
-            shots.c.name,
-            shots.c.ordinal,
-            shots.c.shot_key,
-            tables.batches.c.stack_id,
-            artefacts.c.sha256,
-            artefacts.c.media_type,
-        )
-        .select_from(takes)
-        .join(shots, and_(shots.c.job_id == takes.c.job_id, shots.c.ordinal == takes.c.ordinal))
-        .join(tables.batches, ledger_reading.BATCH_OF_A_TAKE)
-        .join(
-            artefacts,
-            and_(artefacts.c.shot_key == shots.c.shot_key, artefacts.c.sha256 == takes.c.artefact_sha256),
-        )
-        .where(takes.c.job_id == job_id, takes.c.state.in_([TakeState.DONE.value, TakeState.REUSED.value]))
+MADE_SHOTS = (
+    select(
+        tables.shots.c.name,
+        tables.shots.c.ordinal,
+        tables.shots.c.shot_key,
+        tables.batches.c.stack_id,
+        tables.artefacts.c.sha256,
+        tables.artefacts.c.media_type,
     )
+    .select_from(tables.takes)
+    .join(
+        tables.shots,
+        and_(
+            tables.shots.c.job_id == tables.takes.c.job_id, tables.shots.c.ordinal == tables.takes.c.ordinal
+        ),
+    )
+    .join(tables.batches, ledger_reading.BATCH_OF_A_TAKE)
+    .join(
+        tables.artefacts,
+        and_(
+            tables.artefacts.c.shot_key == tables.shots.c.shot_key,
+            tables.artefacts.c.sha256 == tables.takes.c.artefact_sha256,
+        ),
+    )
+    .where(
+        tables.takes.c.job_id == bindparam("job_id"),
+        tables.takes.c.state.in_([TakeState.DONE.value, TakeState.REUSED.value]),
+    )
+)
+
+
+def _made_shots(connection: Connection, job_id: str) -> dict[str, _MadeShot]:
     return {
         name: _MadeShot(ordinal, shot_key, stack_id, sha256, media_type)
-        for name, ordinal, shot_key, stack_id, sha256, media_type in connection.execute(query)
+        for name, ordinal, shot_key, stack_id, sha256, media_type in connection.execute(
+            MADE_SHOTS, {"job_id": job_id}
+        )
     }
 
 

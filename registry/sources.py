@@ -24,6 +24,7 @@ from registry.safetensors_header import header_licence
 from registry.verification import path_fault, resolve_inside
 
 LARGEST_TEXT = 1 << 20  # bytes; no licence, notice, card or word list is longer
+VOCABULARY = "vocabulary.json"  # the closed word list of a model, where it has one
 COMMIT = re.compile(r"[0-9a-f]{40}")
 LICENCE_NAMES = re.compile(
     r"((model[-_])?licen[cs]e|copying|unlicense)([-_.].*)?|.*\.licen[cs]e(\.(txt|md))?", re.IGNORECASE
@@ -186,16 +187,16 @@ def builtin_source() -> DirectorySource:
 
 def read_vocabulary(root: Path, repo: str) -> tuple[str, ...] | None:
     """The closed word list that a repository comes with, placeholders left out; None where it has none."""
-    if not (root / "vocabulary.json").is_file():
+    if not (root / VOCABULARY).is_file():
         return None
     try:
-        table = json.loads(_bounded(root, "vocabulary.json"))
+        table = json.loads(_bounded(root, VOCABULARY))
     except (ValueError, RecursionError):
         table = None
     if not isinstance(table, dict) or not all(
         isinstance(words, list) and all(isinstance(word, str) for word in words) for words in table.values()
     ):
-        raise FormatFault(f"{repo}/vocabulary.json is not a table of word lists.", "Correct or remove it.")
+        raise FormatFault(f"{repo}/{VOCABULARY} is not a table of word lists.", "Correct or remove it.")
     return tuple(
         dict.fromkeys(re.sub(r"\{\w+\}", " ", word).strip() for words in table.values() for word in words)
     )

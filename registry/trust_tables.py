@@ -1,4 +1,4 @@
-"""Tables of who vouches for what: checkpoints of the log, identities, approvals, what is kept of prompts.
+"""Tables of who vouches for what: checkpoints, identities, approvals; and of what is kept of a job.
 
 They belong to the schema of ``registry.tables`` and follow its rules.
 """
@@ -84,6 +84,14 @@ class LegalHoldColumns(TypedColumns):
     released_because: Named[str | None] = Column(Text)
 
 
+class UnkeptArtefactColumns(TypedColumns):
+    sha256: Named[str] = Column(primary_key=True)
+    job_id: Named[str] = Column(ForeignKey("jobs.job_id"), primary_key=True)  # after whose delivery it went
+    actor: Named[str]
+    because: Named[str]
+    removed_at: Named[datetime] = Column(Instant)
+
+
 audit_checkpoints = Table("audit_checkpoints", metadata, AuditCheckpointColumns)
 identities = Table(
     "identities",
@@ -100,4 +108,5 @@ identities = Table(
 approval_requests = Table("approval_requests", metadata, ApprovalRequestColumns, Index(None, "stack_id"))
 approvals = Table("approvals", metadata, ApprovalColumns, Index(None, "request_id"))
 prompt_keeping = Table("prompt_keeping", metadata, PromptKeepingColumns)
+unkept_artefacts = Table("unkept_artefacts", metadata, UnkeptArtefactColumns)
 legal_holds = Table("legal_holds", metadata, LegalHoldColumns, Index(None, "job_id"))

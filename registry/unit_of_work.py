@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from registry.access_keys import AccessKeys
 from registry.approvals import Approvals
+from registry.artefact_keeping import ArtefactKeeping
 from registry.audit_log import AuditLog
 from registry.checkpoints import Checkpoints
 from registry.database import READ_ONLY
@@ -50,6 +51,7 @@ class UnitOfWork:
     revocations: Revocations
     requests: Requests
     keys: AccessKeys
+    keeping: ArtefactKeeping
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -80,6 +82,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 revocations=Revocations(connection, audit),
                 requests=Requests(connection),
                 keys=AccessKeys(connection, audit),
+                keeping=ArtefactKeeping(connection),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error

@@ -62,6 +62,11 @@ class ArtefactStore:
         """Whether the bytes are there, with that size where it is known; an empty file never counts."""
         return any(_has_size(path, size) for path in self._candidates(sha256))
 
+    def remove(self, sha256: str) -> None:
+        """Take the bytes of a digest out; that they are not there is nothing."""
+        for path in self._candidates(sha256):
+            path.unlink(missing_ok=True)
+
     def free_bytes(self) -> int:
         """Space that a writer without privileges still has."""
         folder = self.root

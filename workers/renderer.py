@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
@@ -125,6 +126,7 @@ def runtime_versions(kind: RendererKind) -> tuple[tuple[str, str], ...]:
     return (("renderer", str(kind)), *((name, _version(name)) for name in libraries))
 
 
+@cache  # what is installed does not change under a process that has imported it
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
 
-from policy.manifest import RenderManifest
+from policy.manifest import Shot
 from rightstep.web.picture_runs import MadePictures, PictureRun, ShotReport
 from rightstep.web.picture_shapes import PictureWish, how_made
 from rightstep.web.problems import openai_of, trouble_of_any
@@ -44,7 +44,7 @@ async def events_of(
     Whoever may no longer ask is told so instead of the next picture, and sees nothing more.
     """
     ordered = await run.accepted()
-    common = _common(ordered.manifest, int(ordered.job.submitted_at.timestamp()))
+    common = _common(ordered.shots[0], int(ordered.job.submitted_at.timestamp()))
     shown: Counter[int] = Counter()
     try:
         async with aclosing(run.reports()) as reports:
@@ -64,8 +64,7 @@ async def events_of(
         leave()
 
 
-def _common(manifest: RenderManifest, created_at: int) -> dict[str, Any]:
-    shot = manifest.shots[0]
+def _common(shot: Shot, created_at: int) -> dict[str, Any]:
     return {
         "created_at": created_at,
         "size": f"{shot.width}x{shot.height}",

@@ -19,9 +19,9 @@ from flows.steps import (
     DeliveredPictures,
     LeasedPictures,
     OrderedPictures,
+    SettledPictures,
     abandon_pictures,
     deliver_pictures,
-    lease_pictures,
     lost_batch,
     order_pictures,
     settle_pictures,
@@ -30,7 +30,7 @@ from policy.errors import RightstepError, ServiceFault
 from policy.manifest import RenderManifest
 from policy.plan import PlanRefusal
 from policy.previews import StepReport, preview_steps
-from policy.tasks import RenderTask, ServedBatch
+from policy.tasks import BatchResult, RenderTask, ServedBatch
 from policy.waiting import WaitingRoom
 from policy.wording import duration
 from registry.requests import RequestKey
@@ -90,6 +90,7 @@ class PictureOrder:
         [float], RenderManifest
     ]  # the order of somebody who is let in so many seconds from now
     request: RequestKey | None
+    must_keep: bool  # the pictures, since they are fetched later
     patience: float | None  # seconds from now until the pictures are of no use any more
     previews: int | None  # how often to show each picture on its way; None: nobody follows
     require_access: Callable[[], object]  # Failed where whoever asked may no longer
@@ -123,7 +124,9 @@ class PictureOrder:
         """Planned and in the ledger; whoever leaves meanwhile leaves no job behind."""
         manifest = self.manifest(wait)
         ordering = asyncio.ensure_future(
-            run_in_threadpool(order_pictures, self.house, manifest, self.request)
+            run_in_threadpool(
+                order_pictures, self.house, manifest, request=self.request, must_keep=self.must_keep
+            )
         )
         try:
             ordered = await asyncio.shield(ordering)
@@ -143,22 +146,31 @@ class PictureOrder:
     async def _made(self, ordered: OrderedPictures, tell: Tell) -> MadePictures:
         """Render what is open of the order until nothing is, and deliver it; lost batches are sent again."""
         served: list[ServedBatch] = []
-        is_open = True
-        while (
-            is_open and (leased := await run_in_threadpool(lease_pictures, self.house, ordered)) is not None
-        ):
+        leased, delivered = ordered.leased, None
+        while leased is not None:
             batches = await self._batches(ordered, leased, tell)
             results = [one.result for one in batches]
-            is_open = await run_in_threadpool(settle_pictures, self.house, leased, results)
+            settled = await run_in_threadpool(self._settled, ordered, leased, results)
+            leased, delivered = settled.leased, settled.delivered
             served += batches
-        await run_in_threadpool(self.require_access)
-        delivered = await run_in_threadpool(deliver_pictures, self.house, ordered)
+        if delivered is None:
+            delivered = await run_in_threadpool(self._delivered, ordered)
         return MadePictures(ordered=ordered, served=tuple(served), delivered=delivered)
+
+    def _settled(
+        self, ordered: OrderedPictures, leased: LeasedPictures, results: list[BatchResult]
+    ) -> SettledPictures:
+        self.require_access()
+        return settle_pictures(self.house, ordered, leased, results)
+
+    def _delivered(self, ordered: OrderedPictures) -> DeliveredPictures:
+        self.require_access()
+        return deliver_pictures(self.house, ordered)
 
     async def _batches(
         self, ordered: OrderedPictures, leased: LeasedPictures, tell: Tell
     ) -> list[ServedBatch]:
-        ordinals = {shot.name: number for number, shot in enumerate(ordered.manifest.shots)}
+        ordinals = {shot.name: number for number, shot in enumerate(ordered.shots)}
         async with asyncio.TaskGroup() as group:
             sent = [
                 group.create_task(self._batch(task, cap, [ordinals[shot.name] for shot in batch.shots], tell))

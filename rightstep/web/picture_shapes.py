@@ -164,6 +164,7 @@ class HowMade(BaseModel):
     reused: int = Field(description="Pictures that were on file already and were not rendered again.")
     quality: float = Field(description="What the steps are worth on the method's measured curve, 0 to 1.")
     sha256: tuple[str, ...]
+    kept: bool = Field(description="Whether the bytes stay here too; the record of them always does.")
 
 
 class Pictures(BaseModel):
@@ -183,7 +184,7 @@ class Pictures(BaseModel):
 def how_made(made: MadePictures) -> HowMade:
     """What a request got."""
     ordered, served = made.ordered, made.served
-    job, first, shots = ordered.job, ordered.decisions[0], ordered.manifest.shots
+    job, first, shots = ordered.job, ordered.decisions[0], ordered.shots
     results = [one.result for one in served]
     rendered = sum(take.artefact is not None for result in results for take in result.takes)
     return HowMade(
@@ -202,12 +203,13 @@ def how_made(made: MadePictures) -> HowMade:
         reused=len(shots) - rendered,
         quality=first.quality,
         sha256=tuple(item.artefact_sha256 for item in made.delivered.shipment.items),
+        kept=ordered.is_kept,
     )
 
 
 def answer_shape(made: MadePictures, base: str) -> Pictures:
     """The answer to a request; ``base`` is what URLs begin with, "" where the bytes are sent."""
-    job, shots = made.ordered.job, made.ordered.manifest.shots
+    job, shots = made.ordered.job, made.ordered.shots
     return Pictures(
         created=int(job.submitted_at.timestamp()),
         data=tuple(

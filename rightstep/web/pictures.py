@@ -134,6 +134,7 @@ class PictureStudio:
             room=self.room,
             manifest=partial(manifest_of, visitor.house, wish),
             request=named,
+            must_keep=wish.response_format == "url",
             patience=wish.deadline_seconds,
             previews=wish.partial_images if wish.stream else None,
             require_access=visitor.require_access,

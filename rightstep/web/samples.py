@@ -80,6 +80,7 @@ PICTURES = {
         "method": "emoji-64-lcm",
         "steps": 4,
         "is_degraded": False,
+        "kept": True,
         "seeds": [7],
         "seconds": 0.2,
         "queue_seconds": 0.0,

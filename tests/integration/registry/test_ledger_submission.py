@@ -9,7 +9,8 @@ from policy.errors import LedgerFault, UnknownName
 from policy.plan import PlannedBatch
 from policy.tasks import TakeState
 from registry import tables
-from registry.records import JobState, ShotCounts
+from registry.ledger_submission import FirstLease, Submission
+from registry.records import JobState, LeasedBatch, ShotCounts
 from registry.unit_of_work import unit_of_work
 from tests.factories import (
     BASE,
@@ -24,7 +25,15 @@ from tests.factories import (
     make_shot,
     make_stack,
 )
-from tests.integration.registry.ledger_play import counts, must_lease, plan_of, render_all, settle, submit
+from tests.integration.registry.ledger_play import (
+    counts,
+    must_lease,
+    plan_of,
+    render_all,
+    results_of,
+    settle,
+    submit,
+)
 from tests.integration.registry.stores import Store
 
 
@@ -195,3 +204,50 @@ def test_rows_that_a_database_refuses_leave_nothing(store: Store):
         submit(store.engine, replace(plan, shots=(twice, *plan.shots[1:])))
     with unit_of_work(store.engine, read_only=True) as work:
         assert work.ledger.jobs() == ()
+
+
+@pytest.mark.parametrize("most", [1, 3, 64])
+def test_what_is_leased_at_submission_is_what_would_be_leased_right_after_it(store: Store, most: int):
+    plan = plan_of(32)
+    first = must_lease(store.engine, submit(store.engine, plan).job_id, max_batches=2)
+    settle(store.engine, first)  # some shots of the next jobs are on file already
+    after = must_lease(store.engine, submit(store.engine, plan, job_key="after").job_id, max_batches=most)
+    facts = Submission(
+        job_key="at",
+        actor="alice",
+        owner="studio",
+        labels=(("show", "foxes"),),
+        recipients=("client",),
+        now=NOW,
+    )
+    with unit_of_work(store.engine) as work:
+        wish = FirstLease(holder="driver-1", ttl_seconds=60, max_batches=most)
+        job, at = work.ledger.submit_leased(plan, facts, kept=lambda _sha256: True, first=wish)
+        work.commit()
+    assert at is not None
+    assert at.expires_at == after.expires_at
+    assert [_unnamed(batch) for batch in at.batches] == [_unnamed(batch) for batch in after.batches]
+    with unit_of_work(store.engine) as work:
+        assert work.ledger.job(job.job_id) == job
+        other = work.ledger.job(after.job_id)
+        assert (job.state, job.counts, job.started_at) == (other.state, other.counts, other.started_at)
+        assert work.ledger.settle(at, results_of(at), NOW).late == 0
+
+
+def test_a_job_that_is_attached_to_is_not_leased_by_submitting(store: Store):
+    submit(store.engine)
+    facts = Submission(job_key="night", actor="alice", owner="studio", labels=(), recipients=(), now=NOW)
+    with unit_of_work(store.engine) as work:
+        wish = FirstLease(holder="driver-1", ttl_seconds=60, max_batches=1)
+        job, chunk = work.ledger.submit_leased(plan_of(16), facts, kept=lambda _sha256: True, first=wish)
+    assert (job.attached, chunk) == (True, None)
+
+
+def _unnamed(batch: LeasedBatch) -> LeasedBatch:
+    """A batch without the id of its job."""
+
+    def rest(name: str) -> str:
+        return name.partition("/")[2]
+
+    shots = tuple(replace(shot, take_id=rest(shot.take_id)) for shot in batch.shots)
+    return replace(batch, task_id=rest(batch.task_id), shots=shots)

@@ -63,7 +63,7 @@ def test_submitting_does_not_ask_more_for_more_shots(sqlite_store: Store, shots:
     plan = plan_of(shots)
     with statements_of(sqlite_store.engine) as seen:
         submit(sqlite_store.engine, plan)
-    assert len(seen) == 11, [statement for statement, _ in seen]
+    assert len(seen) == 8, [statement for statement, _ in seen]
 
 
 def test_attaching_to_a_job_writes_nothing(store: Store):

@@ -99,6 +99,12 @@ def test_a_shipment_keeps_who_what_whom_and_why(store: Store, job: JobRecord):
         assert work.shipments.notices(shipment.notices_sha256) == draft.notices
 
 
+def test_a_shipment_is_handed_back_as_it_is_kept(store: Store, job: JobRecord):
+    shipment = ship(store, make_draft(store, job))
+    with unit_of_work(store.engine, read_only=True) as work:
+        assert work.shipments.shipment(shipment.shipment_id) == shipment
+
+
 def test_obligations_say_what_met_them(store: Store, job: JobRecord):
     shipment = ship(store, make_draft(store, job))
     assert {met.obligation.id: met.discharged_by for met in shipment.obligations} == {
