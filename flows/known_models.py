@@ -17,6 +17,7 @@ from registry.known_registry import KnownRegistry
 from registry.licences.circumstances import Circumstances
 from registry.menu import PinnedModel, build_menu
 from registry.model_registry import PinRecord
+from registry.native_sizes import read_native_size
 from registry.sources import VOCABULARY, read_vocabulary
 
 MOST_MENUS = 256  # of one registry: beyond them all are forgotten
@@ -91,6 +92,7 @@ def _shelf(registry: KnownRegistry, locate: Locate) -> Shelf:
             component=registry.components[repo],
             root=str(root),
             vocabulary=read_vocabulary(root, repo),
+            native_size=read_native_size(root),
         )
     return Shelf(registry=registry, models=found, out_of_reach=tuple(lost), seen=_seen(found))
 

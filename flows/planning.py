@@ -27,6 +27,8 @@ from registry.model_registry import PinRecord
 from registry.unit_of_work import unit_of_work
 from workers.renderer import RendererKind, runtime_versions
 
+COMMON_SIZE = (1024, 1024)  # what most of today's image models were trained at
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overrides:
@@ -200,6 +202,12 @@ def pin_records(house: House) -> Mapping[str, PinRecord]:
 def pinned_models(house: House) -> Mapping[str, PinnedModel]:
     """Every pinned repository that is in reach, with where it lies and what its licence rests on."""
     return shelf_of(house).models
+
+
+def native_size(house: House, repo: str) -> tuple[int, int]:
+    """(width, height) that a model was trained at; a common size where it is not here or does not say."""
+    model = pinned_models(house).get(repo)
+    return (model and model.native_size) or COMMON_SIZE
 
 
 def components_of(house: House, records: Mapping[str, PinRecord]) -> Mapping[str, LicensedComponent]:

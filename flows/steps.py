@@ -47,7 +47,7 @@ from flows.pictures import (
     settle_pictures,
 )
 from flows.pinning import ImportedModel, import_model, pin_model
-from flows.planning import Overrides, Preflight, plan_manifest, preflight
+from flows.planning import Overrides, Preflight, native_size, plan_manifest, preflight
 from flows.progress import Progress
 from flows.readiness import look_at_ledger
 from flows.recalling import affected, affected_csv, reevaluate, revoke_model
@@ -149,6 +149,7 @@ __all__ = [
     "make_audit_report",
     "method_as_run",
     "open_questions",
+    "native_size",
     "order_pictures",
     "pin_model",
     "plan_manifest",

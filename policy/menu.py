@@ -49,6 +49,9 @@ class Menu:
     words: tuple[
         tuple[str, tuple[str, ...]], ...
     ] = ()  # model -> the closed vocabulary it was trained on, if it has one
+    sizes: tuple[
+        tuple[str, tuple[int, int]], ...
+    ] = ()  # model -> width and height it was trained at, if it says
 
     def offers_for(self, model: str, loras: tuple[LoraRequest, ...]) -> tuple[Offer, ...]:
         return tuple(offer for offer in self.offers if offer.model == model and offer.loras == loras)

@@ -50,6 +50,7 @@ from policy.plan_digests import plan_digest
 from policy.prompts import inert_negatives, unknown_words
 from policy.refusals import Denied, malformed, refuse, refuse_denied
 from policy.shot_keys import Versions, run_digest, shot_key
+from policy.sizes import strange_sizes
 from policy.spans import Ending, whole_seconds
 from policy.tiers import TIER_TABLE
 from policy.verdicts import Reason, Ruling
@@ -401,4 +402,5 @@ def _warnings(manifest: RenderManifest, menu: Menu, courses: Sequence[Course]) -
         for warning in inert_negatives([manifest.shots[index] for index in course.shots], course.run)
     ]
     waived = ("Output checks are waived in the manifest.",) if manifest.waive_output_checks else ()
-    return (*night, *deaf, *unknown_words(manifest.shots, menu), *waived)
+    strange = (*unknown_words(manifest.shots, menu), *strange_sizes(manifest.shots, menu))
+    return (*night, *deaf, *strange, *waived)

@@ -34,6 +34,7 @@ class PinnedModel:
     component: LicensedComponent
     root: str
     vocabulary: tuple[str, ...] | None = None
+    native_size: tuple[int, int] | None = None  # width and height in pixels, where its files say
 
 
 def build_menu(
@@ -63,6 +64,7 @@ def build_menu(
         offers=tuple(item for item in found if isinstance(item, Offer)),
         absences=tuple(item for item in found if isinstance(item, Absence)),
         words=tuple(_words(wishes, pinned)),
+        sizes=tuple(_sizes(wishes, pinned)),
     )
 
 
@@ -264,6 +266,15 @@ def _words(
             for word in (pinned[repo].vocabulary or (_short(repo).replace("-", " "),))
         ]
         yield model, tuple(dict.fromkeys((*own, *brought)))
+
+
+def _sizes(
+    wishes: tuple[Wish, ...], pinned: Mapping[str, PinnedModel]
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """What each model was trained at, where its files say."""
+    for model in dict.fromkeys(model for model, _ in wishes):
+        if model in pinned and (size := pinned[model].native_size) is not None:
+            yield model, size
 
 
 def _short(repo: str) -> str:

@@ -122,12 +122,7 @@ class PictureOrder:
 
     async def _ordered(self, wait: float) -> OrderedPictures:
         """Planned and in the ledger; whoever leaves meanwhile leaves no job behind."""
-        manifest = self.manifest(wait)
-        ordering = asyncio.ensure_future(
-            run_in_threadpool(
-                order_pictures, self.house, manifest, request=self.request, must_keep=self.must_keep
-            )
-        )
+        ordering = asyncio.ensure_future(run_in_threadpool(self._order, wait))
         try:
             ordered = await asyncio.shield(ordering)
         except asyncio.CancelledError:
@@ -138,6 +133,10 @@ class PictureOrder:
         if isinstance(ordered, PlanRefusal):
             raise Failed(trouble_of_refusal(ordered))
         return ordered
+
+    def _order(self, wait: float) -> OrderedPictures | PlanRefusal:
+        manifest = self.manifest(wait)
+        return order_pictures(self.house, manifest, request=self.request, must_keep=self.must_keep)
 
     async def _abandon(self, ordered: OrderedPictures) -> None:
         with suppress(RightstepError):

@@ -13,7 +13,6 @@ from policy.previews import MOST_PREVIEWS
 from rightstep.web.picture_runs import MadePictures
 
 SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
-UNSAID = "64x64"  # of a request that leaves the size to us: what the built-in model was trained at
 TOLD_BY = ("stream", "partial_images", "progress", "response_format")  # fields that change no picture
 MODEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)?$"
 EXAMPLES: dict[str, Any] = {
@@ -48,7 +47,7 @@ class PictureWish(BaseModel):
     size: str = Field(
         default="auto",
         max_length=16,
-        description=f"`WIDTHxHEIGHT` in pixels, multiples of 8 from 16; `auto` is {UNSAID}.",
+        description="`WIDTHxHEIGHT` in pixels, multiples of 8 from 16; `auto`: what it was trained at.",
     )
     response_format: Literal["b64_json", "url"] = Field(
         default="b64_json", description="The bytes, or where to fetch them with a key that may read."
@@ -126,9 +125,10 @@ class PictureWish(BaseModel):
         return (("partial_images", str(self.partial_images)),) if self.partial_images else ()
 
     @property
-    def sides(self) -> tuple[int, int]:
-        width, _, height = (UNSAID if self.size == "auto" else self.size).partition("x")
-        return int(width), int(height)
+    def sides(self) -> tuple[int, int] | None:
+        """Width and height; None where the model's own are meant."""
+        width, _, height = self.size.partition("x")
+        return None if self.size == "auto" else (int(width), int(height))
 
     @property
     def repository(self) -> str:

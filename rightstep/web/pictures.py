@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from flows.bootstrap import House
-from flows.steps import PICTURE_LABEL
+from flows.steps import PICTURE_LABEL, native_size
 from policy.access import Scope
 from policy.errors import RequestKeyReused
 from policy.manifest import RenderManifest, Shot
@@ -152,7 +152,7 @@ def manifest_of(house: House, wish: PictureWish, wait: float = 0.0) -> RenderMan
     ``wait`` seconds of what it allows go by before anything is rendered for it.
     """
     first = secrets.randbelow(SEEDS) if wish.seed is None else wish.seed
-    width, height = wish.sides
+    width, height = wish.sides or native_size(house, wish.repository)
     shots = tuple(
         Shot(
             name=f"picture-{number + 1}",
