@@ -18,6 +18,7 @@ from flows.holders import own_holder
 from flows.judging import judge_job
 from flows.planning import Overrides, apply_overrides, known_costs, pin_records, plan_manifest, root_of
 from flows.rendering import cancel_job
+from flows.stages import stage
 from flows.submitting import refuse_order, submit_plan
 from flows.tasks import make_task, make_template
 from policy.costs import CostKey, CostProfile, profile_for
@@ -54,6 +55,7 @@ class LeasedPictures:
     caps: tuple[int, ...]
 
 
+@stage("plan")
 def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | PlanRefusal:
     """Plan an order, ask the gate, write it into the ledger; a refusal is audited and nothing else."""
     plan = plan_manifest(house, manifest)
@@ -99,6 +101,7 @@ def _cap(decision: Decision, costs: Sequence[CostProfile], device: str) -> int:
     return max(decision.batch_size, profile_for(costs, key).max_rows // decision.rows_per_picture)
 
 
+@stage("plan")
 def lease_pictures(house: House, ordered: OrderedPictures) -> LeasedPictures | None:
     """What is to be rendered of an order; None when nothing is: all is made, or given up."""
     with unit_of_work(house.engine) as work:
@@ -120,6 +123,7 @@ def lease_pictures(house: House, ordered: OrderedPictures) -> LeasedPictures | N
     )
 
 
+@stage("store")
 def settle_pictures(house: House, leased: LeasedPictures, results: Sequence[BatchResult]) -> bool:
     """Record what became of leased batches; whether there may be more to lease.
 
@@ -136,6 +140,7 @@ def lost_batch(task: RenderTask, detail: str) -> BatchResult:
     return unrendered(task, FaultKind.WORKER, detail, LOST)
 
 
+@stage("deliver")
 def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPictures:
     """Judge what was made, close the job, and hand the pictures out as a shipment of one.
 

@@ -6,20 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from fastapi import Path as InPath
 
-from flows.planning import apply_overrides
-from flows.steps import (
-    cancel_job,
-    job_of,
-    job_of_request,
-    list_jobs,
-    plan_manifest,
-    refuse_order,
-    reopen_job,
-    submit_plan,
-)
+from flows.steps import GivenOrder, cancel_job, hand_in, job_of, list_jobs, reopen_job
 from policy.access import Scope
+from policy.manifest import RenderManifest
 from policy.plan import PlanRefusal
-from policy.refusals import is_wrong_order
 from registry.records import JobRecord
 from registry.requests import RequestKey
 from rightstep.web.desk import Desk
@@ -74,10 +64,15 @@ def make_router(desk: Desk) -> APIRouter:
         finished ones too, for as long as the job is kept.
         """
         request = None if idempotency_key is None else _request(visitor, idempotency_key, order)
-        record = None if request is None else job_of_request(visitor.house, request)
-        if record is None:
-            desk.require_driver()
-            record = _submitted(visitor, order, request)
+
+        def read() -> RenderManifest:
+            desk.require_driver()  # a job that is known already needs nobody
+            return order.read(visitor.house)
+
+        given = GivenOrder(read=read, overrides=order.overrides, request=request)
+        record = hand_in(visitor.house, given)
+        if isinstance(record, PlanRefusal):
+            raise Failed(trouble_of_refusal(record))
         desk.start(record.job_id)
         response.headers["location"] = f"/v1/jobs/{record.job_id}"
         response.status_code = 200 if record.attached else 201
@@ -129,17 +124,6 @@ def _request(visitor: Visitor, given: str, order: SentOrder) -> RequestKey:
         raise Failed(Trouble(kind=MALFORMED, detail=detail, next_step="Send a UUID in quotes."))
     key = found[1] or found[2]
     return RequestKey(client=visitor.client, key=key, fingerprint=order.fingerprint)
-
-
-def _submitted(visitor: Visitor, order: SentOrder, request: RequestKey | None) -> JobRecord:
-    house = visitor.house
-    manifest = order.read(house)
-    outcome = plan_manifest(house, manifest, order.overrides)
-    if isinstance(outcome, PlanRefusal):
-        if not is_wrong_order(outcome):
-            refuse_order(house, apply_overrides(house, manifest, order.overrides), outcome)
-        raise Failed(trouble_of_refusal(outcome))
-    return submit_plan(house, outcome, request)
 
 
 def _shape_now(visitor: Visitor, record: JobRecord) -> JobAnswer:
