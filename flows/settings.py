@@ -189,6 +189,11 @@ class Settings(BaseSettings):
     serve_use: Act = Field(
         default=Act.HOST_SERVICE_COMMERCIAL, description="The act that pictures on demand are judged for."
     )
+    traces: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="Where `rightstep serve` sends traces by OTLP over HTTP; needs the extra otel.",
+    )
     prefect_start_seconds: Annotated[float, Field(ge=5, le=600)] = Field(
         default=120.0, description="How long a private Prefect server may take to answer."
     )

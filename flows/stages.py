@@ -46,10 +46,3 @@ def stage(name: str) -> Generator[None]:
         yield
     finally:
         hear(Stage(name=name, began=began, seconds=time.perf_counter() - start))
-
-
-def tell(name: str, *, seconds: float, ended: float) -> None:
-    """Tell of a stage that was measured elsewhere, such as in a worker; ``ended`` is since the epoch."""
-    hear = _HEARD.get()
-    if hear is not None and seconds > 0:
-        hear(Stage(name=name, began=ended - seconds, seconds=seconds))

@@ -68,7 +68,7 @@ from flows.rendering import (
 )
 from flows.schedules import ScheduleRecord, add_schedule, list_schedules, remove_schedule
 from flows.shipment import ship_job
-from flows.stages import Stage, heard_by, tell
+from flows.stages import Stage, heard_by
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
 from flows.standing_work import count_work
 from flows.stocktaking import (
@@ -189,7 +189,6 @@ __all__ = [
     "start_job",
     "status",
     "take_down",
-    "tell",
     "upgrade_ledger",
     "verify_models",
     "watch_job",

@@ -36,6 +36,7 @@ from policy.tasks import RenderTask, ServedBatch
 from policy.tiers import ServiceLevel, ServiceTier
 from policy.uses import IntendedUse
 from policy.waiting import WaitingRoom
+from rightstep.web.courses import note_batch
 from rightstep.web.desk import Desk
 from rightstep.web.documents import told_openai
 from rightstep.web.doors import Visitor
@@ -143,7 +144,7 @@ class PictureStudio:
 
     async def _batch(self, task: RenderTask, cap: int) -> ServedBatch:
         try:
-            return await self.port.render(task, cap)
+            return await note_batch(task, self.port.render(task, cap))
         except ServiceFault as fault:
             lost = lost_batch(task, fault.message)
             return ServedBatch(result=lost, queue_seconds=0.0, pictures=len(task.shots))

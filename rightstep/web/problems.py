@@ -16,6 +16,7 @@ from starlette.types import Scope
 from policy.codec import encode
 from policy.errors import Refused, RightstepError
 from policy.verdicts import Reason
+from rightstep.web.courses import note_trouble
 from rightstep.web.kinds import BROKEN, INVALID_REQUEST, MALFORMED, OF_STATUS, Kind, told
 
 PROBLEM_JSON = "application/problem+json"
@@ -130,6 +131,7 @@ def problem_of(trouble: Trouble, request_id: str) -> dict[str, Any]:
 def answer(scope: Scope, trouble: Trouble) -> JSONResponse:
     """The answer to a request that failed, in the shape that its path speaks."""
     status, headers = trouble.kind.status, dict(trouble.headers)
+    note_trouble(scope, trouble.kind.code, (reason.code for reason in trouble.reasons))
     request_id = str(scope["state"]["request_id"])
     if speaks_openai(scope["path"]):
         return JSONResponse(openai_of(trouble, request_id), status, headers=headers)
