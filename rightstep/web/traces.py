@@ -94,6 +94,8 @@ class Traces:
 
     def _stages(self, stages: Iterable[Stage], within: Context) -> None:
         for one in stages:
+            if not one.seconds:
+                continue  # a stack that was resident was not loaded
             span = self._tracer.start_span(one.name, context=within, start_time=_nano(one.began))
             span.end(_nano(one.began + one.seconds))
 

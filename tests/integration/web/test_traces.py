@@ -134,12 +134,13 @@ def test_a_refusal_is_a_trace_of_its_own_and_no_prompt_is_in_any(received: list[
     }
 
 
-def test_a_receiver_that_is_down_disturbs_no_request(house: House, driver: NearDriver):
+def test_a_receiver_that_is_down_disturbs_no_request_and_is_in_the_log(house: House, driver: NearDriver):
     with listening() as receiver:
         gone = receiver.address
     with traces_to(gone) as ears:
         client = client_of(build_app(house, driver=driver, ears=ears))
         assert client.get("/v1/jobs").status_code == 200
+    assert '"logger": "opentelemetry' in (house.settings.logs / "rightstep.log").read_text()
 
 
 def test_without_the_setting_nothing_of_it_is_loaded_and_without_the_extra_it_says_so():
