@@ -19,15 +19,16 @@ from flows.judging import judge_job
 from flows.planning import Overrides, apply_overrides, known_costs, pin_records, plan_manifest, root_of
 from flows.rendering import cancel_job
 from flows.stages import stage
-from flows.submitting import refuse_order, submit_plan
+from flows.submitting import forget_request, job_of_request, refuse_order, submit_plan
 from flows.tasks import make_task, make_template
 from policy.costs import CostKey, CostProfile, profile_for
-from policy.errors import RenderFault
+from policy.errors import RenderFault, RightstepError, ServiceFault, WrongMoment
 from policy.manifest import RenderManifest
 from policy.plan import Decision, ExecutionPlan, PlanRefusal
 from policy.refusals import is_wrong_order
-from policy.tasks import BatchResult, FaultKind, RenderTask
+from policy.tasks import BatchResult, FaultKind, RenderTask, TakeState
 from registry.records import JobRecord, JobState, LeasedChunk
+from registry.requests import RequestKey
 from registry.unit_of_work import unit_of_work
 from workers.pool import unrendered
 
@@ -41,6 +42,7 @@ class OrderedPictures:
     """An order that was accepted, with all that its renders need."""
 
     job: JobRecord
+    manifest: RenderManifest
     decisions: tuple[Decision, ...]
     caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
     templates: tuple[RenderTask, ...]
@@ -56,18 +58,43 @@ class LeasedPictures:
 
 
 @stage("plan")
-def order_pictures(house: House, manifest: RenderManifest) -> OrderedPictures | PlanRefusal:
-    """Plan an order, ask the gate, write it into the ledger; a refusal is audited and nothing else."""
+def order_pictures(
+    house: House, manifest: RenderManifest, request: RequestKey | None = None
+) -> OrderedPictures | PlanRefusal:
+    """Plan an order, ask the gate, write it into the ledger; a refusal is audited and nothing else.
+
+    A request that was sent before is the order that came of it then, unless that came to nothing.
+    """
+    known = None if request is None else _remembered(house, request)
+    if known is not None:
+        return known
     plan = plan_manifest(house, manifest)
     if isinstance(plan, PlanRefusal):
         if not is_wrong_order(plan):
             refuse_order(house, apply_overrides(house, manifest, Overrides()), plan)
         return plan
-    job = submit_plan(house, plan)
+    return _ordered(house, submit_plan(house, plan, request), plan)
+
+
+def _remembered(house: House, request: RequestKey) -> OrderedPictures | None:
+    """What came of a request before; a key whose job was cancelled or failed is free again."""
+    job = job_of_request(house, request)
+    if job is None:
+        return None
+    if job.state in {JobState.CANCELLED, JobState.FAILED}:
+        forget_request(house, request)
+        return None
+    with unit_of_work(house.engine, read_only=True) as work:
+        plan = work.ledger.plan(job.job_id)
+    return _ordered(house, job, plan)
+
+
+def _ordered(house: House, job: JobRecord, plan: ExecutionPlan) -> OrderedPictures:
     roots = _roots(house, plan)
     facts = (("job_id", job.job_id), ("plan_hash", plan.plan_hash))
     return OrderedPictures(
         job=job,
+        manifest=plan.manifest,
         decisions=plan.decisions,
         caps=_caps(house, plan.decisions),
         templates=tuple(make_template(decision, roots, facts) for decision in plan.decisions),
@@ -144,15 +171,27 @@ def lost_batch(task: RenderTask, detail: str) -> BatchResult:
 def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPictures:
     """Judge what was made, close the job, and hand the pictures out as a shipment of one.
 
-    RenderFault where a picture could not be made; Refused where the gate says no, held pictures included.
+    RenderFault where a picture could not be made, ServiceFault where whoever renders was lost with it each
+    time, WrongMoment where the job was cancelled meanwhile; Refused where the gate says no, held
+    pictures included.
     """
     job_id = ordered.job.job_id
-    if judge_job(house, job_id) is not JobState.FINISHED:
-        with unit_of_work(house.engine, read_only=True) as work:
-            shots = work.ledger.shots(job_id)
-        told = next((shot.detail for shot in shots if shot.artefact is None), "")
-        raise RenderFault(f"The pictures of job {job_id} could not be made: {told}", "Look at the job.")
+    state = judge_job(house, job_id)
+    if state is JobState.CANCELLED:
+        raise WrongMoment(f"Job {job_id} was cancelled meanwhile.", "Send the request again.")
+    if state is not JobState.FINISHED:
+        raise _not_made(house, job_id)
     return deliver_job(house, job_id)
+
+
+def _not_made(house: House, job_id: str) -> RightstepError:
+    """Why a job has no pictures: lost renderers are worth another try, everything else is not."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        takes = [take for take in work.ledger.takes(job_id) if take.state is TakeState.DEAD]
+    told = next((take.detail for take in takes), "")
+    if takes and all(take.fault is FaultKind.WORKER for take in takes):
+        return ServiceFault(f"The renderers of job {job_id} were lost: {told}", "Try again later.")
+    return RenderFault(f"The pictures of job {job_id} could not be made: {told}", "Look at the job.")
 
 
 def abandon_pictures(house: House, ordered: OrderedPictures) -> None:
