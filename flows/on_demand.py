@@ -38,7 +38,7 @@ def relay_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
 def on_demand(manifest_path: str, tier: str = "interactive", key: str = "") -> Outcome:
     """Render a manifest at another tier, or at its own where ``tier`` is "".
 
-    The same order under way is joined, never made twice; the same ``key`` is the same job for ever.
+    The same order under way is joined, never made twice; the same ``key`` is the same job while that is kept.
     """
     path = Path(manifest_path)
     if not path.is_absolute():

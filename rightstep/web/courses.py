@@ -122,9 +122,9 @@ async def note_batch(task: RenderTask, rendering: Awaitable[ServedBatch]) -> Ser
     return served
 
 
-def note_trouble(scope: Scope, code: str, reasons: Iterable[str]) -> None:
-    """Note how a request failed."""
-    course: Course | None = scope["state"].get("course")
+def note_trouble(code: str, reasons: Iterable[str]) -> None:
+    """Note how this request failed, or what it was refused for."""
+    course = COURSE.get()
     if course is not None:
         course.problem, course.reasons = code, tuple(reasons)
 

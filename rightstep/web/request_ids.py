@@ -42,7 +42,7 @@ class RequestIds:
             path=scope["path"],
             traceparent=sent.get("traceparent", ""),
         )
-        scope.setdefault("state", {}).update(request_id=request_id, course=course)
+        scope.setdefault("state", {})["request_id"] = request_id
         began, is_stream = time.monotonic(), False
 
         async def send_named(message: Message) -> None:

@@ -68,6 +68,18 @@ def test_the_stages_of_a_request_are_no_longer_than_the_request(client: TestClie
     assert sum(line["stages"].values()) <= line["seconds"]
 
 
+def test_a_picture_that_is_shown_on_its_way_is_counted_like_any_other(client: TestClient, house: House):
+    asked = wish(seed=1, stream=True, partial_images=1)
+    answer = client.post(PATH, json=asked, headers={"x-request-id": "streamed"})
+    assert "image_generation.completed" in answer.text
+    now = figures_of(client)
+    assert figure(now, "rightstep_pictures_total", method="emoji-64-lcm") == 1
+    assert figure(now, "rightstep_event_streams_open") == 0
+    (line,) = lines_of(house, "streamed")
+    assert line["job"] == answer.headers["x-rightstep-job"]
+    assert set(line["stages"]) == STAGES  # type: ignore[arg-type]  # JSON
+
+
 def test_a_batch_that_callers_share_is_counted_once(client: TestClient, port: NearPort):
     """Two requests that wait together: whichever way they are batched, the shares add up to batches."""
     with ThreadPoolExecutor(3) as callers:
