@@ -1,17 +1,21 @@
 """An order from its file to its job and out again, as a flow or a waiting caller starts it."""
 
+import time
 from pathlib import Path
 from typing import Any
 
+from flows.announcing import announce_job
 from flows.bootstrap import House
 from flows.exporting import Exported, export_job
+from flows.handing_in import EVENTS, hand_in, order_of_file
 from flows.judging import judge_job
 from flows.manifest_files import load_manifest
-from flows.planning import Overrides, apply_overrides, plan_manifest
+from flows.planning import Overrides, apply_overrides
 from flows.prefect_requests import ON_DEMAND, SUBMITTED, ask, deployment_of
 from flows.prefect_server import PrefectServer, standing_server
-from flows.rendering import cancel_job, job_of, list_jobs
-from flows.submitting import job_key, refuse_order, submit_plan
+from flows.progress import OnProgress, report_stage, watched
+from flows.rendering import WATCH_SECONDS, cancel_job, job_of, list_jobs
+from flows.submitting import error_of, job_key
 from flows.turns import is_driven
 from policy.errors import ServiceFault
 from policy.manifest import RenderManifest
@@ -19,17 +23,18 @@ from policy.plan import PlanRefusal
 from policy.tiers import ServiceTier
 from registry.records import JobRecord, JobState
 
+FINAL_STATES = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})  # of a flow run
 
-def submit_order(house: House, path: Path, overrides: Overrides) -> JobRecord:
+
+def submit_order(house: House, path: Path, overrides: Overrides, key: str | None = None) -> JobRecord:
     """Plan a manifest as it is now and submit it; a refusal is audited once and raised as Refused.
 
-    The same unfinished order is taken up where it stands.
+    The same unfinished order is taken up where it stands; the same ``key`` of an event is the same job.
     """
-    manifest = load_manifest(path, now=house.clock())
-    outcome = plan_manifest(house, manifest, overrides)
-    if isinstance(outcome, PlanRefusal):
-        raise refuse_order(house, apply_overrides(house, manifest, overrides), outcome)
-    return submit_plan(house, outcome)
+    found = hand_in(house, order_of_file(house, path, overrides, client=EVENTS, key=key))
+    if isinstance(found, PlanRefusal):
+        raise error_of(found)
+    return found
 
 
 def deliver(house: House, job_id: str) -> Exported:
@@ -62,21 +67,59 @@ def require_standing_house(house: House) -> None:
     _standing(house, SUBMITTED)
 
 
-def start_job(house: House, job_id: str, *, again: bool = False) -> None:
+def start_job(house: House, job_id: str, *, again: bool = False) -> str | None:
     """Ask the standing house to render what is open of a submitted job; ServiceFault where none is up.
 
     Asked twice it is one flow run; ``again`` starts another where the driver of the first is
-    gone. A job whose shots are all made is judged here and now.
+    gone. A job whose shots are all made is judged here and now. Returns the id of the flow run,
+    None where none was asked for.
     """
     job = job_of(house, job_id)
-    if job.state.is_finished or job.state is JobState.HELD:
-        return
+    if _is_at_rest(job):
+        return None
     if not job.counts.open:
         judge_job(house, job.job_id)
-        return
+        announce_job(house, job_of(house, job.job_id))
+        return None
     server, deployment = _standing(house, SUBMITTED)
-    if not again or not is_driven(house, job.job_id):
-        _run(server, deployment, {"job_id": job.job_id}, None if again else job.job_id)
+    if again and is_driven(house, job.job_id):
+        return None
+    return _run(server, deployment, {"job_id": job.job_id}, None if again else job.job_id)
+
+
+def render_by_house(house: House, job_id: str, on_progress: OnProgress) -> JobRecord:
+    """Have the standing house render a job, and wait until it is over or held.
+
+    Whoever stops waiting stops nothing else. ServiceFault where no house is up, or where the
+    flow run has ended and the job goes on nowhere.
+    """
+    run = start_job(house, job_id)
+    if run is not None and _has_ended(house, run):  # of a driver that is gone
+        run = start_job(house, job_id, again=True)
+    report_stage("waiting for the standing house")
+    with watched(house, job_id, on_progress):
+        while not _is_at_rest(job := job_of(house, job_id)):
+            if run is not None and _has_ended(house, run) and not is_driven(house, job_id):
+                break
+            time.sleep(WATCH_SECONDS)
+    job = job_of(house, job_id)  # it may have ended between the two looks
+    if not _is_at_rest(job):
+        raise ServiceFault(
+            f"The standing house has ended its flow run {run}, and job {job_id} is not over.",
+            f"Look at logs/flows.log under RIGHTSTEP_HOME, then: rightstep job resume {job_id}.",
+        )
+    return job
+
+
+def _is_at_rest(job: JobRecord) -> bool:
+    return job.state.is_finished or job.state is JobState.HELD
+
+
+def _has_ended(house: House, run: str) -> bool:
+    """Whether a flow run is over; ServiceFault where the house is gone."""
+    server, _ = _standing(house, SUBMITTED)
+    found = ask(server.api_url, "GET", f"/flow_runs/{run}")
+    return found is None or found["state"]["type"] in FINAL_STATES
 
 
 def _standing(house: House, name: str) -> tuple[PrefectServer, dict[str, Any]]:

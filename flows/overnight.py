@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.states import Completed, Failed
 
+from flows.announcing import announce_refusal
 from flows.bootstrap import House, open_house
 from flows.orders import cancel_order, deliver, submit_order
 from flows.planning import Overrides
@@ -44,11 +45,19 @@ def overnight_overrides(use: str | None) -> Overrides:
     return Overrides(use=None if use is None else Act(use))
 
 
-def render_order(path: Path, overrides: Overrides) -> Outcome:
-    """An order from file to exported pictures; a refusal or fault is a Failed state that says why."""
+def render_order(path: Path, overrides: Overrides, key: str | None = None) -> Outcome:
+    """An order from file to exported pictures; a refusal or fault is a Failed state that says why.
+
+    The same ``key`` is the same job, however often its event comes.
+    """
     house = open_house(load_settings())
     try:
-        return render_submitted(house, submit_order(house, path, overrides))
+        job = submit_order(house, path, overrides, key)
+    except RightstepError as error:
+        announce_refusal(house, path, error)
+        return Failed(message=str(error))
+    try:
+        return render_submitted(house, job)
     except RightstepError as error:
         return Failed(message=str(error))
 

@@ -22,6 +22,7 @@ from flows.judging import figures_of, hold_and_close, judgements_of
 from flows.keeping import leave_unkept
 from flows.planning import Overrides, PlanningView, apply_overrides, plan_order, shelf_of
 from flows.rendering import cancel_job
+from flows.stages import stage
 from flows.submitting import refuse_order, require_permitted, submit_within
 from flows.tasks import make_task, make_template
 from policy.costs import CostKey, CostProfile, profile_for
@@ -85,6 +86,7 @@ class SettledPictures:
     delivered: DeliveredPictures | None = None
 
 
+@stage("plan")
 def order_pictures(
     house: House, manifest: RenderManifest, *, request: RequestKey | None = None, must_keep: bool = False
 ) -> OrderedPictures | PlanRefusal:
@@ -199,6 +201,7 @@ def _to_render(accepted: _Accepted, chunk: LeasedChunk | None, salt: str) -> Lea
     )
 
 
+@stage("deliver")
 def settle_pictures(
     house: House, ordered: OrderedPictures, leased: LeasedPictures, results: Sequence[BatchResult]
 ) -> SettledPictures:
@@ -223,6 +226,7 @@ def lost_batch(task: RenderTask, detail: str) -> BatchResult:
     return unrendered(task, FaultKind.WORKER, detail, LOST)
 
 
+@stage("deliver")
 def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPictures:
     """Judge what was made, close the job, and hand the pictures out as a shipment of one.
 

@@ -19,9 +19,11 @@ from prefect.futures import PrefectConcurrentFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
+from flows.announcing import announce_job
 from flows.bootstrap import House, open_house
 from flows.judging import judge_job
 from flows.progress import report_stage
+from flows.rendering import job_of
 from flows.settings import load_settings
 from flows.summaries import job_table
 from flows.turns import fleet_turn
@@ -60,6 +62,7 @@ def render_batch(job_id: str) -> str:
     create_markdown_artifact(
         key=f"job-{job_id}".lower(), markdown=job_table(house, job_id), description="What became of the job"
     )
+    announce_job(house, job_of(house, job_id))
     return state.value
 
 

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.announcing import announce_job
 from flows.bootstrap import House
 from flows.judging import judge_job
 from flows.keeping import why_gone
@@ -46,6 +47,7 @@ def render_job(
         return job
     if not job.counts.open:
         judge_job(house, job.job_id)
+        announce_job(house, job_of(house, job.job_id))
     elif detach:
         _detach(house, job.job_id)
     else:

@@ -47,7 +47,7 @@ def main() -> None:
 
     from flows.checkpointing import checkpoint
     from flows.drift_watch import drift_watch
-    from flows.on_demand import on_demand
+    from flows.on_demand import event_trigger, on_demand
     from flows.overnight import overnight
     from flows.ship import ship
     from flows.submitted import submitted
@@ -62,7 +62,9 @@ def main() -> None:
     seal: Any = checkpoint.to_deployment(
         CHECKPOINT, cron=CHECKPOINT_CRON, entrypoint_type=EntrypointType.MODULE_PATH
     )
-    demand: Any = on_demand.to_deployment(ON_DEMAND, entrypoint_type=EntrypointType.MODULE_PATH)
+    demand: Any = on_demand.to_deployment(
+        ON_DEMAND, triggers=[event_trigger()], entrypoint_type=EntrypointType.MODULE_PATH
+    )
     handed_in: Any = submitted.to_deployment(SUBMITTED, entrypoint_type=EntrypointType.MODULE_PATH)
     watch: Any = drift_watch.to_deployment(
         DRIFT_WATCH,

@@ -193,6 +193,11 @@ class Settings(BaseSettings):
         default=1.0,
         description="Share of served requests whose pictures stay; of the others only the record does.",
     )
+    traces: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="Where `rightstep serve` sends traces by OTLP over HTTP; needs the extra otel.",
+    )
     prefect_start_seconds: Annotated[float, Field(ge=5, le=600)] = Field(
         default=120.0, description="How long a private Prefect server may take to answer."
     )

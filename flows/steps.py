@@ -32,9 +32,10 @@ from flows.doctor import Finding, FindingState, doctor
 from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.erasing import erase_prompts, hold_job, holds_of, release_hold
 from flows.exporting import Exported, export_job
+from flows.handing_in import GivenOrder, hand_in, order_of_file
 from flows.identities import create_identity, list_identities, revoke_identity, show_identity
 from flows.licensed_models import LicensedModel, licensed_model, licensed_models
-from flows.orders import require_standing_house, start_job
+from flows.orders import render_by_house, require_standing_house, start_job
 from flows.pictures import (
     PICTURE_LABEL,
     LeasedPictures,
@@ -67,7 +68,9 @@ from flows.rendering import (
 )
 from flows.schedules import ScheduleRecord, add_schedule, list_schedules, remove_schedule
 from flows.shipment import ship_job
+from flows.stages import Stage, heard_by
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
+from flows.standing_work import count_work
 from flows.stocktaking import (
     explain_licences,
     list_models,
@@ -76,7 +79,6 @@ from flows.stocktaking import (
     upgrade_ledger,
     verify_models,
 )
-from flows.submitting import job_of_request, refuse_order, submit_plan
 from flows.whatif import Supposition, WhatIf, what_if
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "Exported",
     "Finding",
     "FindingState",
+    "GivenOrder",
     "HouseStatus",
     "LicensedModel",
     "ImportedModel",
@@ -102,6 +105,7 @@ __all__ = [
     "ScheduleRecord",
     "ServiceStatus",
     "SettledPictures",
+    "Stage",
     "Supposition",
     "WhatIf",
     "abandon_pictures",
@@ -119,6 +123,7 @@ __all__ = [
     "cancel_job",
     "conclude_drift",
     "conclude_licence",
+    "count_work",
     "create_identity",
     "create_key",
     "deliver_pictures",
@@ -129,10 +134,11 @@ __all__ = [
     "import_model",
     "export_kit",
     "give_approval",
+    "hand_in",
+    "heard_by",
     "hold_job",
     "holds_of",
     "job_of",
-    "job_of_request",
     "key_of",
     "licensed_model",
     "licensed_models",
@@ -150,6 +156,7 @@ __all__ = [
     "method_as_run",
     "open_questions",
     "native_size",
+    "order_of_file",
     "order_pictures",
     "pin_model",
     "plan_manifest",
@@ -158,9 +165,9 @@ __all__ = [
     "prove_growth",
     "record_use",
     "reevaluate",
-    "refuse_order",
     "release_hold",
     "remove_schedule",
+    "render_by_house",
     "render_job",
     "reopen_job",
     "require_standing_house",
@@ -182,7 +189,6 @@ __all__ = [
     "show_request",
     "start_job",
     "status",
-    "submit_plan",
     "take_down",
     "upgrade_ledger",
     "verify_models",

@@ -81,8 +81,13 @@ def job_of_request(house: House, request: RequestKey) -> JobRecord | None:
 
 def refuse_order(house: House, manifest: RenderManifest, refusal: PlanRefusal) -> Refused:
     """Audit a refusal of the planner and hand back the error to raise."""
+    record_refusal(house, manifest, from_reasons(refusal.reasons))
+    return error_of(refusal)
+
+
+def error_of(refusal: PlanRefusal) -> Refused:
+    """A refusal as the error to raise, where nobody takes it as a value."""
     verdict = from_reasons(refusal.reasons)
-    record_refusal(house, manifest, verdict)
     told = "; ".join(reason.detail for reason in verdict.against()[:3])
     return Refused(told, " ".join(refusal.remedies), verdict)
 

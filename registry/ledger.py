@@ -42,6 +42,7 @@ from registry.records import (
     TakeRecord,
     TurnKey,
     TurnRecord,
+    WorkCounts,
     WorkerFaults,
 )
 
@@ -108,6 +109,10 @@ class Ledger:
     ) -> tuple[JobRecord, ...]:
         """Jobs, newest first; of these states, or of all; those that come after a job, or from the start."""
         return ledger_reading.jobs(self._connection, states, limit, after)
+
+    def standing_work(self) -> WorkCounts:
+        """Jobs by state, and how many shots are still to be made."""
+        return ledger_reading.standing_work(self._connection)
 
     def header(self, job_id: str) -> PlanHeader:
         """The plan of a job without its shots and batches."""

@@ -23,6 +23,7 @@ from registry.records import (
     ShotCounts,
     ShotRecord,
     TakeRecord,
+    WorkCounts,
 )
 
 # A take is leased when it is queued in a batch that is leased.
@@ -142,6 +143,24 @@ def jobs(
         query = query.where(or_(at < last.submitted_at, same))
     rows = connection.execute(query).mappings().all()
     return tuple(job_record(row, counts(connection, row["job_id"])) for row in rows)
+
+
+def standing_work(connection: Connection) -> WorkCounts:
+    """One pass over the jobs, and one over the takes of those that are not over."""
+    jobs_table, takes = tables.jobs, tables.takes
+    by_state = select(jobs_table.c.state, func.count()).group_by(jobs_table.c.state)
+    found = dict(connection.execute(by_state).all())
+    unfinished = [state.value for state in JobState if not state.is_finished]
+    open_jobs = select(jobs_table.c.job_id).where(jobs_table.c.state.in_(unfinished))
+    open_shots = (
+        select(func.count())
+        .select_from(takes)
+        .where(takes.c.job_id.in_(open_jobs), takes.c.state == TakeState.QUEUED)
+    )
+    return WorkCounts(
+        jobs=tuple((state, found.get(state.value, 0)) for state in JobState),
+        open_shots=connection.execute(open_shots).scalar_one(),
+    )
 
 
 def counts(connection: Connection, job_id: str) -> ShotCounts:

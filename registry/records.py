@@ -34,6 +34,14 @@ class BatchState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WorkCounts:
+    """How much work a ledger holds."""
+
+    jobs: tuple[tuple[JobState, int], ...]  # every state, those without a job too
+    open_shots: int  # neither made nor given up, of jobs that are queued, running or held
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ShotCounts:
     """How many shots of a job stand where; they add up to the shots of the job."""
 

@@ -180,6 +180,19 @@ def kept_when_stopped(job: str) -> Generator[None]:
         raise
 
 
+@contextmanager
+def goes_on_when_left(job: str) -> Generator[None]:
+    """Ctrl-C ends the waiting and nothing else: say how the job is found again, and how it is ended."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(
+            f"Stopped waiting; the house goes on with job {job}. "
+            f"`rightstep job watch {job}` waits again, `rightstep job cancel {job}` ends it."
+        )
+        raise
+
+
 @app.command("cancel")
 def cancel(job: Job, *, as_json: AsJson = False) -> None:
     """Cancel a job: workers stop at the next step, finished pictures are kept."""

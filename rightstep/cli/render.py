@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policy.errors import Refused
+from policy.errors import Refused, WrongUse
 from policy.plan import PlanRefusal
 from policy.wording import duration, plural
-from rightstep.cli.door import enter_house, now
-from rightstep.cli.job import ending, files_of, kept_when_stopped, print_files, say_why
+from rightstep.cli.door import enter_house
+from rightstep.cli.job import ending, files_of, goes_on_when_left, kept_when_stopped, print_files, say_why
 from rightstep.cli.options import AsJson, Context, Deadline, Folder, Manifest, Tier, Use
 from rightstep.cli.output import ExitCode, print_data, print_json, say
 from rightstep.cli.plan import show_refusal
@@ -36,6 +36,19 @@ def render(
     detach: Annotated[
         bool, typer.Option("--detach", help="Submit and return; a process of its own renders it.")
     ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Let the standing house render it, and wait; Ctrl-C stops waiting only."),
+    ] = False,
+    once: Annotated[
+        str | None,
+        typer.Option(
+            "--once",
+            metavar="KEY",
+            help="A name for this request: given again with the same file, it is the same job.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Render an order: plan it, ask the licences, run it, write pictures, contact sheet and report.
@@ -44,39 +57,41 @@ def render(
     leaves a job that `rightstep job resume` finishes. Exits with 1 when policy or a licence refuses, with 3
     when shots could not be made.
     """
-    from flows.manifest_files import load_manifest
-    from flows.planning import apply_overrides
     from flows.steps import (
         Overrides,
         export_job,
-        plan_manifest,
+        hand_in,
+        order_of_file,
         preflight,
-        refuse_order,
+        render_by_house,
         render_job,
+        require_standing_house,
         ship_job,
         shots_of,
-        submit_plan,
     )
 
+    if wait and detach:
+        raise WrongUse("--wait and --detach cannot both be meant.", "Give one of them.")
     house = enter_house()
+    if wait:
+        require_standing_house(house)
     overrides = Overrides(tier=tier, deadline=deadline, use=use, context=context)
-    order = load_manifest(manifest, now=now())
-    outcome = plan_manifest(house, order, overrides)
-    if isinstance(outcome, PlanRefusal):
-        code = show_refusal(outcome, as_json=as_json)
-        if code is ExitCode.REFUSED:
-            refuse_order(house, apply_overrides(house, order, overrides), outcome)
-        raise typer.Exit(code)
-    show_preflight(outcome, preflight(house, outcome))
-    job = submit_plan(house, outcome)
-    say(f"Job {job.job_id}{', taken up where it stands' if job.attached else ''}.")
+    order = order_of_file(house, manifest, overrides, key=once)
+    job = hand_in(house, order, lambda plan: show_preflight(plan, preflight(house, plan)))
+    if isinstance(job, PlanRefusal):
+        raise typer.Exit(show_refusal(job, as_json=as_json))
+    say(f"Job {job.job_id}{known_as(job)}.")
     if detach:
         job = render_job(house, job.job_id, detach=True)
         say(f"It runs by itself: `rightstep job watch {job.job_id}` shows how far it is.")
         finish(job, None, None, as_json=as_json)
         return
-    with kept_when_stopped(job.job_id), Ticker() as ticker:
-        job = render_job(house, job.job_id, ticker)
+    if wait:
+        with goes_on_when_left(job.job_id), Ticker() as ticker:
+            job = render_by_house(house, job.job_id, ticker)
+    else:
+        with kept_when_stopped(job.job_id), Ticker() as ticker:
+            job = render_job(house, job.job_id, ticker)
     shipment, refusal = None, None
     if ship and job.counts.made == job.counts.shots:
         try:
@@ -89,6 +104,13 @@ def render(
     if job.counts.dead:
         say_why(shots_of(house, job.job_id))
     finish(job, shipment, exported, as_json=as_json)
+
+
+def known_as(job: "JobRecord") -> str:
+    """What is said of a job that was there before this order came."""
+    if not job.attached:
+        return ""
+    return f", {job.state.value} already" if job.state in STOPPED else ", taken up where it stands"
 
 
 def finish(

@@ -1,12 +1,17 @@
 """``rightstep serve``: the HTTP API with pictures on demand."""
 
-from typing import Annotated
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policy.errors import WrongUse
+from policy.errors import ServiceFault, WrongUse
 from rightstep.cli.door import enter_house
 from rightstep.cli.output import print_data, say
+
+if TYPE_CHECKING:
+    from rightstep.web.courses import Ear
 
 Host = Annotated[
     str | None, typer.Option("--host", help="Where to listen; 127.0.0.1 by default.", show_default=False)
@@ -15,6 +20,22 @@ Port = Annotated[
     int | None,
     typer.Option("--port", min=0, max=65535, help="8750 by default; 0 takes a free one.", show_default=False),
 ]
+
+
+@contextmanager
+def traces_to(endpoint: str | None) -> "Generator[tuple[Ear, ...]]":
+    """Who sends traces, and nobody where none are asked for; ServiceFault where the extra is missing."""
+    if endpoint is None:
+        yield ()
+        return
+    try:
+        from rightstep.web.traces import open_traces
+    except ImportError as missing:
+        raise ServiceFault(
+            f"Traces cannot be sent: {missing}.", "Install the extra: pip install 'rightstep[otel]'."
+        ) from missing
+    with open_traces(endpoint) as traces:
+        yield (traces,)
 
 
 def serve(*, host: Host = None, port: Port = None) -> None:
@@ -41,6 +62,7 @@ def serve(*, host: Host = None, port: Port = None) -> None:
     with (
         listen(where, settings.serve_port if port is None else port) as opened,
         sigterm_as_ctrl_c(),
+        traces_to(settings.traces) as traces,
         open_pictures(house, say) as service,
     ):
         name = f"[{where}]" if ":" in where else where
@@ -51,6 +73,7 @@ def serve(*, host: Host = None, port: Port = None) -> None:
             say(f"For a client of OpenAI's: base_url={url}/v1, and a key as api_key.")
             print_data(url)
 
-        studio = PictureStudio(port=service, room=WaitingRoom(places=settings.serve_queue))
-        serve_app(build_app(house, images=studio), opened, tell)
+        room = WaitingRoom(places=settings.serve_queue)
+        studio = PictureStudio(port=service, room=room)
+        serve_app(build_app(house, images=studio, room=room, ears=traces), opened, tell)
     say("Ended.")

@@ -1,15 +1,20 @@
 """The app: routers by resource behind one gate. It plans, submits and tells; somebody else renders."""
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
 
 from flows.bootstrap import House
+from policy.waiting import WaitingRoom
 from rightstep.version import version_text
 from rightstep.web import events, health, jobs, model_list, plans, shots
+from rightstep.web.courses import Ear
 from rightstep.web.desk import Desk, Driver, StandingHouse
 from rightstep.web.documents import DESCRIPTION, describe
 from rightstep.web.doors import Doorkeeper
 from rightstep.web.images import ImageStudio
 from rightstep.web.limits import Gate, Limits
+from rightstep.web.metrics import Metrics
 from rightstep.web.problems import answer_failures
 from rightstep.web.request_ids import RequestIds
 
@@ -29,11 +34,14 @@ def build_app(
     driver: Driver | None = None,
     images: ImageStudio | None = None,
     limits: Limits | None = None,
+    room: WaitingRoom | None = None,
+    ears: Sequence[Ear] = (),
 ) -> FastAPI:
     """The HTTP API of a house.
 
     ``driver`` renders what is submitted: the standing house of the same home, unless another
     is given. ``images`` makes pictures while somebody waits; without it there are no such routes.
+    ``room`` is where those wait, for the metrics; ``ears`` hear of every request.
     """
     app = FastAPI(
         title="Rightstep",
@@ -48,8 +56,10 @@ def build_app(
         app.include_router(make_router(desk))
     if images is not None:
         app.include_router(images.router(desk))
+    metrics = Metrics(house, room)
+    app.include_router(metrics.router(desk))
     answer_failures(app)
     describe(app)
     app.add_middleware(Gate, limits=limits or Limits())
-    app.add_middleware(RequestIds)  # the last one added is the first to see a request
+    app.add_middleware(RequestIds, ears=(metrics, *ears))  # the last one added is the first to see a request
     return app

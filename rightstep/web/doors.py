@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from flows.bootstrap import House
+from flows.handing_in import LOCAL
 from flows.steps import key_of, list_keys, record_use
 from policy.access import AccessCode, AccessKey, Scope, Usage, Wait, refuse_access
 from rightstep.web.kinds import ACCESS, TOO_MANY
@@ -18,7 +19,6 @@ from rightstep.web.problems import Failed, Trouble
 
 REALM = 'Bearer realm="rightstep"'
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-LOCAL = "local"  # whoever asks from this machine while there are no keys
 
 bearer = HTTPBearer(
     scheme_name="key",
@@ -49,15 +49,20 @@ class Doorkeeper:
         self._usages: dict[str, Usage] = {}
         self._has_keys = False  # keys end, and are never forgotten: once true it stays so
 
-    def needs(self, scope: Scope) -> Any:
-        """The FastAPI dependency of a route that needs a scope; holds a slot of the key until the end."""
+    def needs(self, scope: Scope, *, unless_local: bool = False) -> Any:
+        """The FastAPI dependency of a route that needs a scope; holds a slot of the key until the end.
+
+        ``unless_local`` lets this machine in without a key also once there are keys, and without
+        asking the ledger.
+        """
 
         def admit(request: Request, credentials: Credentials) -> Iterator[Visitor]:
             presented = credentials.credentials if credentials else ""
-            if not presented and self._is_open_to(request):
+            if not presented and (unless_local or not self._is_locked()) and _is_local(request):
                 yield Visitor(client=LOCAL, house=self._house, require_access=bool)
                 return
             key = self._judged(presented, scope)
+            request.state.key_id = key.key_id
             usage = self._entered(key)
             try:
                 record_use(self._house, key, scope, f"{request.method} {request.scope['path']}")
@@ -72,20 +77,10 @@ class Doorkeeper:
 
         return Depends(admit)
 
-    def _is_open_to(self, request: Request) -> bool:
-        """Whether a request without a key is let in: from this machine, while nobody has made a key."""
+    def _is_locked(self) -> bool:
+        """Whether anybody has made a key: from then on nobody comes in without one."""
         self._has_keys = self._has_keys or bool(list_keys(self._house))
-        if self._has_keys:
-            return False
-        headers = request.headers
-        caller = Caller(
-            address=request.client.host if request.client else "",
-            host=headers.get("host", ""),
-            origin=headers.get("origin"),
-            fetch_site=headers.get("sec-fetch-site"),
-            is_forwarded=any(name in headers for name in PROXY_HEADERS),
-        )
-        return not refuse_keyless(caller)
+        return self._has_keys
 
     def _judged(self, presented: str, scope: Scope) -> AccessKey:
         key = key_of(self._house, presented) if presented else None
@@ -112,6 +107,19 @@ class Doorkeeper:
         if wait is not None:
             raise Failed(_too_many(wait))
         return usage
+
+
+def _is_local(request: Request) -> bool:
+    """Whether a request comes from this machine itself, through nobody."""
+    headers = request.headers
+    caller = Caller(
+        address=request.client.host if request.client else "",
+        host=headers.get("host", ""),
+        origin=headers.get("origin"),
+        fetch_site=headers.get("sec-fetch-site"),
+        is_forwarded=any(name in headers for name in PROXY_HEADERS),
+    )
+    return not refuse_keyless(caller)
 
 
 def _too_many(wait: Wait) -> Trouble:

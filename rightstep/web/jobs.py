@@ -5,22 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
 
-from flows.planning import apply_overrides
-from flows.steps import (
-    cancel_job,
-    job_of,
-    job_of_request,
-    list_jobs,
-    plan_manifest,
-    refuse_order,
-    reopen_job,
-    submit_plan,
-)
+from flows.steps import GivenOrder, cancel_job, hand_in, job_of, list_jobs, reopen_job
 from policy.access import Scope
+from policy.manifest import RenderManifest
 from policy.plan import PlanRefusal
-from policy.refusals import is_wrong_order
 from registry.records import JobRecord
-from registry.requests import RequestKey
 from rightstep.web.desk import Desk
 from rightstep.web.documents import told
 from rightstep.web.doors import Visitor
@@ -28,7 +17,7 @@ from rightstep.web.kinds import KEY_REUSED, MALFORMED, NO_HOUSE, UNKNOWN_NAME, W
 from rightstep.web.plans import PLAN_KINDS, trouble_of_refusal
 from rightstep.web.problems import Failed
 from rightstep.web.request_keys import IdempotencyKey, request_key
-from rightstep.web.sent_orders import Order, SentOrder, request_body
+from rightstep.web.sent_orders import Order, request_body
 from rightstep.web.shapes import JobAnswer, JobPage, job_shape
 
 ID = r"^[0-9]{8}-[0-9a-f]{8}$"
@@ -66,10 +55,15 @@ def make_router(desk: Desk) -> APIRouter:
         request = None
         if idempotency_key is not None:
             request = request_key(visitor.client, idempotency_key, order.fingerprint)
-        record = None if request is None else job_of_request(visitor.house, request)
-        if record is None:
-            desk.require_driver()
-            record = _submitted(visitor, order, request)
+
+        def read() -> RenderManifest:
+            desk.require_driver()  # a job that is known already needs nobody
+            return order.read(visitor.house)
+
+        given = GivenOrder(read=read, overrides=order.overrides, request=request)
+        record = hand_in(visitor.house, given)
+        if isinstance(record, PlanRefusal):
+            raise Failed(trouble_of_refusal(record))
         desk.start(record.job_id)
         response.headers["location"] = f"/v1/jobs/{record.job_id}"
         response.status_code = 200 if record.attached else 201
@@ -112,17 +106,6 @@ def make_router(desk: Desk) -> APIRouter:
         return _shape_now(visitor, record)
 
     return router
-
-
-def _submitted(visitor: Visitor, order: SentOrder, request: RequestKey | None) -> JobRecord:
-    house = visitor.house
-    manifest = order.read(house)
-    outcome = plan_manifest(house, manifest, order.overrides)
-    if isinstance(outcome, PlanRefusal):
-        if not is_wrong_order(outcome):
-            refuse_order(house, apply_overrides(house, manifest, order.overrides), outcome)
-        raise Failed(trouble_of_refusal(outcome))
-    return submit_plan(house, outcome, request)
 
 
 def _shape_now(visitor: Visitor, record: JobRecord) -> JobAnswer:

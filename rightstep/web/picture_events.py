@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from policy.manifest import Shot
 from rightstep.web.picture_runs import MadePictures, PictureRun, ShotReport
 from rightstep.web.picture_shapes import PictureWish, how_made
-from rightstep.web.problems import openai_of, trouble_of_any
+from rightstep.web.problems import noted, openai_of, trouble_of_any
 
 PARTIAL = "image_generation.partial_image"
 COMPLETED = "image_generation.completed"
@@ -59,7 +59,7 @@ async def events_of(
         for number in range(len(made.delivered.pictures)):
             yield _event(COMPLETED, {**common, **_completed(made, number)})
     except Exception as error:  # noqa: BLE001 - the answer has begun: whatever happens is told as its last event
-        yield _event("error", {"type": "error", **openai_of(trouble_of_any(error), request_id)})
+        yield _event("error", {"type": "error", **openai_of(noted(trouble_of_any(error)), request_id)})
     finally:
         leave()
 

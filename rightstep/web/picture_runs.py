@@ -34,6 +34,7 @@ from policy.tasks import BatchResult, RenderTask, ServedBatch
 from policy.waiting import WaitingRoom
 from policy.wording import duration
 from registry.requests import RequestKey
+from rightstep.web.courses import note_batch
 from rightstep.web.kinds import BUSY, TOO_LATE
 from rightstep.web.plans import trouble_of_refusal
 from rightstep.web.problems import Failed, Trouble
@@ -180,9 +181,10 @@ class PictureOrder:
     async def _batch(self, task: RenderTask, cap: int, shots: list[int], tell: Tell) -> ServedBatch:
         try:
             if self.previews is None:
-                return await self.port.render(task, cap)
+                return await note_batch(task, self.port.render(task, cap))
             shown_after = preview_steps(task.steps, self.previews)
-            return await _followed(self.port.follow(task, cap, shown_after), shots, tell)
+            reports = self.port.follow(task, cap, shown_after)
+            return await note_batch(task, _followed(reports, shots, tell))
         except ServiceFault as fault:
             lost = lost_batch(task, fault.message)
             return ServedBatch(result=lost, queue_seconds=0.0, pictures=len(task.shots))

@@ -16,6 +16,7 @@ from starlette.types import Scope
 from policy.codec import encode
 from policy.errors import Refused, RightstepError
 from policy.verdicts import Reason
+from rightstep.web.courses import note_trouble
 from rightstep.web.kinds import BROKEN, INVALID_REQUEST, MALFORMED, OF_STATUS, Kind, told
 
 PROBLEM_JSON = "application/problem+json"
@@ -132,11 +133,17 @@ def problem_of(trouble: Trouble, request_id: str) -> dict[str, Any]:
 
 def answer(scope: Scope, trouble: Trouble) -> JSONResponse:
     """The answer to a request that failed, in the shape that its path speaks."""
-    status, headers = trouble.kind.status, dict(trouble.headers)
+    status, headers = trouble.kind.status, dict(noted(trouble).headers)
     request_id = str(scope["state"]["request_id"])
     if speaks_openai(scope["path"]):
         return JSONResponse(openai_of(trouble, request_id), status, headers=headers)
     return JSONResponse(problem_of(trouble, request_id), status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def noted(trouble: Trouble) -> Trouble:
+    """The same, noted for the log, the figures and the trace of this request."""
+    note_trouble(trouble.kind.code, (reason.code for reason in trouble.reasons))
+    return trouble
 
 
 def openai_of(trouble: Trouble, request_id: str) -> dict[str, Any]:

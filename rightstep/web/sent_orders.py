@@ -8,10 +8,10 @@ from fastapi import Depends, Query, Request
 from pydantic import Field, TypeAdapter
 
 from flows.bootstrap import House
+from flows.handing_in import FORMATS, fingerprint
 from flows.manifest_fields import ManifestFields, ShotFields
 from flows.manifest_files import parse_manifest
 from flows.steps import Overrides
-from policy.canonical import digest
 from policy.errors import ManifestRejected
 from policy.manifest import RenderManifest
 from policy.tiers import ServiceTier
@@ -19,14 +19,6 @@ from policy.uses import Act
 from rightstep.web.kinds import MEDIA_TYPE
 from rightstep.web.problems import Failed, Trouble
 
-# Content type, and the ending of the file that it would be.
-FORMATS: dict[str, str] = {
-    "application/json": ".json",
-    "application/toml": ".toml",
-    "application/yaml": ".yaml",
-    "application/x-ndjson": ".jsonl",
-    "text/csv": ".csv",
-}
 EXAMPLE: dict[str, Any] = {
     "name": "two-foxes",
     "defaults": {"model": "rightstep/emoji-64"},
@@ -77,18 +69,7 @@ class SentOrder:
     @property
     def fingerprint(self) -> str:
         """What makes two requests the same request."""
-        said = self.overrides
-        return digest(
-            "http-order",
-            {
-                "media_type": self.media_type,
-                "body": hashlib.sha256(self.body).hexdigest(),
-                "tier": said.tier,
-                "deadline": said.deadline,
-                "use": said.use,
-                "context": said.context,
-            },
-        )
+        return fingerprint(self.media_type, hashlib.sha256(self.body).hexdigest(), self.overrides)
 
     def read(self, house: House) -> RenderManifest:
         """The order; ManifestRejected with line or field where it is none."""

@@ -19,6 +19,8 @@ SILENT = {
 # A part of a declared library that is a distribution of its own.
 COMES_WITH = {
     "markupsafe": "jinja2",
+    "opentelemetry-api": "opentelemetry-sdk",
+    "opentelemetry-proto": "opentelemetry-exporter-otlp-proto-http",
     "pydantic-core": "pydantic",
     "starlette": "fastapi",
     "tokenizers": "transformers",
@@ -46,31 +48,46 @@ def distributions_imported_by(*folders: str) -> dict[str, set[str]]:
             top = imported.split(".", maxsplit=1)[0]
             if top in OURS or top in sys.stdlib_module_names:
                 continue
-            for provider in providers.get(top, [top]):
+            for provider in _with(imported, providers.get(top, [top])):
                 found.setdefault(canonicalize_name(provider), set()).add(name)
     return found
+
+
+def _with(imported: str, providers: list[str]) -> list[str]:
+    """Of several distributions that share a top-level name, those that bring this module."""
+    if len(providers) == 1:
+        return providers
+    folder = imported.replace(".", "/")
+    places = (f"{folder}.py", f"{folder}/")
+    return [
+        provider
+        for provider in sorted(set(providers))
+        if any(str(file).startswith(places) for file in metadata.files(provider) or ())
+    ]
 
 
 def test_the_product_imports_only_what_it_declares():
     found = distributions_imported_by(*PACKAGES)
     assert len(found) > 10
-    allowed = declared("runtime", "postgres", "c2pa") | set(COMES_WITH)
+    allowed = declared("runtime", "postgres", "c2pa", "otel") | set(COMES_WITH)
     assert {name: sorted(by) for name, by in found.items() if name not in allowed} == {}
 
 
 def test_tests_and_benchmarks_import_only_what_the_tools_bring():
-    allowed = declared("runtime", "postgres", "c2pa", "dev") | set(COMES_WITH) | {"packaging"}  # with pytest
+    allowed = (
+        declared("runtime", "postgres", "c2pa", "otel", "dev") | set(COMES_WITH) | {"packaging"}
+    )  # with pytest
     found = distributions_imported_by("tests", "benchmarks", "training", "infra")
     assert {name: sorted(by) for name, by in found.items() if name not in allowed} == {}
 
 
 def test_every_declared_library_is_needed():
     used = set(distributions_imported_by(*PACKAGES))
-    assert sorted(declared("runtime", "postgres", "c2pa") - used - set(SILENT)) == []
+    assert sorted(declared("runtime", "postgres", "c2pa", "otel") - used - set(SILENT)) == []
 
 
 def test_what_comes_with_a_library_really_does():
     for part, whole in COMES_WITH.items():
         needs = {canonicalize_name(Requirement(line).name) for line in metadata.requires(whole) or []}
         assert part in needs
-        assert whole in declared("runtime")
+        assert whole in declared("runtime", "otel")

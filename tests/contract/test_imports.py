@@ -47,6 +47,11 @@ def may_know(heavy: str, module: str) -> bool:
         )
     if heavy in {"fastapi", "starlette", "uvicorn"}:
         return module.startswith(WEB)
+    if heavy in {"prometheus_client", "opentelemetry"}:
+        return (
+            module
+            == {"prometheus_client": "rightstep.web.metrics", "opentelemetry": "rightstep.web.traces"}[heavy]
+        )
     if heavy in EDGE:
         return package in {"flows", "rightstep"}
     return True
@@ -75,6 +80,8 @@ def test_the_map_of_rooms_refuses_what_it_should():
     assert not may_know("fastapi", "flows.steps")
     assert not may_know("starlette", "rightstep.cli.plan")
     assert not may_know("sqlalchemy", "rightstep.web.app")
+    assert not may_know("opentelemetry", "rightstep.web.app")
+    assert not may_know("prometheus_client", "flows.steps")
     assert may_know("fastapi", "rightstep.web.app")
     assert may_know("sqlalchemy", "registry.ledger")
 

@@ -3,7 +3,10 @@
 One house serves every test of this file, because it takes half a minute to come up.
 """
 
+import json
 import os
+import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,9 +24,17 @@ from flows.settings import load_settings
 from flows.standing_house import HouseStatus, bring_up, status, take_down
 from policy.errors import ServiceFault
 from policy.tiers import ServiceTier
-from registry.records import JobState
+from registry.records import JobRecord, JobState
 from rightstep.web.app import build_app
-from tests.integration.flows.jobs.night import wait_until, write_order
+from tests.integration.flows.jobs.night import (
+    PATIENCE,
+    done_per_shot,
+    run_command,
+    start_command,
+    wait_for_done,
+    wait_until,
+    write_order,
+)
 from tests.integration.web.desk import client_of
 from tests.integration.web.desk import order as http_order
 from tests.integration.web.listening import events_in
@@ -157,6 +168,105 @@ def test_a_flow_run_that_is_cancelled_in_prefect_cancels_its_job_and_stops_the_w
     assert job.state is JobState.CANCELLED
     assert job.counts.cancelled > 0
     assert job.counts.open == 0
+
+
+def api_of(house: House) -> str:
+    server = standing_server(house.settings.home)
+    assert server is not None
+    return server.api_url
+
+
+def emit(house: House, key: str, **payload: str) -> None:
+    """What `prefect event emit` sends."""
+    event = {
+        "id": str(uuid.uuid4()),
+        "event": "rightstep.render.requested",
+        "occurred": house.clock().isoformat(),
+        "resource": {"prefect.resource.id": key},
+        "payload": payload,
+    }
+    ask(api_of(house), "POST", "/events", [event])
+
+
+def runs_for(house: House, key: str) -> list[dict[str, object]]:
+    """The flow runs that events with this key have started."""
+    which = {"flows": {"name": {"any_": ["on-demand"]}}, "limit": 50}
+    found = ask(api_of(house), "POST", "/flow_runs/filter", which)
+    return [run for run in found if run["parameters"].get("key") == key]
+
+
+def announced(house: House, name: str) -> list[dict[str, object]]:
+    """The payloads of every event of this name."""
+    found = ask(api_of(house), "POST", "/events/filter", {"filter": {"event": {"name": [name]}}})
+    return [dict(event["payload"]) for event in found["events"]]
+
+
+def test_the_same_event_twice_renders_once_and_the_end_is_an_event(house: House, folder: Path):
+    order = write_order(folder, 2, name="evented", shots={"prompt": "a flat swan"})
+    for _ in range(2):
+        emit(house, "asset-7", manifest=str(order))
+    wait_until("both runs", lambda: len(runs_for(house, "asset-7")) == 2)
+    wait_until(
+        "both runs are over",
+        lambda: all(run["state"]["type"] in FINAL for run in runs_for(house, "asset-7")),
+    )
+    assert {run["state"]["type"] for run in runs_for(house, "asset-7")} == {"COMPLETED"}
+    (job,) = [job for job in list_jobs(house) if job.name == "evented"]
+    assert (job.state, job.tier) == (JobState.FINISHED, "batch")
+    assert set(done_per_shot(house, job.job_id).values()) == {1}
+
+    def ends() -> list[dict[str, object]]:
+        return [one for one in announced(house, "rightstep.job.finished") if one["job_id"] == job.job_id]
+
+    wait_until("its end is told", ends)
+    (end,) = ends()
+    assert (end["state"], end["made"], end["shots"]) == ("finished", 2, 2)
+
+
+def test_an_event_for_a_forbidden_order_makes_no_job_and_tells_the_reason(house: House, folder: Path):
+    shots = {"loras": ["rightstep/emoji-64-style-shapes"]}
+    order = write_order(folder, 1, name="barred", shots=shots)
+    emit(house, "asset-8", manifest=str(order), tier="interactive")
+
+    def told() -> list[dict[str, object]]:
+        return [one for one in announced(house, "rightstep.order.refused") if one["manifest"] == str(order)]
+
+    wait_until("the refusal is told", told)
+    (refusal,) = told()
+    assert refusal["error"] == "Refused"
+    assert refusal["reasons"] == ["noncommercial_licence"]
+    assert not any(job.name == "barred" for job in list_jobs(house))
+
+
+def test_a_command_that_waits_exits_as_its_job_ends_and_its_key_makes_it_once(house: House, folder: Path):
+    order = write_order(folder, 2, name="waited", shots={"prompt": "a flat crow"})
+    asked = ("render", str(order), "--wait", "--once", "crow-1", "--json")
+    first, again = (run_command(house, *asked) for _ in range(2))
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    jobs = [json.loads(answer.stdout)["job"] for answer in (first, again)]
+    assert [job["state"] for job in jobs] == ["finished", "finished"]
+    assert jobs[0]["job_id"] == jobs[1]["job_id"]
+    other = write_order(folder, 3, name="waited", shots={"prompt": "a flat crow"})
+    refused = run_command(house, "render", str(other), "--wait", "--once", "crow-1")
+    assert refused.returncode == 2
+    assert jobs[0]["job_id"] in refused.stderr
+
+
+def test_who_stops_waiting_does_not_stop_the_job(house: House, folder: Path):
+    order = write_order(folder, 64, name="left", shots={"prompt": "a flat heron"})
+    command = start_command(house, "render", str(order), "--wait")
+
+    def found() -> list[JobRecord]:
+        return [job for job in list_jobs(house) if job.name == "left"]
+
+    wait_until("it is submitted", found)
+    (job,) = found()
+    wait_for_done(house, job.job_id, 1)
+    command.send_signal(signal.SIGINT)
+    _, told = command.communicate(timeout=PATIENCE)
+    assert command.returncode == 130
+    assert f"rightstep job cancel {job.job_id}" in told
+    wait_until("the house has made it", lambda: finished(house, "left"))
 
 
 def test_an_order_over_http_is_rendered_by_the_standing_house_and_followed_to_its_end(house: House):

@@ -48,7 +48,7 @@ def room() -> WaitingRoom:
 
 @pytest.fixture
 def app(house: House, driver: NearDriver, port: NearPort, room: WaitingRoom) -> FastAPI:
-    return build_app(house, driver=driver, images=PictureStudio(port=port, room=room))
+    return build_app(house, driver=driver, images=PictureStudio(port=port, room=room), room=room)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ ELSEWHERE = [positive_data_acceptance, ignored_auth]
 OPERATIONS = [
     "GET /healthz",
     "GET /readyz",
+    "GET /metrics",
     "POST /v1/plan",
     "POST /v1/jobs",
     "GET /v1/jobs",

@@ -7,9 +7,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from flows.bootstrap import House
+from flows.handing_in import hand_in, order_of_file
+from flows.planning import Overrides
 from flows.rendering import list_jobs, shots_of
 from policy.tasks import TakeState
-from registry.records import JobState
+from registry.records import JobRecord, JobState
 from registry.unit_of_work import unit_of_work
 from rightstep.web.sent_orders import EXAMPLE, EXAMPLE_TEXTS
 from tests.integration.flows.jobs.night import run_command
@@ -193,6 +195,18 @@ def test_a_key_stands_for_one_body(client: TestClient, house: House):
         assert again.json()["type"] == "urn:rightstep:problem:idempotency-key-reused"
         assert first in again.json()["detail"]
     assert len(list_jobs(house)) == 1
+
+
+def test_the_same_file_by_the_same_key_is_one_job_over_http_and_on_the_command_line(
+    client: TestClient, house: House, tmp_path: Path
+):
+    path = tmp_path / "order.json"
+    path.write_text(json.dumps(order("a")))
+    sent = {"idempotency-key": '"one"', "content-type": "application/json"}
+    job = client.post("/v1/jobs", content=path.read_bytes(), headers=sent).json()["job_id"]
+    by_hand = hand_in(house, order_of_file(house, path, Overrides(), key="one"))
+    assert isinstance(by_hand, JobRecord)
+    assert (by_hand.job_id, by_hand.attached) == (job, True)
 
 
 def test_a_key_of_a_refused_order_is_free_again(client: TestClient):

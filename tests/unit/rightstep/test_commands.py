@@ -149,6 +149,18 @@ def test_a_refused_render_leaves_one_audit_event_and_no_job(rightstep):
     assert rightstep("job", "list", "--json").data == []
 
 
+def test_a_render_that_would_wait_for_a_house_that_is_down_submits_nothing(rightstep):
+    answer = rightstep("render", EXAMPLES / "draft.toml", "--wait")
+    assert answer.code == ExitCode.BROKEN
+    assert "rightstep up" in answer.err
+    assert rightstep("job", "list", "--json").data == []
+
+
+def test_waiting_and_leaving_cannot_both_be_meant(rightstep):
+    answer = rightstep("render", EXAMPLES / "draft.toml", "--wait", "--detach")
+    assert answer.code == ExitCode.WRONG_USE
+
+
 def test_guidance_that_is_not_the_callers_is_refused_with_the_reason(rightstep, tmp_path: Path):
     answer = rightstep("plan", write_order(tmp_path, "guidance = 7.5", 'tier = "interactive"'))
     assert answer.code == ExitCode.REFUSED
