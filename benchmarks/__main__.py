@@ -26,6 +26,8 @@ BENCHMARKS = (
     "recall",
     "shipping",
     "request_overhead",
+    "serving",
+    "serving_soak",
 )
 
 

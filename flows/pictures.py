@@ -13,7 +13,7 @@ anybody.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.bootstrap import House
 from flows.delivery import DeliveredPictures, deliver_within
@@ -22,19 +22,26 @@ from flows.judging import figures_of, hold_and_close, judgements_of
 from flows.keeping import leave_unkept
 from flows.planning import Overrides, PlanningView, apply_overrides, plan_order, shelf_of
 from flows.rendering import cancel_job
-from flows.submitting import refuse_order, require_permitted, submit_within
+from flows.submitting import (
+    forget_request,
+    job_of_request,
+    refuse_order,
+    require_permitted,
+    submit_within,
+)
 from flows.tasks import make_task, make_template
 from policy.costs import CostKey, CostProfile, profile_for
-from policy.errors import RenderFault
+from policy.errors import RenderFault, RightstepError, ServiceFault, WrongMoment
 from policy.gates import refused
 from policy.keeping import is_kept
 from policy.manifest import RenderManifest
-from policy.plan import Decision, PlanRefusal
+from policy.plan import Decision, ExecutionPlan, PlanRefusal
 from policy.refusals import is_wrong_order
-from policy.tasks import BatchResult, FaultKind, RenderTask
+from policy.tasks import BatchResult, FaultKind, RenderTask, TakeState
 from policy.verdicts import Verdict
 from registry.ledger_submission import FirstLease
 from registry.records import JobRecord, JobState, LeasedChunk, PlanHeader
+from registry.requests import RequestKey
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.pool import unrendered
 
@@ -53,25 +60,20 @@ class LeasedPictures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Accepted:
-    """A job in the ledger, with all that its renders and its delivery need."""
+class OrderedPictures:
+    """An order that was accepted, with all that its renders and its delivery need."""
 
     job: JobRecord
+    manifest: RenderManifest
     header: PlanHeader
     caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
     templates: tuple[RenderTask, ...]
+    leased: LeasedPictures | None  # what is to be rendered first; None where there is nothing
+    is_kept: bool  # whether the bytes stay in the store, or are handed out and leave the record alone
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
         return self.header.decisions
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderedPictures(_Accepted):
-    """An order that was accepted, with what is to be rendered of it first."""
-
-    leased: LeasedPictures | None  # None where all of it is on file already
-    is_kept: bool  # whether the bytes stay in the store, or are handed out and leave the record alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,49 +85,92 @@ class SettledPictures:
 
 
 def order_pictures(
-    house: House, manifest: RenderManifest, *, must_keep: bool = False
+    house: House, manifest: RenderManifest, request: RequestKey | None = None, *, must_keep: bool = False
 ) -> OrderedPictures | PlanRefusal:
     """Plan an order, ask the gate, write it into the ledger and lease it, as one transaction.
 
-    A refusal is audited and nothing else. ``must_keep`` keeps the pictures whatever share of them is kept.
+    A refusal is audited and nothing else. A request that was sent before is the order that came of it
+    then, unless that came to nothing. ``must_keep`` keeps the pictures whatever share of them is kept, and
+    so does a request that may be sent again.
     """
-    order = apply_overrides(house, manifest, Overrides())
     with unit_of_work(house.engine, read_only=True) as work:
         registry, costs = house.registry.at(work), house.costs.at(work)
     view = PlanningView(shelf=shelf_of(house, registry), costs=costs)
+    known = None if request is None else _remembered(house, request, view)
+    if known is not None:
+        return known
+    order = apply_overrides(house, manifest, Overrides())
     plan = plan_order(house, order, view)
     if isinstance(plan, PlanRefusal):
         if not is_wrong_order(plan):
             refuse_order(house, order, plan)
         return plan
     require_permitted(house, plan)
-    roots = {model.pin.pin_id: model.root for model in view.shelf.models.values()}
     with unit_of_work(house.engine) as work:
-        first = FirstLease(
-            holder=own_holder(), ttl_seconds=house.settings.lease_seconds, max_batches=MOST_BATCHES
-        )
-        job, chunk = submit_within(house, work, plan, first)
-        header = work.ledger.header(job.job_id) if job.attached else PlanHeader.of(plan)
-        facts = (("job_id", job.job_id), ("plan_hash", header.plan_hash))
-        accepted = _Accepted(
-            job=job,
-            header=header,
-            caps=_caps(house, header.decisions, costs),
-            templates=tuple(make_template(decision, roots, facts) for decision in header.decisions),
-        )
-        leased = (
-            _leased_again(house, work, accepted)
-            if job.attached
-            else _to_render(accepted, chunk, work.prompts.salt_of(job.job_id))
-        )
+        known_job = None if request is None else work.requests.job_of(request)
+        if known_job is not None:  # the same request came by another way meanwhile
+            ordered = _ordered_before(house, work, work.ledger.job(known_job), view)
+        else:
+            ordered = _submitted(house, work, plan, view, request, must_keep=must_keep)
         work.commit()
+    return ordered
+
+
+def _submitted(
+    house: House,
+    work: UnitOfWork,
+    plan: ExecutionPlan,
+    view: PlanningView,
+    request: RequestKey | None,
+    *,
+    must_keep: bool,
+) -> OrderedPictures:
+    first = FirstLease(
+        holder=own_holder(), ttl_seconds=house.settings.lease_seconds, max_batches=MOST_BATCHES
+    )
+    job, chunk = submit_within(house, work, plan, first)
+    if request is not None:
+        work.requests.keep(request, job.job_id, house.clock())
+    if job.attached:
+        return _ordered_before(house, work, job, view)
+    stays = must_keep or request is not None or is_kept(job.job_id, house.settings.serve_kept)
+    ordered = _accepted(house, job, plan, view, is_kept=stays)
+    return replace(ordered, leased=_to_render(ordered, chunk, work.prompts.salt_of(job.job_id)))
+
+
+def _remembered(house: House, request: RequestKey, view: PlanningView) -> OrderedPictures | None:
+    """What came of a request before; a key whose job was cancelled or failed is free again."""
+    job = job_of_request(house, request)
+    if job is None:
+        return None
+    if job.state in {JobState.CANCELLED, JobState.FAILED}:
+        forget_request(house, request)
+        return None
+    with unit_of_work(house.engine) as work:
+        ordered = _ordered_before(house, work, job, view)
+        work.commit()
+    return ordered
+
+
+def _ordered_before(house: House, work: UnitOfWork, job: JobRecord, view: PlanningView) -> OrderedPictures:
+    """An order that is in the ledger already; its pictures are kept, since somebody asks for them again."""
+    ordered = _accepted(house, job, work.ledger.plan(job.job_id), view, is_kept=True)
+    return replace(ordered, leased=_leased_again(house, work, ordered))
+
+
+def _accepted(
+    house: House, job: JobRecord, plan: ExecutionPlan, view: PlanningView, *, is_kept: bool
+) -> OrderedPictures:
+    roots = {model.pin.pin_id: model.root for model in view.shelf.models.values()}
+    facts = (("job_id", job.job_id), ("plan_hash", plan.plan_hash))
     return OrderedPictures(
         job=job,
-        header=header,
-        caps=accepted.caps,
-        templates=accepted.templates,
-        leased=leased,
-        is_kept=must_keep or is_kept(job.job_id, house.settings.serve_kept),
+        manifest=plan.manifest,
+        header=PlanHeader.of(plan),
+        caps=_caps(house, plan.decisions, view.costs),
+        templates=tuple(make_template(decision, roots, facts) for decision in plan.decisions),
+        leased=None,
+        is_kept=is_kept,
     )
 
 
@@ -149,25 +194,25 @@ def _cap(decision: Decision, costs: Sequence[CostProfile], device: str) -> int:
     return max(decision.batch_size, profile_for(costs, key).max_rows // decision.rows_per_picture)
 
 
-def _leased_again(house: House, work: UnitOfWork, accepted: _Accepted) -> LeasedPictures | None:
+def _leased_again(house: House, work: UnitOfWork, ordered: OrderedPictures) -> LeasedPictures | None:
     """What is to be rendered of an order; None when nothing is: all is made, or given up."""
     chunk = work.ledger.lease_chunk(
-        accepted.job.job_id,
+        ordered.job.job_id,
         holder=own_holder(),
         ttl_seconds=house.settings.lease_seconds,
         max_batches=MOST_BATCHES,
         now=house.clock(),
     )
-    return _to_render(accepted, chunk, work.prompts.salt_of(accepted.job.job_id))
+    return _to_render(ordered, chunk, work.prompts.salt_of(ordered.job.job_id))
 
 
-def _to_render(accepted: _Accepted, chunk: LeasedChunk | None, salt: str) -> LeasedPictures | None:
+def _to_render(ordered: OrderedPictures, chunk: LeasedChunk | None, salt: str) -> LeasedPictures | None:
     if chunk is None:
         return None
     return LeasedPictures(
         chunk=chunk,
-        tasks=tuple(make_task(batch, accepted.templates[batch.decision], salt) for batch in chunk.batches),
-        caps=tuple(accepted.caps[batch.decision] for batch in chunk.batches),
+        tasks=tuple(make_task(batch, ordered.templates[batch.decision], salt) for batch in chunk.batches),
+        caps=tuple(ordered.caps[batch.decision] for batch in chunk.batches),
     )
 
 
@@ -198,8 +243,9 @@ def lost_batch(task: RenderTask, detail: str) -> BatchResult:
 def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPictures:
     """Judge what was made, close the job, and hand the pictures out as a shipment of one.
 
-    RenderFault where a picture could not be made; Refused where the gate says no, held pictures included.
-    Either is on record when it is raised.
+    RenderFault where a picture could not be made, ServiceFault where whoever renders was lost with it each
+    time, WrongMoment where the job was cancelled meanwhile; Refused where the gate says no, held
+    pictures included. Whichever it is, it is on record when it is raised.
     """
     with unit_of_work(house.engine) as work:
         outcome = _delivered(house, work, ordered)
@@ -209,24 +255,34 @@ def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPicture
 
 def _delivered(
     house: House, work: UnitOfWork, ordered: OrderedPictures
-) -> DeliveredPictures | RenderFault | Verdict:
+) -> DeliveredPictures | RightstepError | Verdict:
     job_id, header = ordered.job.job_id, ordered.header
     waived = header.manifest.waive_output_checks
     shots = work.ledger.shots(job_id)
     judgements = () if waived else judgements_of(house, header.decisions, figures_of(shots))
     job = hold_and_close(work, job_id, judgements, house.clock())
+    if job.state is JobState.CANCELLED:
+        return WrongMoment(f"Job {job_id} was cancelled meanwhile.", "Send the request again.")
     if job.state is not JobState.FINISHED:
-        told = next((shot.detail for shot in shots if shot.artefact is None), "")
-        return RenderFault(f"The pictures of job {job_id} could not be made: {told}", "Look at the job.")
+        return _not_made(work, job_id)
     outcome = deliver_within(house, work, job, header, shots)
     if isinstance(outcome, DeliveredPictures) and not ordered.is_kept:
         leave_unkept(house, work, job_id, shots)
     return outcome
 
 
-def _handed_out(outcome: DeliveredPictures | RenderFault | Verdict) -> DeliveredPictures:
+def _not_made(work: UnitOfWork, job_id: str) -> RightstepError:
+    """Why a job has no pictures: lost renderers are worth another try, everything else is not."""
+    takes = [take for take in work.ledger.takes(job_id) if take.state is TakeState.DEAD]
+    told = next((take.detail for take in takes), "")
+    if takes and all(take.fault is FaultKind.WORKER for take in takes):
+        return ServiceFault(f"The renderers of job {job_id} were lost: {told}", "Try again later.")
+    return RenderFault(f"The pictures of job {job_id} could not be made: {told}", "Look at the job.")
+
+
+def _handed_out(outcome: DeliveredPictures | RightstepError | Verdict) -> DeliveredPictures:
     """The pictures, once they are on record; anything else is raised."""
-    if isinstance(outcome, RenderFault):
+    if isinstance(outcome, RightstepError):
         raise outcome
     if isinstance(outcome, Verdict):
         raise refused(outcome)

@@ -17,7 +17,7 @@ from policy.menu import Offer
 from policy.objections import Objection
 from policy.plan import Rejection
 from policy.step_counts import choose_steps, step_options
-from policy.tiers import ServiceLevel, TierRule, preference
+from policy.tiers import ServiceLevel, ServiceTier, TierRule, preference
 from policy.verdicts import Ruling
 from policy.wording import duration, number, plural, rounded, thing
 
@@ -300,12 +300,17 @@ def weigh(offer: Offer, need: Need, ground: Ground) -> Candidate | Objection:
     candidate = candidate_at(offer, need, ground, steps)
     if isinstance(candidate, Objection) or (objection := speaks_against(candidate, ground)) is None:
         return candidate
-    if need.steps is None:
+    if need.steps is None or may_degrade_at_once(ground):
         for fewer in reversed([count for count in step_options(offer.preset, ground.rule) if count < steps]):
             shorter = candidate_at(offer, need, ground, fewer)
             if isinstance(shorter, Candidate) and speaks_against(shorter, ground) is None:
                 return shorter
     return objection
+
+
+def may_degrade_at_once(ground: Ground) -> bool:
+    """Whether explicit steps may become fewer where somebody waits; a night sheds by its own rules."""
+    return ground.service.may_degrade and ground.rule.tier is not ServiceTier.BATCH
 
 
 def candidate_at(offer: Offer, need: Need, ground: Ground, steps: int) -> Candidate | Objection:

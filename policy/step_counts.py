@@ -71,6 +71,8 @@ def _as_asked(preset: MethodPreset, rule: TierRule, asked: int) -> int | Objecti
 
 def why_steps(preset: MethodPreset, rule: TierRule, *, asked: int | None, steps: int, floor: float) -> str:
     """The sentence a plan gives for its step count."""
+    if asked is not None and steps < asked:
+        return f"{plural(steps, 'step')} instead of {asked}: what the latency target leaves time for."
     if asked is not None:
         return f"{plural(steps, 'step')}, as the manifest asks."
     if steps == rule.default_steps:

@@ -31,7 +31,9 @@ class ServiceLevel:
     latency_target_s: float | None = None
     quality_floor: float = 0.0  # 0..1, on the scale of the measured quality priors
     may_approximate: bool = False  # may a training-free cache skip work (the cached rung)?
-    may_degrade: bool = False  # may a late job shed steps (never below the tier's floor)?
+    may_degrade: bool = (
+        False  # may a late job, or one that somebody waits for, shed steps? Never below the tier's
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from policy.errors import RequestKeyReused
 from registry.bulk import insert_unknown
@@ -42,6 +42,12 @@ class Requests:
                 "Send a new key with a new request.",
             )
         return job_id
+
+    def forget(self, request: RequestKey) -> None:
+        """Let a key stand for nothing again."""
+        self._connection.execute(
+            delete(requests).where(requests.c.client == request.client, requests.c.key == request.key)
+        )
 
     def keep(self, request: RequestKey, job_id: str, now: datetime) -> None:
         """Remember what came of a request; RequestKeyReused where another one was quicker."""

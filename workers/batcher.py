@@ -1,21 +1,35 @@
 """What waits with the same key goes together: batches made while they wait, never waited for.
 
 An idle bench takes what comes at once. While it renders, requests queue; then the oldest goes
-next, with everything behind it that may share its forward passes, up to its cap.
+next, with everything behind it that may share its forward passes, up to its cap. Who wants to
+follow a batch is told of its steps, in order, and of the answer after the last of them.
 """
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from policy.previews import StepReport
 from policy.tasks import BatchResult, RenderTask, ServedBatch
+from workers.finishing import marked_previews
+from workers.picture_bench import BatchWatch
+from workers.renderer import Pictures, Step
 
-IsLeft = Callable[[], bool]  # whether nobody waits for the batch any more
-Render = Callable[[Sequence[RenderTask], IsLeft], Sequence[Future[BatchResult]]]  # in the order of the tasks
+Render = Callable[
+    [Sequence[RenderTask], BatchWatch], Sequence[Future[BatchResult]]
+]  # in the order of the tasks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Follower:
+    """Somebody who wants to be told of every step, and shown the pictures after some of them."""
+
+    tell: Callable[[StepReport], object]  # called by a thread of the batcher
+    shown_after: frozenset[int] = frozenset()
 
 
 @dataclass(kw_only=True, eq=False)
@@ -25,6 +39,7 @@ class Ticket:
     task: RenderTask
     cap: int  # pictures that may share the forward passes, these included
     since: float
+    follower: Follower | None = None
     answer: Future[ServedBatch] = field(default_factory=Future)
     is_left: bool = False
 
@@ -61,12 +76,13 @@ class Batcher:
         self._waiting: deque[Ticket] = deque()
         self._changed = threading.Condition()
         self._is_closed = False
+        self._telling = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tell")  # one: in order
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, task: RenderTask, cap: int) -> Ticket:
+    def submit(self, task: RenderTask, cap: int, follower: Follower | None = None) -> Ticket:
         """Queue a task; its ticket has the answer to wait for."""
-        ticket = Ticket(task=task, cap=cap, since=time.monotonic())
+        ticket = Ticket(task=task, cap=cap, since=time.monotonic(), follower=follower)
         with self._changed:
             self._waiting.append(ticket)
             self._changed.notify_all()
@@ -86,6 +102,7 @@ class Batcher:
             self._is_closed = True
             self._changed.notify_all()
         self._thread.join()
+        self._telling.shutdown()
 
     def _work(self) -> None:
         while batch := self._take():
@@ -93,13 +110,13 @@ class Batcher:
             tasks = [ticket.task for ticket in batch]
             pictures = sum(ticket.pictures for ticket in batch)
             try:
-                results = self._render(tasks, partial(_are_left, batch))
+                results = self._render(tasks, _Watch(batch, self._telling))
             except Exception as fault:  # noqa: BLE001 - a bench that breaks its word must not end the queue
                 broken: Future[BatchResult] = Future()
                 broken.set_exception(fault)
                 results = [broken] * len(batch)
             for ticket, result in zip(batch, results, strict=True):
-                result.add_done_callback(partial(_answer, ticket, began - ticket.since, pictures))
+                result.add_done_callback(partial(self._answer, ticket, began - ticket.since, pictures))
 
     def _take(self) -> tuple[Ticket, ...]:
         """Wait for the next batch; empty when it is over."""
@@ -112,9 +129,43 @@ class Batcher:
                 self._waiting.remove(ticket)
             return batch
 
+    def _answer(self, ticket: Ticket, waited: float, pictures: int, done: Future[BatchResult]) -> None:
+        if ticket.follower is None:
+            _answer(ticket, waited, pictures, done)
+        else:
+            self._telling.submit(_answer, ticket, waited, pictures, done)
 
-def _are_left(batch: Sequence[Ticket]) -> bool:
-    return all(ticket.is_left for ticket in batch)
+
+class _Watch:
+    """Those who wait for a batch, to its bench."""
+
+    def __init__(self, batch: Sequence[Ticket], telling: ThreadPoolExecutor) -> None:
+        self._batch = batch
+        self._telling = telling
+
+    def is_left(self) -> bool:
+        return all(ticket.is_left for ticket in self._batch)
+
+    def at_step(self, step: Step, *, is_synthetic: bool) -> None:
+        """Decoding is the renderer's, between two steps; the rest is done beside the next one."""
+        is_due = any(step.done in one.follower.shown_after for one in self._batch if one.follower)
+        pictures = step.preview() if is_due else None
+        start = 0
+        for ticket in self._batch:
+            end = start + ticket.pictures
+            if ticket.follower is not None and not ticket.is_left:
+                is_shown = pictures is not None and step.done in ticket.follower.shown_after
+                own = pictures[start:end] if is_shown and pictures is not None else None
+                self._telling.submit(_tell, ticket, step.done, own, is_synthetic=is_synthetic)
+            start = end
+
+
+def _tell(ticket: Ticket, done: int, pictures: Pictures | None, *, is_synthetic: bool) -> None:
+    if ticket.follower is None:
+        return
+    task = ticket.task
+    shown = () if pictures is None else marked_previews(task, pictures, done, is_synthetic=is_synthetic)
+    ticket.follower.tell(StepReport(done=done, steps=task.steps, previews=shown))
 
 
 def _answer(ticket: Ticket, waited: float, pictures: int, done: Future[BatchResult]) -> None:

@@ -15,7 +15,8 @@ from policy.tasks import RenderTask, StackLoad
 from workers.caches import cached
 from workers.cards import device_class_of
 from workers.pipelines import call_arguments, denoisers
-from workers.renderer import OnStep, Rendered, RenderOptions
+from workers.previews import PreviewWatch
+from workers.renderer import OnStep, Rendered, RenderOptions, Step
 from workers.schedules import LiveSchedule, build_scheduler, refuse_other, require_published, schedule_of
 from workers.shifts import Caller
 from workers.stack_loading import is_exhausted, load_pipeline
@@ -73,17 +74,28 @@ class DiffusersRenderer:
                 raise
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return join_halves([self._render_halving(half, expected, on_step) for half in halves(task)])
+
+        def at_step(step: Step) -> None:  # half a batch is no picture of it
+            on_step(replace(step, preview=lambda: None))
+
+        return join_halves([self._render_halving(half, expected, at_step) for half in halves(task)])
 
     def _render_batch(self, task: RenderTask, expected: LiveSchedule, on_step: OnStep) -> Rendered:
         pipeline = self._pipeline
         pipeline.scheduler = build_scheduler(task.scheduler)  # fresh: no state of the batch before
         arguments = call_arguments(task)
         loop = _Loop(expected, pipeline)
+        # A clip's pipeline may copy its scheduler, and a copy that is watched would step the original.
+        watch = PreviewWatch(pipeline) if self._options.previews and task.frames == 1 else None
 
         def at_boundary(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             loop.stop()
-            on_step(step + 1)
+            on_step(
+                Step(
+                    done=step + 1,
+                    preview=lambda: None if watch is None else watch.pictures(tensors["latents"]),
+                )
+            )
             return tensors
 
         hooks = [

@@ -66,6 +66,25 @@ def quantised(pictures: Pictures) -> NDArray[np.uint8]:
     return (pictures * 255).round().astype("uint8")
 
 
+def marked_previews(
+    task: RenderTask, pictures: Pictures, done: int, *, is_synthetic: bool
+) -> tuple[bytes, ...]:
+    """A PNG of each picture of a task as it stands after ``done`` steps; marked as what it will be."""
+    return tuple(
+        marked_png(
+            quantised(picture),
+            _marking(task, shot, is_synthetic=is_synthetic),
+            preview=f"{done}/{task.steps}",
+        )
+        for shot, picture in zip(task.shots, pictures, strict=True)
+    )
+
+
+def _marking(task: RenderTask, shot: ShotTask, *, is_synthetic: bool) -> Marking:
+    source = DigitalSourceType.ALGORITHMIC if is_synthetic else DigitalSourceType.TRAINED
+    return Marking(shot_key=shot.shot_key, stack_id=task.load.stack.stack_id, source=source)
+
+
 def classified(fault: Exception) -> tuple[FaultKind, str]:
     """Whose fault a failure is, and one sentence on it."""
     match fault:
@@ -123,8 +142,7 @@ def _store_take(
     now: datetime,
     seconds: float,
 ) -> TakeResult:
-    source = DigitalSourceType.ALGORITHMIC if batch.is_synthetic else DigitalSourceType.TRAINED
-    marking = Marking(shot_key=shot.shot_key, stack_id=batch.task.load.stack.stack_id, source=source)
+    marking = _marking(batch.task, shot, is_synthetic=batch.is_synthetic)
     artefact = store.put_bytes(marked_png(pixels, marking), PNG)
     statement = make_statement(
         artefact=artefact,

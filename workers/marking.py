@@ -27,6 +27,7 @@ XMP = "XML:com.adobe.xmp"
 SHOT_KEY = "rightstep:shot_key"
 STACK_ID = "rightstep:stack_id"
 SYNTHETIC = "rightstep:synthetic"
+PREVIEW = "rightstep:preview"  # of a picture that was not finished: after which step, and of how many
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -61,14 +62,19 @@ class Marking:
         return self.source is DigitalSourceType.ALGORITHMIC
 
 
-def marked_png(pixels: NDArray[np.uint8], marking: Marking) -> bytes:
-    """Encode (height, width, 3) 8-bit pixels as a PNG that carries the marking."""
+def marked_png(pixels: NDArray[np.uint8], marking: Marking, *, preview: str = "") -> bytes:
+    """Encode (height, width, 3) 8-bit pixels as a PNG that carries the marking.
+
+    ``preview`` says of what is not finished how far it is.
+    """
     chunks = PngImagePlugin.PngInfo()
     chunks.add_itxt(XMP, PACKET.format(rdf=RDF, iptc=IPTC, source=marking.source.value, keys=""))
     chunks.add_text(SHOT_KEY, marking.shot_key)
     chunks.add_text(STACK_ID, marking.stack_id)
     if marking.is_synthetic:
         chunks.add_text(SYNTHETIC, "true")
+    if preview:
+        chunks.add_text(PREVIEW, preview)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=chunks)
     return buffer.getvalue()

@@ -3,15 +3,24 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from policy.tasks import BatchResult, RenderTask, StackLoad
 from workers.artefacts import ArtefactStore
 from workers.finishing import Batch, classified, finish
-from workers.renderer import RenderCancelled, Rendered, make_renderer, runtime_versions
+from workers.renderer import (
+    OnStep,
+    RenderCancelled,
+    Rendered,
+    Renderer,
+    Step,
+    make_renderer,
+    runtime_versions,
+)
 from workers.verified_stacks import Resident, ResidentStacks, verified
 from workers.workbench import FINISHERS, BenchOptions
 
@@ -23,6 +32,18 @@ class PictureBenchOptions:
     bench: BenchOptions
     stacks: int  # resident at once
     warm: tuple[StackLoad, ...] = ()  # resident before the first request
+
+
+class BatchWatch(Protocol):
+    """Those who wait for a batch."""
+
+    def is_left(self) -> bool:
+        """Whether nobody does any more."""
+        ...
+
+    def at_step(self, step: Step, *, is_synthetic: bool) -> None:
+        """Told at every step boundary, by the thread that renders."""
+        ...
 
 
 class PictureBench:
@@ -39,32 +60,25 @@ class PictureBench:
         for load in options.warm[: options.stacks]:
             self._stacks.take(load)
 
-    def render(
-        self, tasks: Sequence[RenderTask], is_left: Callable[[], bool]
-    ) -> tuple[Future[BatchResult], ...]:
+    def render(self, tasks: Sequence[RenderTask], watch: BatchWatch) -> tuple[Future[BatchResult], ...]:
         """One answer for every task, in order; the tasks share one key and go through one forward a step.
 
-        ``is_left`` is asked at every step boundary: a batch that nobody waits for stops there.
+        A batch that nobody waits for stops at the next step boundary.
         """
-        batch, rendered = self._rendered(_joined(tasks), is_left)
+        batch, rendered = self._rendered(_joined(tasks), watch)
         return tuple(
             self._finishing.submit(finish, part, self._store, datetime.now(UTC))
             for part in _parted(batch, rendered, tasks)
         )
 
-    def _rendered(self, whole: RenderTask, is_left: Callable[[], bool]) -> tuple[Batch, Rendered | None]:
+    def _rendered(self, whole: RenderTask, watch: BatchWatch) -> tuple[Batch, Rendered | None]:
         started = time.perf_counter()
-
-        def stop_if_left(_done: int = 0) -> None:
-            if is_left():
-                raise RenderCancelled
-
         batch = Batch(task=whole, worker=self._worker, device=self._device, versions=self._versions)
         try:
-            stop_if_left()
+            _stop_if_left(watch)
             resident, was_held = self._stacks.take(whole.load)
             load_seconds = 0.0 if was_held else time.perf_counter() - started
-            rendered = resident.renderer.render(whole, stop_if_left)
+            rendered = resident.renderer.render(whole, _on_step(resident.renderer, watch))
         except Exception as fault:  # noqa: BLE001 - whatever happens to one batch, the replica answers for it and goes on
             kind, detail = classified(fault)
             seconds = time.perf_counter() - started
@@ -81,7 +95,7 @@ class PictureBench:
 
     def _load(self, load: StackLoad) -> Resident:
         loaded = verified(load, self._options.verify, self._options.digests)
-        renderer = make_renderer(self._options.render)
+        renderer = make_renderer(replace(self._options.render, previews=True))
         renderer.load(load)
         return Resident(renderer=renderer, loaded=loaded)
 
@@ -89,6 +103,19 @@ class PictureBench:
     def _device(self) -> str:
         """Of a batch that failed before it had a renderer."""
         return self._options.render.device
+
+
+def _on_step(renderer: Renderer, watch: BatchWatch) -> OnStep:
+    def on_step(step: Step) -> None:
+        _stop_if_left(watch)
+        watch.at_step(step, is_synthetic=renderer.is_synthetic)
+
+    return on_step
+
+
+def _stop_if_left(watch: BatchWatch) -> None:
+    if watch.is_left():
+        raise RenderCancelled
 
 
 def _joined(tasks: Sequence[RenderTask]) -> RenderTask:

@@ -15,7 +15,6 @@ from policy.errors import RenderFault
 from policy.tasks import RenderTask, StackLoad
 
 Pictures = NDArray[np.float32]  # (pictures, height, width, 3), each value 0..1
-OnStep = Callable[[int], None]  # called with the number of finished steps; raises to stop at that boundary
 
 # Set before torch and diffusers are imported: a worker reads verified bytes from disk and nothing else.
 WORKER_ENVIRONMENT = {
@@ -50,6 +49,7 @@ class RenderOptions:
     kind: RendererKind = RendererKind.DIFFUSERS
     device: str = "cpu"  # a torch device
     threads: int = 1  # of torch; bits depend on it, so it is never left to the machine
+    previews: bool = False  # whether somebody may look at a batch on its way
     seconds_per_step: float = 0.0  # synthetic only: how long a step of a batch sleeps
 
 
@@ -64,6 +64,19 @@ class Rendered:
     parts: int = (
         1  # more than 1 where memory ran out and the batch was halved: its bits are then another batch's
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A step boundary of a batch."""
+
+    done: int  # steps that are finished
+    preview: Callable[
+        [], Pictures | None
+    ]  # what the batch looks like by now; None where nothing can be shown
+
+
+OnStep = Callable[[Step], None]  # called at every step boundary; raises to stop there
 
 
 class Renderer(Protocol):

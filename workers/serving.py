@@ -1,14 +1,14 @@
 """Pictures while somebody waits: Ray Serve replicas around resident stacks, and the handle to them.
 
 Serve keeps the replicas, replaces dead ones, and sends a request to a replica that holds its
-stack. Its HTTP proxy is not started: whoever asks is in the process that deployed them. Serve
-asks for coroutines, so this is the one module of workers that has some.
+stack. Its HTTP proxy is not started: whoever asks is in the process that deployed them.
 """
 
 import asyncio
 import contextlib
 import logging
 import sys
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -19,9 +19,11 @@ from ray.serve.config import ProxyLocation
 from ray.serve.schema import LoggingConfig
 
 from policy.errors import ServiceFault
+from policy.previews import StepReport
 from policy.tasks import RenderTask, ServedBatch
 from workers.actor import SWITCH_SECONDS
 from workers.batcher import Batcher
+from workers.batches_awaited import follow, render
 from workers.picture_bench import PictureBench, PictureBenchOptions
 from workers.verified_stacks import resident_key
 
@@ -66,11 +68,16 @@ class PictureReplica:
     async def render(self, task: RenderTask, cap: int) -> ServedBatch:
         """Render a batch, perhaps together with others; cancelled, it leaves the queue or its batch."""
         await self._announce(resident_key(task.load))
-        ticket = self._batcher.submit(task, cap)
-        try:
-            return await asyncio.wrap_future(ticket.answer)
-        finally:
-            self._batcher.leave(ticket)
+        return await render(self._batcher, task, cap)
+
+    async def follow(
+        self, task: RenderTask, cap: int, shown_after: frozenset[int]
+    ) -> AsyncGenerator[StepReport | ServedBatch]:
+        """The same, telling every step on the way; the last that comes is the batch."""
+        await self._announce(resident_key(task.load))
+        async with contextlib.aclosing(follow(self._batcher, task, cap, shown_after)) as told:
+            async for report in told:
+                yield report
 
 
 class PictureService:
@@ -108,18 +115,35 @@ class PictureService:
         """
         handle = self._handle.options(multiplexed_model_id=resident_key(task.load))
         response = handle.render.remote(task, cap)
-        try:
+        with _told_as_ours(response):
             served: ServedBatch = await response
-        except asyncio.CancelledError:
-            response.cancel()
-            raise
-        except (RayActorError, TaskCancelledError) as fault:
-            raise ReplicaLost(
-                f"The replica died: {type(fault).__name__}.", "Try again: another one is starting."
-            ) from fault
-        except RayTaskError as fault:
-            raise ServiceFault(f"The replica failed: {fault.cause}", "Try again later.") from fault
         return served
+
+    async def follow(
+        self, task: RenderTask, cap: int, shown_after: frozenset[int]
+    ) -> AsyncGenerator[StepReport | ServedBatch]:
+        """The same, telling every step on the way, and showing the pictures after some; at last the batch."""
+        handle = self._handle.options(multiplexed_model_id=resident_key(task.load), stream=True)
+        response = handle.follow.remote(task, cap, shown_after)
+        with _told_as_ours(response):
+            async for told in response:
+                yield told
+
+
+@contextlib.contextmanager
+def _told_as_ours(response: Any) -> Generator[None]:
+    """What ends an answer of a replica before its time: cancelled with whoever waits, or lost."""
+    try:
+        yield
+    except (asyncio.CancelledError, GeneratorExit):
+        response.cancel()
+        raise
+    except (RayActorError, TaskCancelledError) as fault:
+        raise ReplicaLost(
+            f"The replica died: {type(fault).__name__}.", "Try again: another one is starting."
+        ) from fault
+    except RayTaskError as fault:
+        raise ServiceFault(f"The replica failed: {fault.cause}", "Try again later.") from fault
 
 
 def _application(options: ServingOptions) -> Any:

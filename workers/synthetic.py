@@ -8,7 +8,7 @@ import numpy as np
 from policy.errors import RenderFault
 from policy.stacks import Stack
 from policy.tasks import RenderTask, ShotTask, StackLoad
-from workers.renderer import OnStep, Pictures, Rendered, RenderOptions
+from workers.renderer import OnStep, Pictures, Rendered, RenderOptions, Step
 
 
 class SyntheticRenderer:
@@ -36,8 +36,8 @@ class SyntheticRenderer:
         for done in range(1, task.steps + 1):
             if self._options.seconds_per_step > 0:
                 time.sleep(self._options.seconds_per_step)
-            on_step(done)
-        pictures = np.stack([_picture(shot, task) for shot in task.shots])
+            on_step(Step(done=done, preview=lambda: _pictures(task)))
+        pictures = _pictures(task)
         published = task.schedule.timesteps if task.schedule else ()
         return Rendered(
             pictures=pictures,
@@ -45,6 +45,10 @@ class SyntheticRenderer:
             rows=len(task.shots),
             seconds=time.perf_counter() - started,
         )
+
+
+def _pictures(task: RenderTask) -> Pictures:
+    return np.stack([_picture(shot, task) for shot in task.shots])
 
 
 def _picture(shot: ShotTask, task: RenderTask) -> Pictures:

@@ -5,7 +5,7 @@ import platform
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +15,15 @@ from typing import Any, Protocol
 from policy.tasks import BatchResult, RenderTask, StackLoad
 from workers.artefacts import ArtefactStore
 from workers.finishing import Batch, classified, finish
-from workers.renderer import RenderCancelled, Renderer, RenderOptions, make_renderer, runtime_versions
+from workers.renderer import (
+    OnStep,
+    RenderCancelled,
+    Renderer,
+    RenderOptions,
+    Step,
+    make_renderer,
+    runtime_versions,
+)
 from workers.verified_stacks import Digests, Verify, resident_key, verified
 
 FINISHERS = 4  # a flush to disk costs milliseconds and no CPU; several at once share one journal commit
@@ -153,12 +161,12 @@ class Workbench:
         self._note(stack_id=load.stack.stack_id)
         return time.perf_counter() - started
 
-    def _step_watch(self) -> Callable[[int], None]:
+    def _step_watch(self) -> OnStep:
         self._note(stage="rendering")
         before = self._progress.steps_done
 
-        def on_step(done: int) -> None:
-            self._note(steps_done=before + done)
+        def on_step(step: Step) -> None:
+            self._note(steps_done=before + step.done)
             self._stop_if_cancelled()
 
         return on_step

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -33,6 +34,7 @@ class Visitor:
 
     client: str  # whose idempotency keys these are: the id of the key, or "local"
     house: House  # that acts in the visitor's name
+    require_access: Callable[[], object]  # raises Failed where the visitor's key was ended meanwhile
 
 
 Admit = Callable[..., Iterator[Visitor]]
@@ -53,13 +55,17 @@ class Doorkeeper:
         def admit(request: Request, credentials: Credentials) -> Iterator[Visitor]:
             presented = credentials.credentials if credentials else ""
             if not presented and self._is_open_to(request):
-                yield Visitor(client=LOCAL, house=self._house)
+                yield Visitor(client=LOCAL, house=self._house, require_access=bool)
                 return
             key = self._judged(presented, scope)
             usage = self._entered(key)
             try:
                 record_use(self._house, key, scope, f"{request.method} {request.scope['path']}")
-                yield Visitor(client=key.key_id, house=self._house.acting_for(key.owner))
+                yield Visitor(
+                    client=key.key_id,
+                    house=self._house.acting_for(key.owner),
+                    require_access=partial(self._judged, presented, scope),
+                )
             finally:
                 with self._lock:
                     usage.leave()

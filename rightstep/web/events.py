@@ -5,6 +5,7 @@ connections: a client that comes back is told at once what changed, or nothing u
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator
 from typing import Annotated
@@ -13,15 +14,16 @@ from fastapi import APIRouter, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from flows.bootstrap import House
 from flows.steps import job_of
 from policy.access import Scope
 from policy.errors import LedgerFault
 from registry.records import JobRecord, JobState
 from rightstep.web.desk import Desk
 from rightstep.web.documents import told
+from rightstep.web.doors import Visitor
 from rightstep.web.jobs import JobId
 from rightstep.web.kinds import UNKNOWN_NAME
+from rightstep.web.problems import Failed, problem_of
 from rightstep.web.shapes import job_shape
 
 LOOK_SECONDS = 0.5
@@ -40,7 +42,7 @@ data: {"job_id": "20260131-0123abcd", "state": "running", "counts": {"made": 4, 
 def make_router(desk: Desk) -> APIRouter:
     """The events of a job."""
     reads = desk.doors.needs(Scope.READ)
-    router = APIRouter(prefix="/v1/jobs/{job_id}/events", tags=["jobs"], dependencies=[reads])
+    router = APIRouter(prefix="/v1/jobs/{job_id}/events", tags=["jobs"])
 
     @router.get(
         "",
@@ -58,16 +60,17 @@ def make_router(desk: Desk) -> APIRouter:
     async def events(
         request: Request,
         job_id: JobId,
+        visitor: Annotated[Visitor, reads],
         last_event_id: Annotated[
             str | None, Header(description="The id of the last event that was received.", max_length=256)
         ] = None,
     ) -> Response:
-        """Tells every change of a job until it is over or held, or until the client goes."""
+        """Tells every change of a job until it is over or held, the client goes, or its key is revoked."""
         job = await run_in_threadpool(job_of, desk.house, job_id)
         if is_at_rest(job) and event_id(job) == last_event_id:
             return Response(status_code=NO_MORE)
         return StreamingResponse(
-            follow(request, desk.house, job_id, last_event_id or ""),
+            follow(request, visitor, job_id, last_event_id or ""),
             media_type="text/event-stream",
             headers={"x-accel-buffering": "no"},
         )
@@ -75,15 +78,19 @@ def make_router(desk: Desk) -> APIRouter:
     return router
 
 
-async def follow(request: Request, house: House, job_id: str, seen: str) -> AsyncGenerator[str]:
-    """Events from the standing after ``seen`` until the job is at rest."""
+async def follow(request: Request, visitor: Visitor, job_id: str, seen: str) -> AsyncGenerator[str]:
+    """Events from the standing after ``seen`` until the job is at rest; ``error`` where no more is told."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n"
     told_at = time.monotonic()
     while not await request.is_disconnected():
         try:
-            job = await run_in_threadpool(job_of, house, job_id)
+            job = await run_in_threadpool(_seen_by, visitor, job_id)
         except LedgerFault:
             yield ": the ledger does not answer\n\n"
+            return
+        except Failed as failed:
+            problem = problem_of(failed.trouble, str(request.scope["state"]["request_id"]))
+            yield f"event: error\ndata: {json.dumps(problem)}\n\n"
             return
         if event_id(job) != seen:
             seen, told_at = event_id(job), time.monotonic()
@@ -94,6 +101,11 @@ async def follow(request: Request, house: House, job_id: str, seen: str) -> Asyn
         if is_at_rest(job):
             return
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _seen_by(visitor: Visitor, job_id: str) -> JobRecord:
+    visitor.require_access()
+    return job_of(visitor.house, job_id)
 
 
 def event(job: JobRecord) -> str:

@@ -1,9 +1,8 @@
 """``/v1/jobs``: orders handed in, looked at, cancelled and tried again."""
 
-import re
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
 
 from flows.planning import apply_overrides
@@ -27,23 +26,14 @@ from rightstep.web.documents import told
 from rightstep.web.doors import Visitor
 from rightstep.web.kinds import KEY_REUSED, MALFORMED, NO_HOUSE, UNKNOWN_NAME, WRONG_MOMENT
 from rightstep.web.plans import PLAN_KINDS, trouble_of_refusal
-from rightstep.web.problems import Failed, Trouble
+from rightstep.web.problems import Failed
+from rightstep.web.request_keys import IdempotencyKey, request_key
 from rightstep.web.sent_orders import Order, SentOrder, request_body
 from rightstep.web.shapes import JobAnswer, JobPage, job_shape
 
 ID = r"^[0-9]{8}-[0-9a-f]{8}$"
 JobId = Annotated[str, InPath(description="The id of a job.", pattern=ID, examples=["20260131-0123abcd"])]
-# A structured string (RFC 8941), or the same without its quotes.
-IDEMPOTENCY_KEY = re.compile(r'"([ !#-\[\]-~]{1,255})"|([!#-\[\]-~]{1,255})')
 MOST = 200  # jobs a page
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        description="A name of your own for this request: sent again with the same body, it is the same job.",
-        examples=['"8e03978e-40d5-43dd-bc93-6894a57f9324"'],
-    ),
-]
 
 
 def make_router(desk: Desk) -> APIRouter:
@@ -73,7 +63,9 @@ def make_router(desk: Desk) -> APIRouter:
         The same unfinished order is one job, whoever sends it twice; an `Idempotency-Key` makes it one for
         finished ones too, for as long as the job is kept.
         """
-        request = None if idempotency_key is None else _request(visitor, idempotency_key, order)
+        request = None
+        if idempotency_key is not None:
+            request = request_key(visitor.client, idempotency_key, order.fingerprint)
         record = None if request is None else job_of_request(visitor.house, request)
         if record is None:
             desk.require_driver()
@@ -120,15 +112,6 @@ def make_router(desk: Desk) -> APIRouter:
         return _shape_now(visitor, record)
 
     return router
-
-
-def _request(visitor: Visitor, given: str, order: SentOrder) -> RequestKey:
-    found = IDEMPOTENCY_KEY.fullmatch(given)
-    if found is None:
-        detail = "The header idempotency-key is no text of 1 to 255 printable characters."
-        raise Failed(Trouble(kind=MALFORMED, detail=detail, next_step="Send a UUID in quotes."))
-    key = found[1] or found[2]
-    return RequestKey(client=visitor.client, key=key, fingerprint=order.fingerprint)
 
 
 def _submitted(visitor: Visitor, order: SentOrder, request: RequestKey | None) -> JobRecord:

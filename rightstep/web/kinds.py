@@ -66,6 +66,7 @@ TOO_MANY = Kind(code="too-many-requests", status=429, title="Too many requests")
 NO_HOUSE = Kind(code="no-standing-house", status=503, title="No standing house takes orders")
 NOT_ANSWERING = Kind(code="service-down", status=503, title="A service did not answer")
 BUSY = Kind(code="busy", status=503, title="As many wait as may wait")
+TOO_LATE = Kind(code="too-late", status=504, title="The time that the request allowed is over")
 NO_ROOM = Kind(code="storage-fault", status=503, title="Bytes could not be kept")
 BROKEN = Kind(code="broken", status=500, title="Something is broken here")
 

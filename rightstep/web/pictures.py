@@ -1,63 +1,55 @@
-"""``POST /v1/images/generations``: a picture while somebody waits, in OpenAI's shape.
-
-The ledger is written here, in threads, through the steps; what renders is a port.
-"""
+"""``POST /v1/images/generations``: a picture while somebody waits, in OpenAI's shape."""
 
 import asyncio
 import secrets
-import time
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeVar
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from flows.bootstrap import House
-from flows.steps import (
-    PICTURE_LABEL,
-    DeliveredPictures,
-    LeasedPictures,
-    OrderedPictures,
-    abandon_pictures,
-    deliver_pictures,
-    lost_batch,
-    order_pictures,
-    settle_pictures,
-)
+from flows.steps import PICTURE_LABEL
 from policy.access import Scope
-from policy.errors import RightstepError, ServiceFault
+from policy.errors import RequestKeyReused
 from policy.manifest import RenderManifest, Shot
-from policy.plan import PlanRefusal
-from policy.tasks import RenderTask, ServedBatch
 from policy.tiers import ServiceLevel, ServiceTier
 from policy.uses import IntendedUse
 from policy.waiting import WaitingRoom
+from registry.requests import RequestKey
 from rightstep.web.desk import Desk
 from rightstep.web.documents import told_openai
 from rightstep.web.doors import Visitor
-from rightstep.web.kinds import BUSY, REFUSED, WRONG_ORDER, WRONG_USE
-from rightstep.web.picture_shapes import EXAMPLES, Pictures, PictureWish, answer_shape, headers_of
-from rightstep.web.plans import trouble_of_refusal
-from rightstep.web.problems import Failed, Trouble
+from rightstep.web.kinds import (
+    BUSY,
+    KEY_REUSED,
+    MALFORMED,
+    REFUSED,
+    TOO_LATE,
+    WRONG_MOMENT,
+    WRONG_ORDER,
+    WRONG_USE,
+)
+from rightstep.web.picture_events import EXAMPLE as EVENTS_EXAMPLE
+from rightstep.web.picture_events import events_of
+from rightstep.web.picture_runs import PictureOrder, PicturePort, PictureRun
+from rightstep.web.picture_shapes import (
+    EXAMPLES,
+    Pictures,
+    PictureWish,
+    answer_shape,
+    headers_of,
+    headers_of_order,
+)
+from rightstep.web.request_keys import IdempotencyKey, request_key
 
 SEEDS = 2**32
+LEAST_SECONDS = 0.001  # of a promise: what is left of one that the wait has used up
 Wish = Annotated[PictureWish, Body(openapi_examples=EXAMPLES)]
 T = TypeVar("T")
-
-
-class PicturePort(Protocol):
-    """Who renders."""
-
-    async def render(self, task: RenderTask, cap: int) -> ServedBatch:
-        """Render a batch, perhaps with others up to ``cap`` pictures; cancelled, it stops at the next step.
-
-        ServiceFault where the renderer was lost with it: the batch may be sent again.
-        """
-        ...
 
 
 @dataclass(kw_only=True)
@@ -66,6 +58,7 @@ class PictureStudio:
 
     port: PicturePort
     room: WaitingRoom
+    runs: dict[tuple[str, str], tuple[RequestKey, PictureRun]] = field(default_factory=dict)  # with a key
 
     def router(self, desk: Desk) -> APIRouter:
         """The routes under ``/v1/images``."""
@@ -76,86 +69,88 @@ class PictureStudio:
             "/generations",
             summary="Make pictures while you wait",
             response_model=Pictures,
-            responses=told_openai(REFUSED, WRONG_ORDER, WRONG_USE, BUSY),
+            responses={
+                200: {
+                    "description": "The pictures; as events with `stream`.",
+                    "content": {
+                        "text/event-stream": {"schema": {"type": "string"}, "example": EVENTS_EXAMPLE}
+                    },
+                },
+                **told_openai(
+                    MALFORMED, REFUSED, WRONG_ORDER, WRONG_USE, KEY_REUSED, WRONG_MOMENT, BUSY, TOO_LATE
+                ),
+            },
         )
         async def generate(
-            wish: Wish, visitor: Annotated[Visitor, submits], request: Request
-        ) -> JSONResponse:
+            wish: Wish,
+            visitor: Annotated[Visitor, submits],
+            request: Request,
+            idempotency_key: IdempotencyKey = None,
+        ) -> Response:
             """Planned at tier interactive, judged by licence, rendered, recorded as shipped to whoever asked.
 
-            Whoever hangs up meanwhile has the job cancelled, and its renderer stops at the next step.
+            Whoever hangs up meanwhile has the job cancelled, and its renderer stops at the next step. With an
+            `Idempotency-Key`, the same request again is the same job: one that is under way is joined, one
+            that is finished is delivered again, and one that was cancelled or failed is made anew.
             """
-            house = visitor.house
-            manifest = manifest_of(house, wish)
-            async with self._place():
-                must_keep = wish.response_format == "url"  # there is something to fetch
-                ordered = await run_in_threadpool(order_pictures, house, manifest, must_keep=must_keep)
-                if isinstance(ordered, PlanRefusal):
-                    raise Failed(trouble_of_refusal(ordered))
-                served, made = await self._rendered(house, ordered, request)
-            base = str(request.base_url) if must_keep else ""
-            answer = answer_shape(ordered, manifest, served, made, base)
+            named = None
+            if idempotency_key is not None:
+                named = request_key(visitor.client, idempotency_key, wish.fingerprint)
+            run = await self._run(visitor, wish, named)
+            leave = run.sit()
+            try:
+                ordered = await unless_left(request, run.accepted())
+                if wish.stream:
+                    request_id = str(request.scope["state"]["request_id"])
+                    events = events_of(run, wish, request_id, visitor.require_access, leave)
+                    headers = {**headers_of_order(ordered), "x-accel-buffering": "no"}
+                    leave = _nothing  # the stream does
+                    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+                made = await unless_left(request, run.made())
+            finally:
+                leave()
+            base = str(request.base_url) if wish.response_format == "url" else ""
+            answer = answer_shape(made, base)
             return JSONResponse(answer.to_json(), headers=headers_of(answer.rightstep))
 
         return router
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncGenerator[None]:
-        seconds = self.room.enter()
-        if seconds is not None:
-            raise Failed(
-                Trouble(
-                    kind=BUSY,
-                    detail=f"{self.room.places} requests wait already, and no more may.",
-                    next_step=f"Try again in {seconds} seconds.",
-                    headers={"Retry-After": str(seconds)},
+    async def _run(self, visitor: Visitor, wish: PictureWish, named: RequestKey | None) -> PictureRun:
+        """The run of a request: its own, or the one that its key stands for while that is under way."""
+        name = ("", "") if named is None else (named.client, named.key)
+        while named is not None and (known := self.runs.get(name)) is not None:
+            before, run = known
+            if before.fingerprint != named.fingerprint:
+                raise RequestKeyReused(
+                    f"The idempotency key {named.key!r} stands for another request, which is under way.",
+                    "Send a new key with a new request.",
                 )
-            )
-        came = time.monotonic()
-        try:
-            yield
-        finally:
-            self.room.leave(time.monotonic() - came)
-
-    async def _rendered(
-        self, house: House, ordered: OrderedPictures, request: Request
-    ) -> tuple[list[ServedBatch], DeliveredPictures]:
-        """Render what is open of an order and deliver it; a batch that was lost is sent again."""
-        served: list[ServedBatch] = []
-        leased = ordered.leased
-        try:
-            while leased is not None:
-                batches = await unless_left(request, self._batches(leased))
-                results = [one.result for one in batches]
-                settled = await run_in_threadpool(settle_pictures, house, ordered, leased, results)
-                served += batches
-                if settled.delivered is not None:
-                    return served, settled.delivered
-                leased = settled.leased
-            return served, await run_in_threadpool(deliver_pictures, house, ordered)
-        except BaseException:  # hung up, shut down or broken: nobody goes on with this job
-            with suppress(RightstepError):
-                await run_in_threadpool(abandon_pictures, house, ordered)
-            raise
-
-    async def _batches(self, leased: LeasedPictures) -> list[ServedBatch]:
-        async with asyncio.TaskGroup() as group:
-            sent = [
-                group.create_task(self._batch(task, cap))
-                for task, cap in zip(leased.tasks, leased.caps, strict=True)
-            ]
-        return [one.result() for one in sent]
-
-    async def _batch(self, task: RenderTask, cap: int) -> ServedBatch:
-        try:
-            return await self.port.render(task, cap)
-        except ServiceFault as fault:
-            lost = lost_batch(task, fault.message)
-            return ServedBatch(result=lost, queue_seconds=0.0, pictures=len(task.shots))
+            if not run.is_ending and not run.is_over:
+                return run
+            await run.ended()
+        order = PictureOrder(
+            house=visitor.house,
+            port=self.port,
+            room=self.room,
+            manifest=partial(manifest_of, visitor.house, wish),
+            request=named,
+            must_keep=wish.response_format == "url",
+            patience=wish.deadline_seconds,
+            previews=wish.partial_images if wish.stream else None,
+            require_access=visitor.require_access,
+        )
+        run = PictureRun(order)
+        if named is not None:
+            self.runs[name] = named, run
+            run.when_over(partial(self.runs.pop, name))
+        return run
 
 
-def manifest_of(house: House, wish: PictureWish) -> RenderManifest:
-    """The order that a request is: one shot a picture, seeds that count on."""
+def manifest_of(house: House, wish: PictureWish, wait: float = 0.0) -> RenderManifest:
+    """The order that a request is: one shot a picture, seeds that count on.
+
+    ``wait`` seconds of what it allows go by before anything is rendered for it.
+    """
     first = secrets.randbelow(SEEDS) if wish.seed is None else wish.seed
     width, height = wish.sides
     shots = tuple(
@@ -173,18 +168,19 @@ def manifest_of(house: House, wish: PictureWish) -> RenderManifest:
         )
         for number in range(wish.n)
     )
-    asker = house.settings.actor
+    asker, allowed = house.settings.actor, wish.deadline_seconds
     return RenderManifest(
         name=f"images-{secrets.token_hex(6)}",
         shots=shots,
         service=ServiceLevel(
             tier=ServiceTier.INTERACTIVE,
-            latency_target_s=wish.deadline_seconds,
+            latency_target_s=None if allowed is None else max(LEAST_SECONDS, allowed - wait),
             quality_floor=wish.quality_floor,
+            may_degrade=wish.may_degrade,
         ),
         use=IntendedUse(act=house.settings.serve_use),
         owner=asker,
-        labels=(PICTURE_LABEL,),
+        labels=(PICTURE_LABEL, *wish.labels),
         recipients=(f"{asker}/{wish.user}" if wish.user else asker,),
     )
 
@@ -208,3 +204,7 @@ async def _gone(request: Request) -> None:
     """Ends when the caller hangs up: nothing else comes after a body that was read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def _nothing() -> None:
+    """A seat that somebody else leaves."""

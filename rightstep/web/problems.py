@@ -24,6 +24,8 @@ OPENAI_PATHS = ("/v1/models", "/v1/images")
 PATH = re.compile(r"(?<![\w:/.~-])(?:/[\w.+@~-]+)+/([\w.+@~-]+)")
 OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 SERVER_ERROR = 500
+UNAVAILABLE = 503
+RETRY_SECONDS = "5"  # about the time in which what broke down is started again
 
 log = structlog.get_logger("rightstep.web")
 
@@ -100,6 +102,7 @@ def trouble_of(error: RightstepError) -> Trouble:
             kind=known.kind,
             detail=f"{known.kind.title}; the log of the house says more.",
             next_step="Try again later, or give the request id to whoever runs the house.",
+            headers={"Retry-After": RETRY_SECONDS} if known.kind.status == UNAVAILABLE else {},
         )
     verdict = error.verdict if isinstance(error, Refused) else None
     return Trouble(

@@ -79,6 +79,7 @@ PICTURES = {
         "stack_id": "b" * 64,
         "method": "emoji-64-lcm",
         "steps": 4,
+        "is_degraded": False,
         "seeds": [7],
         "seconds": 0.2,
         "queue_seconds": 0.0,

@@ -18,6 +18,7 @@ RENDERER_MODULES = (
     "workers.flow_grids",
     "workers.pickle_conversion",
     "workers.pipelines",
+    "workers.previews",
     "workers.schedules",
     "workers.shifts",
     "workers.stack_loading",

@@ -16,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import openai
 import pytest
 from PIL import Image
@@ -24,7 +25,8 @@ from flows.access import create_key
 from flows.bootstrap import House, open_house
 from flows.rendering import list_jobs, shots_of
 from flows.settings import Settings
-from registry.records import JobState
+from policy.tasks import TakeState
+from registry.records import JobState, TakeRecord
 from registry.unit_of_work import unit_of_work
 from workers.processes import OwnProcess, descendants
 
@@ -179,6 +181,40 @@ def test_whoever_hangs_up_has_the_job_cancelled_and_the_next_one_is_served(serve
 
 def _new(served: Served, known: set[str]) -> list[JobState]:
     return [job.state for job in list_jobs(served.house) if job.job_id not in known]
+
+
+def test_a_picture_streams_from_its_replica_as_it_comes(served: Served):
+    events = list(
+        served.client.images.generate(
+            model=BASE, prompt="a flat fox", stream=True, partial_images=3, extra_body={"steps": 8, "seed": 5}
+        )
+    )
+    assert [event.type.rpartition(".")[2] for event in events] == ["partial_image"] * 3 + ["completed"]
+    pictures = [np.asarray(Image.open(BytesIO(base64.b64decode(event.b64_json)))) for event in events]
+    distances = [float(np.abs(one.astype(float) - pictures[-1]).mean()) for one in pictures]
+    assert distances == sorted(distances, reverse=True), "each preview is nearer to the picture"
+    assert distances[2] < 0.5 * float(np.abs(128.0 - pictures[-1]).mean())
+
+
+def test_a_replica_that_dies_under_load_loses_no_request_and_doubles_none(served: Served):
+    killed = renderer_of(served, served.picture().to_dict()["rightstep"]["job_id"])
+    known = {job.job_id for job in list_jobs(served.house, 1000)}
+    with ThreadPoolExecutor(8) as callers:
+        asked = [callers.submit(served.picture, steps=8, n=2) for _ in range(16)]
+        wait_until("some are made", lambda: sum(one.done() for one in asked) >= 2)
+        os.kill(killed, signal.SIGKILL)
+        answers = [one.result(PATIENCE).to_dict()["rightstep"] for one in asked]
+    jobs = {answer["job_id"] for answer in answers}
+    assert jobs == {job.job_id for job in list_jobs(served.house, 1000)} - known
+    assert len(jobs) == len(asked)
+    takes = [take for job in jobs for take in takes_of(served, job) if take.state is TakeState.DONE]
+    assert len(takes) == len({(take.job_id, take.shot) for take in takes}) == 2 * len(asked)
+    assert len({take.worker for take in takes}) > 1, "another replica went on"
+
+
+def takes_of(served: Served, job: str) -> tuple[TakeRecord, ...]:
+    with unit_of_work(served.house.engine, read_only=True) as work:
+        return work.ledger.takes(job)
 
 
 def test_a_replica_that_is_killed_is_replaced(served: Served):

@@ -1,6 +1,8 @@
 """A house behind its HTTP API: who renders in the test's own process, and what the tests order."""
 
 import asyncio
+import threading
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,14 +12,17 @@ from flows.bootstrap import House
 from flows.rendering import job_of
 from flows.workshop import bench_options
 from policy.errors import ServiceFault
+from policy.previews import StepReport
 from policy.tasks import RenderTask, ServedBatch
 from tests.integration.flows.near import render_job_near
 from workers.batcher import Batcher
+from workers.batches_awaited import follow, render
 from workers.picture_bench import PictureBench, PictureBenchOptions
 
 BASE = "rightstep/emoji-64"
 SHAPES = "rightstep/emoji-64-style-shapes"  # CC-BY-NC: refused for commercial use
 HERE = "127.0.0.1"
+PATIENCE = 60
 
 
 class NearDriver:
@@ -62,13 +67,27 @@ class NearPort:
         options = PictureBenchOptions(bench=bench_options(house, house.settings.groups[0]), stacks=2)
         self.batcher = Batcher(PictureBench(options).render)
         self.losses = 0  # renders that come back as those of a renderer that died
+        self.may_answer = threading.Event()  # unset, batches are rendered and nobody is told
+        self.may_answer.set()
 
     async def render(self, task: RenderTask, cap: int) -> ServedBatch:
         if self.losses:
             self.losses -= 1
             raise ServiceFault("The replica died.", "Try again.")
-        ticket = self.batcher.submit(task, cap)
-        try:
-            return await asyncio.wrap_future(ticket.answer)
-        finally:
-            self.batcher.leave(ticket)
+        served = await render(self.batcher, task, cap)
+        await self._let_go()
+        return served
+
+    async def follow(
+        self, task: RenderTask, cap: int, shown_after: frozenset[int]
+    ) -> AsyncGenerator[StepReport | ServedBatch]:
+        if self.losses:
+            self.losses -= 1
+            raise ServiceFault("The replica died.", "Try again.")
+        async for told in follow(self.batcher, task, cap, shown_after):
+            if isinstance(told, ServedBatch):
+                await self._let_go()
+            yield told
+
+    async def _let_go(self) -> None:
+        await asyncio.to_thread(self.may_answer.wait, PATIENCE)

@@ -15,7 +15,7 @@ from policy.stacks import Role
 from tests.integration.workers.tiny_models import DDIM, LCM
 from tests.unit.workers.batches import make_bench, make_shot_task, make_task
 from workers.finishing import quantised
-from workers.renderer import RenderCancelled, RenderOptions, make_renderer
+from workers.renderer import RenderCancelled, RenderOptions, Step, make_renderer
 
 PROMPTS = ("a fox", "a red heart", "a robot on a blue background")
 SEEDS = (7, 2**40, 0)
@@ -38,7 +38,7 @@ def make_distilled_batch(load, **changes):
 def rendered(load, task, threads=1):
     renderer = make_renderer(RenderOptions(threads=threads))
     renderer.load(load)
-    return renderer.render(task, lambda _done: None)
+    return renderer.render(task, lambda _step: None)
 
 
 def bare(folder) -> StableDiffusionPipeline:
@@ -121,7 +121,7 @@ def test_a_stack_is_reloaded_from_its_files_and_nothing_of_the_one_before_stays(
     first = None
     for load in (tiny.load(), fused, tiny.load()):
         renderer.load(load)
-        pictures = renderer.render(make_batch(load), lambda _done: None).pictures
+        pictures = renderer.render(make_batch(load), lambda _step: None).pictures
         first = pictures if first is None else first
     assert np.array_equal(first, pictures)
 
@@ -229,9 +229,9 @@ def test_explicit_timesteps_are_run_by_the_pipeline(tiny):
 def test_cancelling_takes_effect_at_the_next_step_boundary(tiny):
     told: list[int] = []
 
-    def stop_at_two(done: int) -> None:
-        told.append(done)
-        if done == 2:
+    def stop_at_two(step: Step) -> None:
+        told.append(step.done)
+        if step.done == 2:
             raise RenderCancelled
 
     renderer = make_renderer(RenderOptions())
@@ -239,7 +239,7 @@ def test_cancelling_takes_effect_at_the_next_step_boundary(tiny):
     with pytest.raises(RenderCancelled):
         renderer.render(make_batch(tiny.load()), stop_at_two)
     assert told == [1, 2]
-    again = renderer.render(make_batch(tiny.load()), lambda _done: None).pictures
+    again = renderer.render(make_batch(tiny.load()), lambda _step: None).pictures
     assert np.array_equal(again, rendered(tiny.load(), make_batch(tiny.load())).pictures)
 
 
@@ -249,9 +249,10 @@ def test_a_clip_is_refused_by_a_picture_pipeline(tiny):
 
 
 def test_running_out_of_memory_halves_the_batch_and_says_so(tiny):
-    renderer = make_renderer(RenderOptions())
+    renderer = make_renderer(RenderOptions(previews=True))
     renderer.load(tiny.load())
     unet = renderer._pipeline.unet
+    shown: list[object] = []
     refused: list[int] = []
 
     def full_above_two_rows(_module, arguments) -> None:
@@ -260,11 +261,12 @@ def test_running_out_of_memory_halves_the_batch_and_says_so(tiny):
             raise torch.OutOfMemoryError("out of memory")
 
     hook = unet.register_forward_pre_hook(full_above_two_rows)
-    result = renderer.render(make_batch(tiny.load()), lambda _done: None)
+    result = renderer.render(make_batch(tiny.load()), lambda step: shown.append(step.preview()))
     hook.remove()
+    assert set(shown) == {None}, "half a batch is no picture of it"
     assert refused == [6, 4]
     assert (result.parts, result.rows, len(result.pictures)) == (3, 2, 3)
-    whole = renderer.render(make_batch(tiny.load()), lambda _done: None)
+    whole = renderer.render(make_batch(tiny.load()), lambda _step: None)
     assert whole.parts == 1
     assert np.abs(quantised(whole.pictures).astype(int) - quantised(result.pictures).astype(int)).max() <= 1
 
@@ -300,3 +302,15 @@ def test_one_changed_byte_is_refused_before_anything_is_loaded(tiny, tmp_path):
     (result,) = bench.run([make_batch(load)])
     assert "unet/diffusion_pytorch_model.safetensors" in result.takes[0].detail
     assert renderer._pipeline is None
+
+
+def test_a_preview_is_what_the_scheduler_takes_the_end_to_be(tiny):
+    """Not the noisy latents: with LCM, whose steps jump to the end and back, the last guess is the picture."""
+    renderer = make_renderer(RenderOptions(threads=1, previews=True))
+    renderer.load(tiny.load())
+    shown: list[np.ndarray] = []
+    made = renderer.render(
+        make_distilled_batch(tiny.load()), lambda step: shown.append(step.preview())
+    ).pictures
+    assert np.array_equal(shown[-1], made)
+    assert not np.array_equal(shown[0], made)

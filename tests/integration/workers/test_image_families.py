@@ -71,7 +71,7 @@ def task_of(shelf: Path, name: str, **changes):
 def rendered(task):
     renderer = make_renderer(RenderOptions(threads=1))
     renderer.load(task.load)
-    return renderer.render(task, lambda _done: None)
+    return renderer.render(task, lambda _step: None)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -269,10 +269,10 @@ def test_a_cache_draws_other_pixels_and_leaves_nothing_behind(shelf, plain, name
     task = task_of(shelf, name)
     renderer = make_renderer(RenderOptions(threads=1))
     renderer.load(task.load)
-    approximate = renderer.render(replace(task, cache=cache), lambda _done: None).pictures
+    approximate = renderer.render(replace(task, cache=cache), lambda _step: None).pictures
     assert np.isfinite(approximate).all()
     assert not np.array_equal(approximate, plain(name))
-    assert np.array_equal(renderer.render(task, lambda _done: None).pictures, plain(name))
+    assert np.array_equal(renderer.render(task, lambda _step: None).pictures, plain(name))
 
 
 def test_a_cache_that_does_not_fit_the_model_is_refused(shelf):

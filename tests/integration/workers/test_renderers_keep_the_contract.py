@@ -6,7 +6,7 @@ import pytest
 from policy.errors import RenderFault
 from tests.integration.workers.tiny_models import DDIM
 from tests.unit.workers.batches import make_task
-from workers.renderer import Renderer, RendererKind, RenderOptions, make_renderer
+from workers.renderer import Renderer, RendererKind, RenderOptions, Step, make_renderer
 
 
 @pytest.fixture(params=list(RendererKind))
@@ -19,7 +19,7 @@ def task(tiny):
     return make_task(load=tiny.load(), shots=2, steps=3, scheduler=DDIM)
 
 
-def nothing(_done: int) -> None:
+def nothing(_step: Step) -> None:
     """Nobody watches."""
 
 
@@ -45,12 +45,12 @@ def test_steps_are_told_in_order_and_a_raise_at_a_boundary_stops_there(renderer,
 
     renderer.load(task.load)
     told: list[int] = []
-    renderer.render(task, told.append)
+    renderer.render(task, lambda step: told.append(step.done))
     assert told == [1, 2, 3]
 
-    def stop_at_two(done: int) -> None:
-        told.append(done)
-        if done == 2:
+    def stop_at_two(step: Step) -> None:
+        told.append(step.done)
+        if step.done == 2:
             raise Stop
 
     with pytest.raises(Stop):
@@ -66,3 +66,15 @@ def test_a_batch_of_another_stack_is_refused(renderer, task):
 def test_a_renderer_says_what_it_runs_on_and_whether_it_is_real(renderer):
     assert renderer.device.endswith("-1")
     assert renderer.is_synthetic == renderer.device.startswith("synthetic")
+
+
+def test_pictures_are_the_same_whether_somebody_looks_at_them_on_the_way_or_not(request, renderer, task):
+    renderer.load(task.load)
+    expected = renderer.render(task, nothing).pictures
+    kind = request.node.callspec.params["renderer"]
+    watched = make_renderer(RenderOptions(kind=kind, previews=True))
+    watched.load(task.load)
+    shown: list[object] = []
+    result = watched.render(task, lambda step: shown.append(step.preview()))
+    assert np.array_equal(result.pictures, expected)
+    assert [np.shape(one) for one in shown] == [result.pictures.shape] * 3

@@ -112,6 +112,29 @@ def test_a_latency_target_lowers_the_steps_within_the_band():
     assert decision_for(service=make_service(latency_target_s=1.5), menu=full).steps == 32
 
 
+def test_explicit_steps_give_way_to_a_latency_target_only_where_the_order_allows_fewer():
+    asked = make_shot(steps=8)
+    late = replace(INTERACTIVE, latency_target_s=0.17)
+    assert "over_latency_target" in codes(refusal_for(asked, service=late))
+    decision = decision_for(asked, service=replace(late, may_degrade=True))
+    assert 4 <= decision.steps < 8
+    assert (
+        f"{decision.steps} steps instead of 8: what the latency target leaves time for." in decision.reasons
+    )
+    in_time = replace(INTERACTIVE, latency_target_s=60.0, may_degrade=True)
+    assert decision_for(asked, service=in_time).steps == 8
+
+
+def test_fewer_steps_never_go_below_the_floor_of_the_tier_or_of_quality():
+    late = replace(INTERACTIVE, latency_target_s=0.05, may_degrade=True)
+    assert "over_latency_target" in codes(refusal_for(make_shot(steps=8), service=late))
+    floor = replace(INTERACTIVE, latency_target_s=0.17, may_degrade=True, quality_floor=0.99)
+    assert codes(refusal_for(make_shot(steps=8), service=floor)) & {
+        "over_latency_target",
+        "below_quality_floor",
+    }
+
+
 def test_a_latency_target_that_nothing_meets_is_refused_with_the_one_it_would_take():
     refusal = refusal_for(service=replace(INTERACTIVE, latency_target_s=0.05))
     assert "over_latency_target" in codes(refusal)

@@ -1,17 +1,20 @@
 """What waits with the same key goes together, on a real bench with the synthetic renderer."""
 
+import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from policy.tasks import BatchResult, FaultKind, RenderTask
+from policy.previews import StepReport
+from policy.tasks import BatchResult, FaultKind, RenderTask, ServedBatch
 from tests.unit.workers.batches import make_task, no_faults, pinned_digests
 from workers.artefacts import ArtefactStore
-from workers.batcher import Batcher, Ticket, batch_key, next_batch
-from workers.picture_bench import PictureBench, PictureBenchOptions
+from workers.batcher import Batcher, Follower, Ticket, batch_key, next_batch
+from workers.picture_bench import BatchWatch, PictureBench, PictureBenchOptions
 from workers.renderer import RendererKind, RenderOptions
 from workers.workbench import BenchOptions
 
@@ -31,13 +34,11 @@ class Gate:
         self.may_go = threading.Semaphore(0)
         self.batches: list[list[str]] = []
 
-    def render(
-        self, tasks: Sequence[RenderTask], is_left: Callable[[], bool]
-    ) -> tuple[Future[BatchResult], ...]:
+    def render(self, tasks: Sequence[RenderTask], watch: BatchWatch) -> tuple[Future[BatchResult], ...]:
         self.batches.append([task.task_id for task in tasks])
         self.is_at_the_door.release()
         assert self.may_go.acquire(timeout=SECONDS)
-        return self.bench.render(tasks, is_left)
+        return self.bench.render(tasks, watch)
 
 
 @pytest.fixture
@@ -144,11 +145,43 @@ def test_a_batch_that_nobody_waits_for_stops_and_one_that_somebody_does_goes_on(
     assert (stopped.fault, made.fault) == (FaultKind.CANCELLED, None)
 
 
+def test_a_follower_is_told_of_every_step_in_order_and_shown_its_own_pictures(batcher: Batcher, gate: Gate):
+    told: list[StepReport | ServedBatch] = []
+    batcher.submit(make_task(0, 1, steps=3), 8)
+    assert gate.is_at_the_door.acquire(timeout=SECONDS)
+    batcher.submit(make_task(1, 1, steps=4), 8)
+    followed = batcher.submit(
+        make_task(2, 2, steps=4), 8, Follower(tell=told.append, shown_after=frozenset({2}))
+    )
+    followed.answer.add_done_callback(lambda answer: told.append(answer.result()))
+    for _ in range(2):
+        gate.may_go.release()
+    served = followed.answer.result(SECONDS)
+    assert gate.batches[1] == ["task-1", "task-2"]
+    *steps, last = told
+    assert last is served
+    assert [
+        (step.done, step.steps, len(step.previews)) for step in steps if isinstance(step, StepReport)
+    ] == [
+        (1, 4, 0),
+        (2, 4, 2),
+        (3, 4, 0),
+        (4, 4, 0),
+    ]
+    previews = [step.previews for step in steps if isinstance(step, StepReport)][1]
+    kept = [Path(take.artefact.path).read_bytes() for take in served.result.takes if take.artefact]
+    for preview, whole in zip(previews, kept, strict=True):
+        shown, made = (Image.open(io.BytesIO(body)) for body in (preview, whole))
+        assert shown.info["rightstep:preview"] == "2/4"
+        assert shown.info["rightstep:shot_key"] == made.info["rightstep:shot_key"]
+        assert shown.tobytes() == made.tobytes()  # a synthetic picture is finished from the start
+
+
 def test_a_bench_that_breaks_its_word_does_not_end_the_queue(tmp_path: Path, gate: Gate):
-    def render(tasks: Sequence[RenderTask], is_left: Callable[[], bool]) -> tuple[Future[BatchResult], ...]:
+    def render(tasks: Sequence[RenderTask], watch: BatchWatch) -> tuple[Future[BatchResult], ...]:
         if tasks[0].task_id == "task-0":
             raise OSError("the bench itself is broken")
-        return gate.bench.render(tasks, is_left)
+        return gate.bench.render(tasks, watch)
 
     opened = Batcher(render)
     broken, sound = opened.submit(make_task(0), 8), opened.submit(make_task(1, steps=3), 8)

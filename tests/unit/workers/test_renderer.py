@@ -21,14 +21,14 @@ def test_a_worker_needs_a_thread():
 def test_a_renderer_draws_only_on_the_stack_it_holds():
     renderer = make_renderer(RenderOptions(kind=RendererKind.SYNTHETIC))
     with pytest.raises(RenderFault, match="not resident"):
-        renderer.render(make_task(), lambda _done: None)
+        renderer.render(make_task(), lambda _step: None)
     renderer.load(make_load())
-    assert renderer.render(make_task(), lambda _done: None).pictures.shape == (2, 16, 16, 3)
+    assert renderer.render(make_task(), lambda _step: None).pictures.shape == (2, 16, 16, 3)
 
 
 def test_every_step_boundary_is_told_in_order():
     renderer = make_renderer(RenderOptions(kind=RendererKind.SYNTHETIC))
     renderer.load(make_load())
     told: list[int] = []
-    renderer.render(make_task(steps=5), told.append)
+    renderer.render(make_task(steps=5), lambda step: told.append(step.done))
     assert told == [1, 2, 3, 4, 5]

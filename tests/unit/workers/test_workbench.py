@@ -231,5 +231,5 @@ def test_shots_differ_by_prompt_negative_and_seed(tmp_path):
     )
     renderer = SyntheticRenderer(SYNTHETIC)
     renderer.load(make_load())
-    pictures = renderer.render(replace(make_task(), shots=shots), lambda _done: None).pictures
+    pictures = renderer.render(replace(make_task(), shots=shots), lambda _step: None).pictures
     assert len({picture.tobytes() for picture in pictures}) == 4
