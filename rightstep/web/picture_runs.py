@@ -170,7 +170,7 @@ class PictureOrder:
     async def _batches(
         self, ordered: OrderedPictures, leased: LeasedPictures, tell: Tell
     ) -> list[ServedBatch]:
-        ordinals = {shot.name: number for number, shot in enumerate(ordered.shots)}
+        ordinals = {shot.name: number for number, shot in enumerate(ordered.manifest.shots)}
         async with asyncio.TaskGroup() as group:
             sent = [
                 group.create_task(self._batch(task, cap, [ordinals[shot.name] for shot in batch.shots], tell))
