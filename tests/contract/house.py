@@ -14,6 +14,11 @@ PACKAGES = ("rightstep", "flows", "workers", "policy", "registry")
 RENDERER_MODULES = (
     "workers.adapters",
     "workers.caches",
+    "workers.causal.decoding",
+    "workers.causal.latents",
+    "workers.causal.stream",
+    "workers.causal.wan",
+    "workers.causal.window",
     "workers.diffusers_renderer",
     "workers.flow_grids",
     "workers.pickle_conversion",
