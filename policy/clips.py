@@ -88,6 +88,7 @@ class Rollout:
     cache_bytes_a_latent: int | None = None  # of keys and values in 16 bits; None where it is not published
     context_timestep: float = 0.0  # at which the passes for the cache run: 0 is the clean chunk
     recache: Recache = Recache.NEVER
+    older_are_coarse: bool = False  # what left the window is still looked at, in larger patches
 
     @property
     def chunk_frames(self) -> int:

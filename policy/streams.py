@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 
 from policy.clips import LATENT_STRIDE, Recache, Rollout
@@ -12,10 +13,24 @@ TRAINED_TIMESTEPS = 1000.0  # timesteps run from 0, clean, to this, noise alone
 ROUNDED = 0.05  # of a timestep: published lists are printed with a few decimals
 
 
+class Sampler(StrEnum):
+    """What a step does with the velocity."""
+
+    RENOISE = "renoise"  # predict the clean chunk, and noise it afresh to where the next step begins
+    FLOW_MAP = "flow_map"  # go there along the velocity, which was asked for with both ends
+
+
+SAMPLERS = {
+    "EvenGridFlowMatchRenoiseScheduler": Sampler.RENOISE,
+    "FlowMapEulerDiscreteScheduler": Sampler.FLOW_MAP,
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamSettings:
     """What the causal engine runs. There is no guidance in it: what streams was distilled without."""
 
+    sampler: Sampler
     timesteps: tuple[float, ...]  # 1000 to above 0, falling, as the model takes them: warped already
     latent_frames: int  # of a chunk
     first_latent_frames: int  # of the first chunk
@@ -23,6 +38,7 @@ class StreamSettings:
     sink: int  # first latent frames that never leave the window
     context_timestep: float  # at which a finished chunk is read into the cache: 0 is clean
     recache: Recache
+    older_are_coarse: bool  # what left the window is still looked at, in larger patches
     frame_rate: int  # frames a second
     longest: int | None  # frames after which a stream ends; None: it ends when it is closed
 
@@ -85,6 +101,7 @@ def stream_settings(preset: MethodPreset, steps: int | None = None) -> StreamSet
             )
         )
     return StreamSettings(
+        sampler=SAMPLERS[preset.scheduler.class_name],
         timesteps=schedule.timesteps,
         latent_frames=rollout.latent_frames,
         first_latent_frames=rollout.first_latent_frames or rollout.latent_frames,
@@ -92,6 +109,7 @@ def stream_settings(preset: MethodPreset, steps: int | None = None) -> StreamSet
         sink=rollout.sink,
         context_timestep=rollout.context_timestep,
         recache=rollout.recache,
+        older_are_coarse=rollout.older_are_coarse,
         frame_rate=rollout.frame_rate,
         longest=None if preset.clip is None else preset.clip.longest,
     )
@@ -127,6 +145,12 @@ PRESET_RULES = (
         speaks=lambda preset: preset.rollout is None,
         detail="It makes whole pictures or clips, and says nothing of chunks.",
         remedy="Choose a preset on the causal rung.",
+    ),
+    Lack(
+        code="another_sampler",
+        speaks=lambda preset: preset.scheduler.class_name not in SAMPLERS,
+        detail="Its scheduler does what the engine does not.",
+        remedy=f"Choose a preset with {' or '.join(SAMPLERS)}.",
     ),
     Lack(
         code="guided",
@@ -177,6 +201,13 @@ SETTINGS_RULES: tuple[tuple[Callable[[StreamSettings], bool], str], ...] = (
     (lambda one: one.first_latent_frames > one.latent_frames, "the first chunk is no longer than the others"),
     (lambda one: not 0 <= one.context_timestep < TRAINED_TIMESTEPS, "a context timestep is 0 to below 1000"),
     (lambda one: one.frame_rate < 1, "a frame rate is at least 1"),
+    (
+        lambda one: (
+            one.older_are_coarse
+            and (one.longest is None or one.sink > 0 or one.recache is not Recache.EVERY_CHUNK)
+        ),
+        "coarse frames take a stream with an end and no sink, whose past is read anew before every chunk",
+    ),
     (lambda one: one.longest is not None and one.longest < 1, "a stream has at least one frame"),
 )
 

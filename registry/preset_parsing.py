@@ -173,6 +173,7 @@ def _rollout(read: StrictTable) -> Rollout:
         cache_bytes_a_latent=_count(read, "cache_bytes_a_latent"),
         context_timestep=read.optional_number("context_timestep") or 0.0,
         recache=read.choice("recache", Recache) if read.has("recache") else Recache.NEVER,
+        older_are_coarse=read.flag("older_are_coarse"),
     )
     if rollout.latent_frames < 1 or rollout.cache_passes < 0:
         raise read.fault('"latent_frames" is at least 1, and "cache_passes" is not negative.')

@@ -118,6 +118,7 @@ def streamed(preset: MethodPreset) -> list[tuple[str, str]]:
         "all before it" if rollout.window is None else f"{plural(rollout.window, 'latent frame')} at most"
     )
     sink = f", the first {rollout.sink} always" if rollout.sink else ""
+    sink += ", older ones in larger patches" * rollout.older_are_coarse
     filled = f"; {plural(rollout.cache_passes, 'pass')} a chunk to fill the cache" * (
         rollout.cache_passes > 0
     )

@@ -14,8 +14,10 @@ PACKAGES = ("rightstep", "flows", "workers", "policy", "registry")
 RENDERER_MODULES = (
     "workers.adapters",
     "workers.caches",
+    "workers.causal.anyflow",
     "workers.causal.decoding",
     "workers.causal.latents",
+    "workers.causal.loading",
     "workers.causal.stream",
     "workers.causal.wan",
     "workers.causal.window",

@@ -14,7 +14,8 @@ import torch
 
 from policy.clips import Recache
 from policy.errors import RenderFault
-from policy.streams import StreamSettings, stream_faults
+from policy.streams import TRAINED_TIMESTEPS, Sampler, StreamSettings, stream_faults
+from workers.causal.anyflow import CausalAnyFlow
 from workers.causal.wan import CausalWan, PromptKeys
 from workers.renderer import OnStep
 
@@ -68,7 +69,7 @@ class LatentStream:
             raise RenderFault(f"This cannot be streamed: {'; '.join(faults)}.", "Correct the preset.")
         self.settings = settings
         self._model, self._seed, self._size = model, seed, size
-        self._window = model.window(settings.window, settings.sink, *size)
+        self._window = model.window(settings, size)
         self._prompt: PromptKeys = model.prompt_keys(prompt)
         self._next_prompt: torch.Tensor | None = None
         self._past: list[_Past] = []
@@ -114,8 +115,8 @@ class LatentStream:
             on_step(len(settings.timesteps))
             self._read(latents, frames)
         made = Chunk(number=self._chunk, first_frame=self._frame, latents=latents)
-        self._remember(made)
         self._chunk, self._frame = self._chunk + 1, self._frame + count
+        self._remember(made)
         return made
 
     def _denoised(self, frames: range, on_step: OnStep) -> torch.Tensor:
@@ -124,12 +125,15 @@ class LatentStream:
         noisy = self._drawn(noise, len(frames))
         for step, (timestep, level) in enumerate(zip(self.settings.timesteps, levels, strict=True)):
             on_step(step)
-            velocity = self._model.velocity(noisy, timestep, frames, self._prompt, self._window)
-            clean = noisy - level * velocity.to(noisy.dtype)
-            if step + 1 == len(levels):
-                return clean
-            noisy = (1 - levels[step + 1]) * clean + levels[step + 1] * self._drawn(noise, len(frames))
-        raise AssertionError("settings without a step are refused when the rollout is made")
+            following = (*levels, 0.0)[step + 1]
+            span = (timestep, following * TRAINED_TIMESTEPS)
+            velocity = self._model.velocity(noisy, span, frames, self._prompt, self._window).to(noisy.dtype)
+            if following == 0 or self.settings.sampler is Sampler.FLOW_MAP:
+                noisy = noisy - (level - following) * velocity
+            else:
+                clean = noisy - level * velocity
+                noisy = (1 - following) * clean + following * self._drawn(noise, len(frames))
+        return noisy
 
     def _drawn(self, noise: torch.Generator, frames: int) -> torch.Tensor:
         """Noise in 32 bits, or in 64 where the model computes in 64: between steps nothing is rounded."""
@@ -139,7 +143,8 @@ class LatentStream:
 
     def _read(self, latents: torch.Tensor, frames: range | list[int]) -> None:
         """Put clean frames into the window, as later chunks will look back at them."""
-        self._model.velocity(latents, self.settings.context_timestep, frames, self._prompt, self._window)
+        span = (self.settings.context_timestep, self.settings.context_timestep)
+        self._model.velocity(latents, span, frames, self._prompt, self._window)
         self._window.keep(len(frames))
 
     def _turn_to_prompt(self) -> None:
@@ -147,16 +152,31 @@ class LatentStream:
             return
         self._prompt, self._next_prompt = self._model.prompt_keys(self._next_prompt), None
         self._is_stale = self.settings.recache is Recache.ON_SWITCH and bool(self._past)
+        if self.settings.older_are_coarse:
+            self._window.empty(coarse=True)
 
     def _read_past(self, on_step: OnStep) -> None:
         """Fill the window anew with what the coming chunk sees, as if nothing had been before that."""
         self._is_stale = True
         self._window.empty()
         for _, group in groupby(self._past, key=lambda past: past.chunk):
-            on_step(0)
             past = list(group)
-            self._read(torch.cat([one.latent for one in past], dim=2), [one.frame for one in past])
+            latents, frames = torch.cat([one.latent for one in past], dim=2), [one.frame for one in past]
+            if not isinstance(self._model, CausalAnyFlow) or frames[0] >= self._oldest:
+                on_step(0)
+                self._read(latents, frames)
+            elif frames[0] >= self._window.coarse:  # those before it were read when they left the window
+                on_step(0)
+                self._model.read_coarse(
+                    latents, self.settings.context_timestep, frames, self._prompt, self._window
+                )
+                self._window.keep_coarse(len(frames))
         self._is_stale = False
+
+    @property
+    def _oldest(self) -> int:
+        """The first latent frame behind the sink that the next chunk sees as it is."""
+        return self._frame - (self.settings.window - self.settings.sink - self.settings.latent_frames)
 
     def _remember(self, made: Chunk) -> None:
         if self.settings.recache is Recache.NEVER:
@@ -165,7 +185,6 @@ class LatentStream:
             _Past(frame=made.first_frame + number, chunk=made.number, latent=latent)
             for number, latent in enumerate(made.latents.split(1, dim=2))
         ]
-        sink = self.settings.sink
-        room = self.settings.window - sink - self.settings.latent_frames  # what the next chunk leaves free
-        oldest = self._past[-1].frame + 1 - room
-        self._past = [past for past in self._past if past.frame < sink or past.frame >= oldest]
+        if not self.settings.older_are_coarse:
+            sink, oldest = self.settings.sink, self._oldest
+            self._past = [one for one in self._past if one.frame < sink or one.frame >= oldest]

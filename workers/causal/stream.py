@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from policy.errors import WrongUse
 from policy.streams import StreamSettings
+from workers.causal.anyflow import CausalAnyFlow
 from workers.causal.decoding import StreamDecoder, pixels_of
 from workers.causal.latents import LatentStream
 from workers.causal.wan import CausalWan
@@ -118,7 +119,7 @@ class CausalStream:
 def stream_of(
     pipeline: Any, settings: StreamSettings, *, prompt: str, seed: int, size: tuple[int, int]
 ) -> CausalStream:
-    """A stream by the parts of a loaded pipeline of the Wan family."""
+    """A stream by the parts of a loaded pipeline: WanPipeline, or AnyFlowFARPipeline."""
 
     def encode(text: str) -> torch.Tensor:
         with torch.no_grad():
@@ -127,8 +128,9 @@ def stream_of(
             )
         return embeddings
 
+    is_anyflow = hasattr(pipeline.transformer, "far_patch_embedding")
     return CausalStream(
-        CausalWan(pipeline.transformer),
+        (CausalAnyFlow if is_anyflow else CausalWan)(pipeline.transformer),
         pipeline.vae,
         settings,
         encode=encode,

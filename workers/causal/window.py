@@ -1,4 +1,4 @@
-"""The keys and values that a chunk looks back at: a sink that stays, and a ring behind it."""
+"""The keys and values that a chunk looks back at: a sink that stays, a ring, and coarse older frames."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ class WindowShape:
     tokens: int  # of a latent frame
     heads: int
     head_size: int
-    batch: int = 1
+    coarse_frames: int = 0  # latent frames that are kept in larger patches once they left the rest
+    coarse_tokens: int = 0  # of such a frame
 
 
 class KeyValueWindow:
@@ -26,15 +27,18 @@ class KeyValueWindow:
     that the frames behind the sink go round as a ring, each in the place of the oldest. Keys
     carry their positions, so the order of slots means nothing, and what a chunk sees is
     always the slots from the first to the last one in use: no copy is made to read them.
+    Coarse frames fill the room before the first slot, from its end.
 
     A chunk that is being made writes into the slots it will have, in every pass anew; only
     ``keep`` counts it in. A chunk that is given up leaves nothing that anything looks at.
     """
 
     def __init__(self, shape: WindowShape, *, dtype: torch.dtype, device: torch.device) -> None:
-        size = (shape.batch, shape.frames * shape.tokens, shape.heads, shape.head_size)
+        self._first = shape.coarse_frames * shape.coarse_tokens  # token of the first slot
+        size = (1, self._first + shape.frames * shape.tokens, shape.heads, shape.head_size)
         self.shape = shape
         self.kept = 0  # latent frames since the window was emptied
+        self.coarse = 0  # of them, how many are kept in larger patches
         self._keys = [torch.empty(size, dtype=dtype, device=device) for _ in range(shape.layers)]
         self._values = [torch.empty(size, dtype=dtype, device=device) for _ in range(shape.layers)]
 
@@ -52,16 +56,32 @@ class KeyValueWindow:
         for source, target in self._runs(frames):
             self._keys[layer][:, target] = keys[:, source]
             self._values[layer][:, target] = values[:, source]
-        end = min(self.kept + frames, self.shape.frames) * self.shape.tokens
-        return self._keys[layer][:, :end], self._values[layer][:, :end]
+        end = self._first + min(self.kept + frames, self.shape.frames) * self.shape.tokens
+        seen = slice(self._first - self.coarse * self.shape.coarse_tokens, end)
+        return self._keys[layer][:, seen], self._values[layer][:, seen]
+
+    def seen_coarse(
+        self, layer: int, keys: torch.Tensor, values: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same for a chunk in larger patches, which sees none but such."""
+        end = self._first - self.coarse * self.shape.coarse_tokens
+        start = end - keys.shape[1]
+        self._keys[layer][:, start:end] = keys
+        self._values[layer][:, start:end] = values
+        return self._keys[layer][:, start : self._first], self._values[layer][:, start : self._first]
 
     def keep(self, frames: int) -> None:
         """Count the chunk in that was written last."""
         self.kept += frames
 
-    def empty(self) -> None:
-        """Forget everything; the memory stays."""
+    def keep_coarse(self, frames: int) -> None:
+        """Count the chunk in that was written last in larger patches."""
+        self.coarse += frames
+
+    def empty(self, *, coarse: bool = False) -> None:
+        """Forget everything but coarse frames, or those too; the memory stays."""
         self.kept = 0
+        self.coarse = 0 if coarse else self.coarse
 
     def _slot(self, frame: int) -> int:
         sink = self.shape.sink
@@ -73,7 +93,9 @@ class KeyValueWindow:
         start = 0
         for number in range(1, frames + 1):
             if number == frames or slots[number] != slots[number - 1] + 1:
-                yield self._tokens(start, number - start), self._tokens(slots[start], number - start)
+                source = self._tokens(start, number - start)
+                target = self._tokens(slots[start], number - start)
+                yield source, slice(self._first + target.start, self._first + target.stop)
                 start = number
 
     def _tokens(self, first: int, frames: int) -> slice:

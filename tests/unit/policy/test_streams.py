@@ -6,7 +6,15 @@ import pytest
 
 from policy.clips import Recache
 from policy.methods import Engine, GuidanceKnob, StepSchedule
-from policy.streams import StreamRefusal, StreamSettings, even_list, stream_faults, stream_settings, warped
+from policy.streams import (
+    Sampler,
+    StreamRefusal,
+    StreamSettings,
+    even_list,
+    stream_faults,
+    stream_settings,
+    warped,
+)
 from registry.catalogue import load_catalogue
 
 PRESETS = {preset.name: preset for preset in load_catalogue().presets}
@@ -40,6 +48,8 @@ def test_every_causal_preset_with_this_engine_streams_and_says_when_it_reads_its
         if preset.engine is Engine.CAUSAL and preset.rollout is not None
     }
     assert {name: told.recache for name, told in found.items()} == {
+        "anyflow-far-1.3b": Recache.EVERY_CHUNK,
+        "anyflow-far-14b": Recache.EVERY_CHUNK,
         "causvid-3step": Recache.NEVER,
         "causvid-warp-4step": Recache.NEVER,
         "krea-realtime-14b": Recache.EVERY_CHUNK,
@@ -49,6 +59,9 @@ def test_every_causal_preset_with_this_engine_streams_and_says_when_it_reads_its
         "self-forcing-sid": Recache.NEVER,
     }
     assert all(stream_faults(told) == () for told in found.values())
+    flow_maps = {name for name, told in found.items() if told.sampler is Sampler.FLOW_MAP}
+    assert flow_maps == {name for name, told in found.items() if told.older_are_coarse}
+    assert flow_maps == {"anyflow-far-1.3b", "anyflow-far-14b"}
     assert (found["longlive-1.3b"].window, found["longlive-1.3b"].sink) == (12, 3)
     assert found["causvid-3step"].timesteps == (1000, 757, 522)
 
@@ -56,13 +69,17 @@ def test_every_causal_preset_with_this_engine_streams_and_says_when_it_reads_its
 @pytest.mark.parametrize(
     ("preset", "expected"),
     [
-        (PRESETS["helios-distilled"], ["another_engine", "another_cache", "decoded_alone"]),
+        (PRESETS["helios-distilled"], ["another_engine", "another_sampler", "another_cache", "decoded_alone"]),
         (PRESETS["rcm-wan2.1-1.3b"], ["no_rollout"]),
         (with_rollout(window=None), ["no_window"]),
         (with_rollout(window=5, sink=3), ["window_too_small"]),
         (with_rollout(window=9, first_latent_frames=10), ["window_too_small"]),
         (with_rollout(cache_passes=0), ["another_cache"]),
         (replace(SELF_FORCING, schedules=()), ["no_schedule"]),
+        (
+            replace(SELF_FORCING, scheduler=replace(SELF_FORCING.scheduler, class_name="UniPCMultistepScheduler")),
+            ["another_sampler"],
+        ),
         (
             replace(SELF_FORCING, schedules=(StepSchedule(steps=4, timesteps=(1000, 750, 500, 250)),)),
             ["other_warp"],
@@ -130,6 +147,7 @@ def test_chunks_of_a_stream_with_an_end_add_up_to_it():
         ({"context_timestep": 1000.0}, "context timestep"),
         ({"frame_rate": 0}, "frame rate"),
         ({"longest": 0}, "at least one frame"),
+        ({"older_are_coarse": True}, "whose past is read anew before every chunk"),
     ],
 )
 def test_settings_put_together_by_hand_say_what_is_wrong_with_them(changes, why):

@@ -12,6 +12,7 @@ from registry.catalogue import load_catalogue
 from tests.unit.workers.causal.tiny_wan import (
     CHANNELS,
     SIZE,
+    StopAt,
     full_forward,
     prompt,
     seen_frames,
@@ -73,9 +74,8 @@ def test_one_chunk_that_spans_the_clip_is_the_plain_transformer_to_the_bit(dtype
     latents = drawn(chunk_noise(1, 1), 6, dtype)
     with torch.no_grad():
         plain = model(latents, torch.tensor([625.0]), prompt(1, dtype)).sample
-    found = causal.velocity(
-        latents, 625.0, range(6), causal.prompt_keys(prompt(1, dtype)), causal.window(6, 0, *SIZE)
-    )
+    window = causal.window(settings(), SIZE)
+    found = causal.velocity(latents, (625.0, 0.0), range(6), causal.prompt_keys(prompt(1, dtype)), window)
     assert torch.equal(found, plain)
 
 
@@ -91,7 +91,8 @@ def test_it_is_the_plain_transformer_in_the_dtype_that_presets_run_in(tmp_path):
     words = prompt(1, torch.bfloat16)
     with torch.no_grad():
         plain = model(latents, torch.tensor([937.5]), words).sample
-    found = causal.velocity(latents, 937.5, range(6), causal.prompt_keys(words), causal.window(6, 0, *SIZE))
+    window = causal.window(settings(), SIZE)
+    found = causal.velocity(latents, (937.5, 0.0), range(6), causal.prompt_keys(words), window)
     assert torch.equal(found, plain)
 
 
@@ -242,18 +243,6 @@ def test_a_recache_before_every_chunk_leaves_nothing_of_what_left_the_window(dty
     assert (past[:, :, 9:] - (noisy - velocity)).abs().max() <= error
 
 
-class StopAt:
-    """Raises at the n-th boundary."""
-
-    def __init__(self, boundary: int) -> None:
-        self.left = boundary
-
-    def __call__(self, _: int) -> None:
-        if self.left == 0:
-            raise RenderCancelled
-        self.left -= 1
-
-
 @pytest.mark.parametrize("recache", list(Recache))
 def test_a_chunk_that_was_stopped_anywhere_leaves_nothing_and_is_made_again_to_the_bit(recache):
     model, told = transformer(), settings(window=9, sink=3, recache=recache)
@@ -314,6 +303,7 @@ def test_positions_are_those_of_the_models_own_table_and_go_on_behind_its_end():
 
     long = WanRotaryPosEmbed(24, (1, 2, 2), 5000)
     expected = long(torch.zeros((1, 1, 4503, *SIZE)))
-    found = rotation(range(4500, 4503), 2, 3, 24, torch.device("cpu"))
+    places = (torch.arange(4500, 4503), torch.arange(2), torch.arange(3))
+    found = rotation(places, 24, torch.device("cpu"))
     for table, part in zip(expected, found, strict=True):
         assert torch.equal(table[:, -18:], part)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers import WanTransformer3DModel
+from diffusers import AnyFlowFARTransformer3DModel, WanTransformer3DModel
 from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 
 from policy.clips import Recache
-from policy.streams import StreamSettings, even_list, warped
+from policy.streams import Sampler, StreamSettings, even_list, warped
+from workers.renderer import RenderCancelled
 
 SIZE = (4, 6)  # of the latents: 6 tokens a latent frame
 CHANNELS, TEXT = 4, 8
@@ -25,6 +26,16 @@ def transformer(dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
     return WanTransformer3DModel(**config | changes).eval().to(dtype)
 
 
+def far(**changes):
+    torch.manual_seed(0)
+    config = {
+        "patch_size": (1, 2, 2), "compressed_patch_size": (1, 4, 4), "num_attention_heads": 2, "attention_head_dim": 16,
+        "in_channels": CHANNELS, "out_channels": CHANNELS, "text_dim": TEXT, "freq_dim": 16, "ffn_dim": 32,
+        "num_layers": 2, "rope_max_seq_len": 64,
+    }  # fmt: skip
+    return AnyFlowFARTransformer3DModel(**config | changes).eval()
+
+
 def prompt(seed: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn((1, 5, TEXT), generator=generator).to(dtype)
@@ -32,6 +43,7 @@ def prompt(seed: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 
 def settings(**changes: Any) -> StreamSettings:
     values: dict[str, Any] = {
+        "sampler": Sampler.RENOISE,
         "timesteps": warped(even_list(4), 5.0),
         "latent_frames": 3,
         "first_latent_frames": 3,
@@ -39,6 +51,7 @@ def settings(**changes: Any) -> StreamSettings:
         "sink": 0,
         "context_timestep": 0.0,
         "recache": Recache.NEVER,
+        "older_are_coarse": False,
         "frame_rate": 16,
         "longest": None,
     }
@@ -107,3 +120,15 @@ def seen_frames(frames: int, chunk: int, window: int, sink: int) -> torch.Tensor
         for other in range(end):
             sees[frame, other] = other < sink or other >= end - (window - sink)
     return sees
+
+
+class StopAt:
+    """Raises at the n-th boundary."""
+
+    def __init__(self, boundary: int) -> None:
+        self.left = boundary
+
+    def __call__(self, _: int) -> None:
+        if self.left == 0:
+            raise RenderCancelled
+        self.left -= 1
