@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from policy.clips import LATENT_STRIDE, Recache, Rollout
+from policy.clips import LATENT_STRIDE, Recache
 from policy.methods import Engine, MethodPreset, StepSchedule
 from policy.objections import Objection
 
@@ -47,12 +47,15 @@ class StreamSettings:
         """The share of noise at every step, from 1 down; the clean end is not listed."""
         return tuple(timestep / TRAINED_TIMESTEPS for timestep in self.timesteps)
 
+    @property
+    def longest_latents(self) -> int | None:
+        """Latent frames after which a stream ends."""
+        return None if self.longest is None else 1 + (self.longest - 1) // LATENT_STRIDE
+
     def chunk(self, number: int, made: int) -> int:
         """Latent frames of a chunk after ``made`` earlier ones; 0 where the stream is over."""
-        wanted = self.latent_frames if number else self.first_latent_frames
-        if self.longest is None:
-            return wanted
-        return max(0, min(wanted, 1 + (self.longest - 1) // LATENT_STRIDE - made))
+        wanted, longest = self.latent_frames if number else self.first_latent_frames, self.longest_latents
+        return wanted if longest is None else max(0, min(wanted, longest - made))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,13 +97,8 @@ def stream_settings(preset: MethodPreset, steps: int | None = None) -> StreamSet
     elif not _is_as_published(schedule, preset):
         said.append(("other_warp", _told(schedule, preset), "Correct the timesteps or the shift."))
     if said or schedule is None or rollout is None or rollout.window is None:
-        return StreamRefusal(
-            objections=tuple(
-                Objection(preset=preset.name, code=code, detail=detail, remedy=remedy, steps=count)
-                for code, detail, remedy in said
-            )
-        )
-    return StreamSettings(
+        return _refused(preset, count, said)
+    settings = StreamSettings(
         sampler=SAMPLERS[preset.scheduler.class_name],
         timesteps=schedule.timesteps,
         latent_frames=rollout.latent_frames,
@@ -113,6 +111,11 @@ def stream_settings(preset: MethodPreset, steps: int | None = None) -> StreamSet
         frame_rate=rollout.frame_rate,
         longest=None if preset.clip is None else preset.clip.longest,
     )
+    faults = [
+        ("unsound_rollout", f"Its rollout cannot run: {why}.", "Correct it.")
+        for why in stream_faults(settings)
+    ]
+    return _refused(preset, count, faults) if faults else settings
 
 
 def stream_faults(settings: StreamSettings) -> tuple[str, ...]:
@@ -167,14 +170,6 @@ ROLLOUT_RULES = (
         remedy='Say the "window" of its rollout.',
     ),
     Lack(
-        code="window_too_small",
-        speaks=lambda rollout: (
-            rollout.window is not None and rollout.window < rollout.sink + _largest(rollout)
-        ),
-        detail="Its window does not hold the sink and one chunk.",
-        remedy='Correct the "window" of its rollout.',
-    ),
-    Lack(
         code="another_cache",
         speaks=lambda rollout: rollout.cache_passes != 1 or rollout.first_extra_passes != 0,
         detail="Its cache is not filled by exactly one pass a chunk.",
@@ -212,18 +207,19 @@ SETTINGS_RULES: tuple[tuple[Callable[[StreamSettings], bool], str], ...] = (
 )
 
 
-def _largest(rollout: Rollout) -> int:
-    return max(rollout.latent_frames, rollout.first_latent_frames or 0)
+def _refused(preset: MethodPreset, steps: int, said: Sequence[tuple[str, str, str]]) -> StreamRefusal:
+    """Everything that was said against a preset: code, detail and remedy of each."""
+    return StreamRefusal(
+        objections=tuple(
+            Objection(preset=preset.name, code=code, detail=detail, remedy=remedy, steps=steps)
+            for code, detail, remedy in said
+        )
+    )
 
 
 def _is_falling(timesteps: Sequence[float]) -> bool:
-    pairs = pairwise(timesteps)
-    return (
-        bool(timesteps)
-        and timesteps[0] <= TRAINED_TIMESTEPS
-        and timesteps[-1] > 0
-        and all(first > second for first, second in pairs)
-    )
+    ends = bool(timesteps) and timesteps[0] <= TRAINED_TIMESTEPS and timesteps[-1] > 0
+    return ends and all(first > second for first, second in pairwise(timesteps))
 
 
 def _shift(preset: MethodPreset) -> float | None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from policy.clips import LATENT_STRIDE
 from policy.errors import RenderFault
 from policy.streams import StreamSettings
 from workers.causal.wan import CausalWan, Pair, PromptKeys, tokens_of
@@ -34,10 +33,9 @@ class CausalAnyFlow(CausalWan):
 
     def shape(self, settings: StreamSettings, size: tuple[int, int]) -> WindowShape:
         """How large a window these settings take."""
-        plain = super().shape(settings, size)
         return replace(
-            plain,
-            coarse_frames=1 + ((settings.longest or 1) - 1) // LATENT_STRIDE,
+            super().shape(settings, size),
+            coarse_frames=settings.longest_latents or 0,
             coarse_tokens=tokens_of(size, self.model.config.compressed_patch_size),
         )
 

@@ -6,7 +6,7 @@ pipeline/causal_inference.py; CausVid and LongLive roll out alike.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -17,7 +17,8 @@ from policy.errors import RenderFault
 from policy.streams import TRAINED_TIMESTEPS, Sampler, StreamSettings, stream_faults
 from workers.causal.anyflow import CausalAnyFlow
 from workers.causal.wan import CausalWan, PromptKeys
-from workers.renderer import OnStep
+
+OnStep = Callable[[int], None]  # called before each forward pass with the steps done; raises to stop there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True)
 class _Past:
-    """A latent frame that the next chunk sees."""
+    """A latent frame that the next chunk sees, and that may have to be read anew."""
 
     frame: int
     chunk: int
@@ -52,7 +53,8 @@ class LatentStream:
     """One stream's latents: what was made, what is looked back at, and which prompt leads.
 
     ``size`` is (height, width) of the latents. A prompt is given as the text encoder's
-    embeddings, (1, tokens, width). Nothing grows with the length of the stream.
+    embeddings, (1, tokens, width). Nothing grows with the length of the stream, but for the
+    latents of AnyFlow, whose streams have an end.
     """
 
     def __init__(
@@ -99,8 +101,7 @@ class LatentStream:
     def next_chunk(self, on_step: OnStep = never) -> Chunk:
         """Make the next chunk, or raise what ``on_step`` raises and have made nothing.
 
-        ``on_step`` is called before each forward pass with the number of steps that are done. A
-        chunk that was stopped is made again by the next call, to the same bits.
+        A chunk that was stopped is made again by the next call, to the same bits.
         """
         settings = self.settings
         count = settings.chunk(self._chunk, self._frame)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from policy.errors import WrongUse
+from policy.errors import RenderFault, WrongUse
 from policy.streams import StreamSettings
 from workers.causal.anyflow import CausalAnyFlow
 from workers.causal.decoding import StreamDecoder, pixels_of
@@ -54,6 +54,11 @@ class CausalStream:
     ) -> None:
         width, height = size
         ratio = vae.config.scale_factor_spatial
+        if width % ratio or height % ratio:
+            raise RenderFault(
+                f"{width} x {height} does not divide into latents of {ratio} x {ratio} pixels.",
+                "Choose a size that the preset allows.",
+            )
         self._settings, self._encode = settings, encode
         self._latents = LatentStream(
             model, settings, prompt=encode(prompt), seed=seed, size=(height // ratio, width // ratio)

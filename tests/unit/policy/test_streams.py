@@ -72,8 +72,8 @@ def test_every_causal_preset_with_this_engine_streams_and_says_when_it_reads_its
         (PRESETS["helios-distilled"], ["another_engine", "another_sampler", "another_cache", "decoded_alone"]),
         (PRESETS["rcm-wan2.1-1.3b"], ["no_rollout"]),
         (with_rollout(window=None), ["no_window"]),
-        (with_rollout(window=5, sink=3), ["window_too_small"]),
-        (with_rollout(window=9, first_latent_frames=10), ["window_too_small"]),
+        (with_rollout(window=5, sink=3), ["unsound_rollout"]),
+        (with_rollout(window=3, first_latent_frames=4), ["unsound_rollout", "unsound_rollout"]),
         (with_rollout(cache_passes=0), ["another_cache"]),
         (replace(SELF_FORCING, schedules=()), ["no_schedule"]),
         (

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline
 
-from policy.errors import WrongUse
+from policy.errors import RenderFault, WrongUse
 from tests.tiny_hub.parts import t5_text
 from tests.tiny_hub.tokenizers import t5
 from tests.unit.workers.causal.tiny_wan import CHANNELS, TEXT, settings, transformer
@@ -157,6 +157,11 @@ def test_a_stream_ends_with_all_the_frames_of_its_method_and_is_taken_once(model
     assert [frame.number for frame in stream.frames()] == list(range(29))
     with pytest.raises(WrongUse, match="taken once"):
         stream.frames()
+
+
+def test_a_size_that_latents_do_not_fill_is_refused(model, vae):
+    with pytest.raises(RenderFault, match="50 x 32 does not divide"):
+        CausalStream(model, vae, FEW, encode=Encoder(), prompt="a fox", seed=7, size=(50, 32))
 
 
 def test_a_loaded_pipeline_of_the_wan_family_streams_as_it_is(vae):
