@@ -26,20 +26,13 @@ def published_names(layers: int) -> list[str]:
 
 def published_tensors(model: Any, prefix: str = "model.") -> "OrderedDict[str, Any]":
     """The weights of a tiny transformer under the published names, by the converter of diffusers."""
+    import torch
     from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 
-    names = published_names(model.config.num_layers)
-    theirs = {}
-    for name in names:
-        ((ours, _),) = convert_wan_transformer_to_diffusers({name: name_holder(name)}).items()
-        theirs[name] = ours
     state = model.state_dict()
-    assert set(theirs.values()) == set(state)
-    return OrderedDict((f"{prefix}{name}", state[ours].clone()) for name, ours in theirs.items())
-
-
-def name_holder(_: str) -> Any:
-    """Something with a shape, for a converter that only renames."""
-    import torch
-
-    return torch.zeros(1)
+    published: OrderedDict[str, Any] = OrderedDict()
+    for name in published_names(model.config.num_layers):
+        (ours,) = convert_wan_transformer_to_diffusers({name: torch.zeros(1)})
+        published[f"{prefix}{name}"] = state.pop(ours).clone()
+    assert not state, "the list above does not hold every tensor"
+    return published
