@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,10 +14,12 @@ from safetensors.torch import load_file
 
 from policy.errors import RenderFault
 from policy.stacks import AdapterPin, Role
+from workers.causal.checkpoint_keys import diffusers_names
 
 LORA_ROLES = frozenset({Role.LORA, Role.DISTILL_LORA})
 STAND_INS = {Role.UNET: "unet", Role.TRANSFORMER: "transformer"}
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
+HALVES = (torch.float16, torch.bfloat16)
 SHOWN = 6  # tensors named in a refusal
 
 
@@ -71,6 +73,26 @@ def load_stand_in(
     made = getattr(diffusers, kind)
     module = made.from_config(config)
     tensors = load_file(weights)
+    if kind == "WanTransformer3DModel":
+        named = diffusers_names(tensors)
+        tensors = {named[name]: tensor for name, tensor in tensors.items()}
+    fill(module, tensors, f"{adapter.file or adapter.repo} does not fit the {component}")
+    return component, cast(module, dtype).eval()
+
+
+def cast(module: Any, dtype: torch.dtype) -> Any:
+    """A module in a dtype, but for what its class keeps in 32 bits: as ``from_pretrained`` has it."""
+    kept = set(module._keep_in_fp32_modules or ())  # noqa: SLF001 - diffusers offers no public list
+    if not kept or dtype not in HALVES:
+        return module.to(dtype)
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if kept.isdisjoint(name.split(".")):
+            tensor.data = tensor.data.to(dtype)
+    return module
+
+
+def fill(module: Any, tensors: Mapping[str, torch.Tensor], fault: str) -> None:
+    """Put tensors in their places: every place is filled and none is left over, or RenderFault names them."""
     places = {name: value.shape for name, value in module.state_dict().items()}
     missing, strange = sorted(places.keys() - tensors.keys()), sorted(tensors.keys() - places.keys())
     bent = sorted(name for name in places.keys() & tensors.keys() if places[name] != tensors[name].shape)
@@ -81,11 +103,9 @@ def load_stand_in(
     ]
     if faults:
         raise RenderFault(
-            f"{adapter.file or adapter.repo} does not fit the {component}: tensors {'; '.join(faults)}.",
-            "Use the file that was published for this base.",
+            f"{fault}: tensors {'; '.join(faults)}.", "Use the file that was published for this base."
         )
     module.load_state_dict(tensors, strict=True)
-    return component, module.to(dtype).eval()
 
 
 def load_lora(pipeline: Any, adapter: AdapterPin, folder: Path, *, name: str, stack: str) -> None:
