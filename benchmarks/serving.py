@@ -10,13 +10,13 @@ from benchmarks.serving_plot import PICTURE, Line, draw
 
 HUB = Path(__file__).parent.parent / "registry" / "builtin" / "hub" / "rightstep"
 BASE, LORA = HUB / "emoji-64", HUB / "emoji-64-lcm-lora"
-ROUNDS, IN_A_ROUND = 12, 10
-CALLERS = (1, 4, 8, 16)
+ROUNDS, IN_A_ROUND = 8, 10
+CALLERS = (1, 8, 16, 24)
 SIZES = (1, 2, 4, 8)  # of bare batches; the measured profile of the built-in student goes up to the last
-REQUESTS = 96  # of a closed loop
+REQUESTS = 64  # of a closed loop
 OVERLOAD_SECONDS, DEADLINE = 15.0, 2.0
-LOADS = (0.25, 0.5, 0.75, 0.9, 1.1, 1.5, 2.0)  # of what the plain server can do, for the plot
-LOAD_SECONDS = 8.0
+LOADS = (0.5, 0.9, 1.1, 1.5, 2.0)  # of what the plain server can do, for the plot
+LOAD_SECONDS = 6.0
 
 
 def measure() -> Measurement:
@@ -25,11 +25,15 @@ def measure() -> Measurement:
     bare.pngs(["a flat fox"], [0])
     with rightstep_server() as ours, plain_server(BASE, LORA) as theirs:
         rounds = _in_turn(bare, ours, theirs)
-        optimum, unbatched = _bare_throughput(bare)
-        closed = {
-            callers: closed_loop(ours, callers=callers, requests=REQUESTS, first_seed=10_000 * (number + 1))
-            for number, callers in enumerate(CALLERS)
-        }
+        bare_rates, closed = [_bare_throughput(bare)], dict[int, Load]()
+        for number, callers in enumerate(
+            CALLERS
+        ):  # in turn with the bare call, which a neighbour slows as well
+            closed[callers] = closed_loop(
+                ours, callers=callers, requests=REQUESTS, first_seed=10_000 * (number + 1)
+            )
+            bare_rates.append(_bare_throughput(bare))
+        optimum, unbatched = (median([rates[place] for rates in bare_rates]) for place in (0, 1))
         their_best = _rate(closed_loop(theirs, callers=8, requests=REQUESTS, first_seed=900_000))
         best = max(map(_rate, closed.values()))
         over = open_loop(
@@ -47,7 +51,13 @@ def measure() -> Measurement:
         question="What does a governed picture on demand cost, and how does the service stand under load?",
         figures=(
             at_most("P16", "overhead over the bare call, p50", _ms(overheads, 0.5), 10, "ms"),
-            at_most("P16", "overhead over the bare call, p95", _ms(overheads, 0.95), 20, "ms"),
+            at_most(
+                "P16",
+                "p95 over the bare call's p95",
+                _ms(rounds["rightstep"], 0.95) - _ms(base, 0.95),
+                20,
+                "ms",
+            ),
             plain("bare pipeline call with PNG, p50", _ms(base, 0.5), "ms"),
             plain("rightstep, p50", _ms(rounds["rightstep"], 0.5), "ms"),
             plain("plain FastAPI server, p50", _ms(rounds["plain"], 0.5), "ms"),
@@ -99,7 +109,7 @@ def _bare_throughput(bare: Pipeline) -> tuple[float, float]:
     rates = []
     for size in SIZES:
         prompts, seeds = ["a flat fox"] * size, list(range(size))
-        seconds = median([timed(lambda p=prompts, s=seeds: bare.pngs(p, s)) for _ in range(5)])  # type: ignore[misc]
+        seconds = median([timed(lambda p=prompts, s=seeds: bare.pngs(p, s)) for _ in range(3)])  # type: ignore[misc]
         rates.append(size / seconds)
     return max(rates), rates[0]
 
