@@ -102,10 +102,10 @@ _TWEMOJI_SCHEDULE = Schedule(steps=360, peak=1e-3, warmup=20, flat_share=0.4, ch
 class MotionPlan:
     """A motion adapter, and a LoRA for the picture layers under it."""
 
-    schedule: Schedule = Schedule(steps=2000, peak=1e-3, warmup=50, flat_share=0.5, checkpoint_every=50)
+    schedule: Schedule = Schedule(steps=510, peak=1e-3, warmup=15, flat_share=0.8, checkpoint_every=25)
     rank: int = 16
     batch: int = 4
-    average: float = 0.99
+    average: float = 0.98
     empty_caption_share: float = 0.1
 
 

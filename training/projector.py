@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from training.clips import MOVED_STYLE, moving
 from training.config import CLIP_FRAMES, PICTURE_SIZE
 from training.lora import load_lora
-from training.motions import MOTIONS
 from training.pictures import BACKGROUND_NAMES
 from training.sampling import BASE, Setting
 from training.subjects import article
@@ -30,22 +29,22 @@ class ClipPrompt:
 
     text: str
     noun: str
-    motion: str
     background: int
 
 
 def clip_prompts(names: Sequence[str], count: int, seed: int) -> list[ClipPrompt]:
-    """Subjects and motions in turn, backgrounds drawn, the style named in half of them."""
+    """Subjects in turn, backgrounds drawn, style and motion each named in half of them."""
     dice = random.Random(f"{seed}/clip prompts")
     order = dice.sample(list(names), len(names))
     prompts = []
     for number in range(count):
-        noun, motion = order[number % len(order)], MOTIONS[number % len(MOTIONS)]
+        noun = order[number % len(order)]
         background = dice.choice([0, 0, *range(1, len(BACKGROUND_NAMES))])
         text = f"{article(noun)} {noun}" + dice.choice(["", f", {MOVED_STYLE} style"])
         if background:
             text += f" on a {BACKGROUND_NAMES[background]} background"
-        prompts.append(ClipPrompt(text=moving(text, motion), noun=noun, motion=motion, background=background))
+        words = dice.choice([text, moving(text)])
+        prompts.append(ClipPrompt(text=words, noun=noun, background=background))
     return prompts
 
 
