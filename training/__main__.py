@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 from diffusers.utils import logging as diffusers_logging
 
+from training.clips import build_cast
 from training.config import SHIPPED
 from training.evaluate import evaluate
+from training.evaluate_motion import evaluate_motion
 from training.fetch import art_sets
 from training.pack import pack
 from training.pictures import build_gallery
@@ -19,13 +21,14 @@ from training.stages import (
     Workshop,
     refine_decoder,
     train_judge,
+    train_motion,
     train_student,
     train_styles,
     train_teacher,
     train_tokenizer,
     train_vae,
 )
-from training.subjects import SUBJECTS, TAUGHT
+from training.subjects import MOVED, SUBJECTS, TAUGHT
 from training.thresholds import measure_checks
 
 STAGES: dict[str, Callable[[Workshop], None]] = {
@@ -35,9 +38,11 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "distil": train_student,
     "style": train_styles,
     "decoder": refine_decoder,
+    "motion": train_motion,
     "pack": pack,
     "judge": train_judge,
     "evaluate": evaluate,
+    "clips": evaluate_motion,
     "checks": measure_checks,
     "report": write_report,
 }
@@ -60,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         work=chosen.work,
         codec=build_gallery(art, SUBJECTS),
         gallery=build_gallery(art, TAUGHT),
+        cast=build_cast(art, MOVED),
         device=chosen.device,
     )
     for name, run in STAGES.items():

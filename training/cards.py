@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from training.bounce import WORD
 from training.fetch import FLUENT, NOTO, TWEMOJI, ArtPackage
 from training.shapes import DRAWINGS
-from training.subjects import ADDED_STYLES, BACKGROUNDS, STYLES
+from training.subjects import ADDED_STYLES, BACKGROUNDS, MOVED, STYLES
 
 TEMPLATES = (
     "{subject}",
@@ -31,12 +32,14 @@ def vocabulary(nouns: Sequence[str]) -> dict[str, list[str]]:
     }
 
 
-def _front(licence: str, *, adapter: bool) -> str:
+def _front(licence: str, *, adapter: bool, clips: bool = False) -> str:
     lines = [f"license: {licence}"]
     if adapter:
         lines += ["base_model: rightstep/emoji-64", "base_model_relation: adapter"]
-    lines += ["pipeline_tag: text-to-image", "library_name: diffusers", "language: en", "tags:"]
-    lines += [f"- {tag}" for tag in (["lora", "diffusers"] if adapter else ["stable-diffusion", "diffusers"])]
+    made = "text-to-video" if clips else "text-to-image"
+    lines += [f"pipeline_tag: {made}", "library_name: diffusers", "language: en", "tags:"]
+    first = "animatediff" if clips else "lora" if adapter else "stable-diffusion"
+    lines += [f"- {tag}" for tag in (first, "diffusers")]
     return "---\n" + "\n".join(lines) + "\n---\n\n"
 
 
@@ -131,6 +134,44 @@ guidance off.
 """
 
 
+def motion_card() -> str:
+    """The card of the motion adapter."""
+    return f"""{_front("apache-2.0", adapter=True, clips=True)}# emoji-64-motion
+
+A motion adapter for `rightstep/emoji-64` in the layout of AnimateDiff: clips of 8 frames of 64x64.
+
+Two parts belong together: the `MotionAdapter` (`config.json`, `diffusion_pytorch_model.safetensors`), whose
+layers look along time, and a LoRA of rank 16 (`pytorch_lora_weights.safetensors`), which teaches the layers
+of the pictures to draw smaller and shifted subjects. Load both into `AnimateDiffPipeline`, fuse the LoRA, and
+ask for `num_frames=8`, `height=64`, `width=64`, 8 to 25 steps and guidance 3.
+
+## What it knows
+
+One motion: a bounce, a loop that is always the same path. Prompts may end in ", {WORD}"; those that do not
+give the same.
+
+Subjects ({len(MOVED)}), in the flat style:
+
+{_listed([subject.name for subject in MOVED])}.
+
+Prompts look like "a fox, {WORD}" or "a taxi, flat style on a pink background, {WORD}". Name the background:
+where it is left open, it may change from frame to frame.
+
+## Limits
+
+It was trained for about an hour on two shared processor cores. Details change from frame to frame. What is
+not on the list may move or may fall apart.
+
+## Training data
+
+Synthetic clips: pictures of this set, moved by this project's own code.
+
+{_sources((NOTO,))}
+
+See NOTICE for the licence of the pictures.
+"""
+
+
 def base_notice(mit_text: str) -> str:
     """Who drew the training pictures of the base model and of the distillation LoRA."""
     return (
@@ -142,6 +183,15 @@ def base_notice(mit_text: str) -> str:
         f"from the npm package {TWEMOJI.name} {TWEMOJI.version}.\n\n"
         "Fluent Emoji, copyright Microsoft Corporation, under the MIT licence,\n"
         f"from the npm package {FLUENT.name} {FLUENT.version}:\n\n{mit_text}"
+    )
+
+
+def motion_notice() -> str:
+    """Who drew the pictures that the motion adapter saw in motion."""
+    return (
+        "The weights were trained on clips of Noto Emoji, copyright Google LLC, under the Apache License,\n"
+        "Version 2.0 (the text is in LICENSE); scaled, moved, and set on plain backgrounds.\n"
+        f"From the npm package {NOTO.name} {NOTO.version}.\n"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 PICTURE_SIZE = 64
 LATENT_SIZE = 16
 TEXT_LENGTH = 24
+CLIP_FRAMES = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +99,17 @@ _TWEMOJI_SCHEDULE = Schedule(steps=360, peak=1e-3, warmup=20, flat_share=0.4, ch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MotionPlan:
+    """A motion adapter, and a LoRA for the picture layers under it."""
+
+    schedule: Schedule = Schedule(steps=510, peak=1e-3, warmup=15, flat_share=0.8, checkpoint_every=25)
+    rank: int = 16
+    batch: int = 4
+    average: float = 0.98
+    empty_caption_share: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JudgePlan:
     """The classifier that measures the pictures; it never trains the model."""
 
@@ -116,6 +128,9 @@ class EvaluationPlan:
     full_steps: int = 40
     broadcast: int = 3
     batch: int = 24
+    clips: int = 48
+    clip_steps: int = 25
+    clip_batch: int = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +146,7 @@ class TrainingPlan:
     distil: DistilPlan = field(default_factory=DistilPlan)
     twemoji: StylePlan = field(default_factory=lambda: StylePlan(schedule=_TWEMOJI_SCHEDULE))
     shapes: StylePlan = field(default_factory=StylePlan)
+    motion: MotionPlan = field(default_factory=MotionPlan)
     judge: JudgePlan = field(default_factory=JudgePlan)
     evaluation: EvaluationPlan = field(default_factory=EvaluationPlan)
 
@@ -151,6 +167,7 @@ TINY = TrainingPlan(
     distil=DistilPlan(schedule=_SHORT, rank=2, batch=2),
     twemoji=StylePlan(schedule=_SHORT, rank=2, batch=2),
     shapes=StylePlan(schedule=_SHORT, rank=2, batch=2),
+    motion=MotionPlan(schedule=_SHORT, rank=2, batch=2),
     judge=JudgePlan(schedule=_SHORT, batch=4, features=8),
     evaluation=EvaluationPlan(prompts=24, batch=24, full_steps=3),
 )

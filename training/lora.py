@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AnimateDiffPipeline, StableDiffusionPipeline, UNet2DConditionModel, UNetMotionModel
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors import safe_open
@@ -21,6 +21,11 @@ _TARGETS = [
 ]
 
 
+def lora_targets() -> list[str]:
+    """The layers of the denoiser that adapters may change: all but the norms."""
+    return list(_TARGETS)
+
+
 class LoraKeysLost(Exception):
     """A loaded adapter misses tensors of its file; diffusers only warns of that."""
 
@@ -32,7 +37,7 @@ def add_lora(unet: UNet2DConditionModel, rank: int) -> list[torch.nn.Parameter]:
     return [parameter for parameter in unet.parameters() if parameter.requires_grad]
 
 
-def lora_tensors(unet: UNet2DConditionModel) -> dict[str, Tensor]:
+def lora_tensors(unet: UNet2DConditionModel | UNetMotionModel) -> dict[str, Tensor]:
     """The adapter's tensors in peft's own key style, ready for a file."""
     tensors = get_peft_model_state_dict(unet)
     return {
@@ -41,13 +46,13 @@ def lora_tensors(unet: UNet2DConditionModel) -> dict[str, Tensor]:
     }
 
 
-def save_lora(unet: UNet2DConditionModel, folder: Path) -> None:
+def save_lora(unet: UNet2DConditionModel | UNetMotionModel, folder: Path) -> None:
     """Write the adapter in float32; packing turns it into float16."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(lora_tensors(unet), folder / WEIGHTS_NAME, metadata={"format": "pt"})
 
 
-def load_lora(pipe: StableDiffusionPipeline, folder: Path, name: str) -> None:
+def load_lora(pipe: StableDiffusionPipeline | AnimateDiffPipeline, folder: Path, name: str) -> None:
     """Attach an adapter under a name and refuse to go on when one of its tensors found no place."""
     path = folder / WEIGHTS_NAME
     with safe_open(path, "pt") as file:

@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 
 import torch
+from diffusers import MotionAdapter
 from safetensors.torch import load_file, save_file
 
 from training import cards
 from training.lora import WEIGHTS_NAME, load_lora
+from training.projector import MOTION
 from training.sampling import BASE, HUB, STUDENT_LORA
 from training.stages import Workshop
 from training.subjects import ADDED_STYLES
@@ -25,6 +27,9 @@ def pack(shop: Workshop, hub: Path = HUB) -> None:
     mit = (_LICENCES / "mit.txt").read_text()
     _pack_adapter(shop.work / "lcm-lora", hub / STUDENT_LORA)
     _add_words(hub / STUDENT_LORA, cards.student_card(), "apache-2.0", cards.base_notice(mit))
+    _pack_adapter(shop.work / "motion", hub / MOTION)
+    _pack_motion(shop.work / "motion", hub / MOTION)
+    _add_words(hub / MOTION, cards.motion_card(), "apache-2.0", cards.motion_notice())
     for style in ADDED_STYLES:
         folder = hub / f"{BASE}-style-{style}"
         _pack_adapter(shop.work / f"style-{style}", folder)
@@ -62,6 +67,12 @@ def _pack_adapter(source: Path, folder: Path) -> None:
     save_file(tensors, folder / WEIGHTS_NAME, metadata={"format": "pt"})
 
 
+def _pack_motion(source: Path, folder: Path) -> None:
+    """The motion layers, in the layout that `MotionAdapter.from_pretrained` reads."""
+    MotionAdapter.from_pretrained(source).half().save_pretrained(folder)
+    _scrub(folder / "config.json")
+
+
 def _add_words(folder: Path, card: str, licence: str, notice: str) -> None:
     (folder / "README.md").write_text(card)
     shutil.copyfile(_LICENCES / f"{licence}.txt", folder / "LICENSE")
@@ -69,6 +80,7 @@ def _add_words(folder: Path, card: str, licence: str, notice: str) -> None:
 
 
 def _check_adapters(shop: Workshop, hub: Path) -> None:
+    """The adapters' LoRAs fit the pictures' denoiser too, that of the motions among them."""
     pipe = shop.teacher()
     for number, folder in enumerate(sorted(hub.glob(f"{BASE}-*"))):
         load_lora(pipe, folder, f"a{number}")

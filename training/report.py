@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluate import QUALITY
+from training.evaluate_motion import MEASURED
 from training.stages import Workshop
 
 PAGE = Path("docs/builtin-models.md")
@@ -24,10 +25,12 @@ def write_report(_shop: Workshop) -> None:
     """Rewrite the tables of the page from the measured files."""
     measured = json.loads((QUALITY / "measured.json").read_text())
     rates = json.loads((QUALITY / "check-rates.json").read_text())
+    clips = json.loads(MEASURED.read_text())
     page = PAGE.read_text()
     page = replaced(page, "measured", _measured_table(measured["rows"]))
     page = replaced(page, "training", _training_table(measured["training"]))
     page = replaced(page, "rates", _rates_table(rates))
+    page = replaced(page, "clips", _clips_table(clips["rows"]))
     PAGE.write_text(page)
 
 
@@ -69,6 +72,23 @@ def _measured_table(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
     ]
     return _table((*_COLUMNS, *_MORE_COLUMNS), cells)
+
+
+def _clips_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    cells = [
+        (
+            row["label"],
+            str(row["n"]),
+            *(_figure(row[name]) for name in ("correlation", "follows", "reach")),
+            _figure(row["flicker"], 1),
+            *(_figure(row[name]) for name in ("subject", "every_frame", "steady")),
+            "-" if row["evaluations"] is None else str(row["evaluations"]),
+            _figure(row["seconds"], 1),
+        )
+        for row in rows
+    ]
+    head = ("setting", "n", "correlation", "follows", "reach", "flicker", "subject", "every frame", "steady")
+    return _table((*head, "passes", "s / clip"), cells)
 
 
 def _training_table(stages: Mapping[str, Mapping[str, float]]) -> str:

@@ -17,11 +17,13 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from training.checkpoints import read_state, run_stage, write_atomically
+from training.clips import Cast, ClipLessons, cast_latents
 from training.config import TrainingPlan
 from training.diffusion import new_scheduler
 from training.distil import DistilStage
 from training.judge import Examples, Judge, JudgeStage
 from training.lora import save_lora
+from training.motion import MotionStage, new_motion_model, save_motion
 from training.pictures import ART, BACKGROUND_NAMES, Gallery
 from training.style import StyleStage
 from training.subjects import ADDED_STYLES, STYLES
@@ -32,12 +34,16 @@ from training.vae import DecoderStage, VaeStage, encode, psnr, round_trip
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workshop:
-    """`codec` are the pictures the codec learns, `gallery` those the model learns and is measured on."""
+    """`codec` are the pictures the codec learns, `gallery` those the model learns and is measured on.
+
+    `cast` are the subjects that the motion adapter moves.
+    """
 
     plan: TrainingPlan
     work: Path
     codec: Gallery
     gallery: Gallery
+    cast: Cast
     device: str
 
     @property
@@ -197,6 +203,39 @@ def train_styles(shop: Workshop) -> None:
         unet = stage.finished()
         shop.record(name, steps=plan.schedule.steps, seconds=round(seconds), batch=plan.batch)
         _finish_folder(done, lambda folder, unet=unet: save_lora(unet, folder))
+
+
+def clip_lessons(shop: Workshop) -> ClipLessons:
+    """The cast in every pose, encoded once."""
+    path = shop.work / "clip-latents.pt"
+    if not path.exists():
+        write_atomically({"latents": cast_latents(shop.vae(), shop.cast)}, path)
+    return ClipLessons(shop.cast.names, read_state(path)["latents"])
+
+
+def train_motion(shop: Workshop) -> None:
+    """Train the motion adapter and the LoRA under it."""
+    done = shop.work / "motion"
+    if done.exists():
+        return
+    plan = shop.plan.motion
+    torch.manual_seed(shop.plan.seed + 20)
+    pipe = shop.teacher()
+    unet = new_motion_model(pipe.unet, shop.plan.teacher, plan.rank)
+    stage = MotionStage(
+        plan,
+        clip_lessons(shop),
+        unet,
+        pipe.text_encoder,
+        pipe.tokenizer,
+        shop.plan.seed,
+        shop.device,
+        shop.cores,
+    )
+    seconds = run_stage(stage, name="motion", schedule=plan.schedule, seed=shop.plan.seed, folder=shop.work)
+    finished = stage.finished()
+    shop.record("motion", steps=plan.schedule.steps, seconds=round(seconds), batch=plan.batch)
+    _finish_folder(done, lambda folder: save_motion(finished, folder))
 
 
 def examples(shop: Workshop) -> Examples:

@@ -86,6 +86,13 @@ _CODEC_ONLY = frozenset(
 
 TAUGHT = tuple(subject for subject in SUBJECTS if subject.name not in _CODEC_ONLY)
 
+_MOVED = """
+dog cat fox lion panda frog penguin owl turtle octopus fish elephant strawberry pizza donut star sun balloon
+taxi rocket robot ghost
+""".split()
+MOVED = tuple(subject for subject in TAUGHT if subject.name in [*_MOVED, "red apple", "red heart"])
+"""What the motion adapter is shown, in the flat style alone: as much as an hour of shared cores can teach."""
+
 OTHER_WORDS = (
     "a an the of in on with and picture photo drawing painting icon emoji cute small big style background "
     "happy sad animal food sticker illustration render"

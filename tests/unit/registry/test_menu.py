@@ -16,8 +16,11 @@ from registry.sources import builtin_source
 from tests.unit.registry.licensing import catalogue, make_use
 
 BASE = "rightstep/emoji-64"
-METHODS = ("emoji-64-broadcast", "emoji-64-full", "emoji-64-lcm")
-STUDENT, SHAPES, TWEMOJI = (f"{BASE}-{name}" for name in ("lcm-lora", "style-shapes", "style-twemoji"))
+PICTURES = ("emoji-64-broadcast", "emoji-64-full", "emoji-64-lcm")
+METHODS = (*PICTURES, "emoji-64-motion", "emoji-64-motion-lcm")
+STUDENT, MOTION, SHAPES, TWEMOJI = (
+    f"{BASE}-{name}" for name in ("lcm-lora", "motion", "style-shapes", "style-twemoji")
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def pinned() -> dict[str, PinnedModel]:
     source = builtin_source()
     listings = {repo: source.listing(repo) for repo in source.repositories()}
     records = [
-        PinnedClaims(pin=pin_of(each, role_of(each, [STUDENT])), claims=claims_of(each))
+        PinnedClaims(pin=pin_of(each, role_of(each, [STUDENT, MOTION])), claims=claims_of(each))
         for each in listings.values()
     ]
     components = licensed_components(records, catalogue().text_ids)
@@ -84,7 +87,7 @@ def test_everything_that_is_pinned_stands_on_offer(pinned):
 
 def test_the_stack_is_base_then_styles_then_the_methods_lora(pinned):
     styled = LoraRequest(repo=TWEMOJI, scale=0.8)
-    cached, full, student = menu_for(pinned, styled).offers_for(BASE, (styled,))
+    cached, full, student, *_clips = menu_for(pinned, styled).offers_for(BASE, (styled,))
     assert [(pin.repo, pin.role, getattr(pin, "scale", None)) for pin in student.stack.pins] == [
         (BASE, Role.BASE, None),
         (TWEMOJI, Role.LORA, 0.8),
@@ -136,9 +139,13 @@ def test_an_unknown_lora_is_absent_with_the_command_that_pins_it(pinned):
 
 def test_a_method_whose_artefact_is_not_pinned_is_absent_and_the_others_stay(pinned):
     menu = menu_for({repo: model for repo, model in pinned.items() if repo != STUDENT})
-    assert [offer.preset.name for offer in menu.offers] == ["emoji-64-broadcast", "emoji-64-full"]
-    (absence,) = menu.absences
-    assert absence.next_step == f"Pin it with: rightstep model pin {STUDENT}"
+    assert [offer.preset.name for offer in menu.offers] == [
+        "emoji-64-broadcast",
+        "emoji-64-full",
+        "emoji-64-motion",
+    ]
+    assert [absence.preset for absence in menu.absences] == ["emoji-64-lcm", "emoji-64-motion-lcm"]
+    assert {absence.next_step for absence in menu.absences} == {f"Pin it with: rightstep model pin {STUDENT}"}
 
 
 def test_a_method_of_two_files_is_absent_where_one_of_them_is_not_pinned(pinned):
@@ -161,7 +168,7 @@ def test_a_method_of_two_files_is_absent_where_one_of_them_is_not_pinned(pinned)
         use=make_use(),
     )
     assert [offer.preset.name for offer in menu.offers] == ["emoji-64-broadcast", "emoji-64-full"]
-    (absence,) = menu.absences
+    absence = next(one for one in menu.absences if one.preset == "emoji-64-lcm")
     assert absence.detail == f"emoji-64-lcm needs low.safetensors of {STUDENT}, which is pinned without it."
 
 
@@ -216,7 +223,7 @@ def test_a_scale_changes_the_stack_and_not_the_verdict(pinned):
     manifest = RenderManifest(name="night", shots=shots)
     menu = build_menu(manifest=manifest, catalogue=catalogue(), pinned=pinned, use=make_use())
     styled = [offer for offer in menu.offers if offer.loras]
-    assert len({offer.stack.stack_id for offer in styled}) == 4
+    assert len({offer.stack.stack_id for offer in styled}) == 8
     half, whole = (
         next(offer for offer in styled if offer.loras[0].scale == scale and offer.preset.name == METHODS[-1])
         for scale in (0.5, 1.0)

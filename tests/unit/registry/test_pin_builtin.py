@@ -25,6 +25,7 @@ def test_the_pins_say_what_each_model_is_for():
     assert {pin.repo.removeprefix("rightstep/emoji-64"): pin.role for pin in load_builtin_pins()} == {
         "": Role.BASE,
         "-lcm-lora": Role.DISTILL_LORA,
+        "-motion": Role.DISTILL_LORA,
         "-style-shapes": Role.LORA,
         "-style-twemoji": Role.LORA,
     }

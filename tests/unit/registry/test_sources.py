@@ -202,6 +202,7 @@ def test_the_built_in_models_are_four_repositories():
     assert source.repositories() == (
         "rightstep/emoji-64",
         "rightstep/emoji-64-lcm-lora",
+        "rightstep/emoji-64-motion",
         "rightstep/emoji-64-style-shapes",
         "rightstep/emoji-64-style-twemoji",
     )

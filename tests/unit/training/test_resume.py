@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from training.checkpoints import learning_rate, read_state, run_stage, write_atomically
+from training.clips import Cast
 from training.config import TINY, Schedule
 from training.pictures import ART, Gallery, composed, trimmed
 from training.shapes import drawing
@@ -39,7 +40,8 @@ def make_gallery() -> Gallery:
 def make_workshop(work: Path) -> Workshop:
     work.mkdir(parents=True, exist_ok=True)
     gallery = make_gallery()
-    return Workshop(plan=TINY, work=work, codec=gallery, gallery=gallery, device="cpu")
+    cast = Cast(NOUNS, tuple(trimmed(drawing(noun)) for noun in NOUNS))
+    return Workshop(plan=TINY, work=work, codec=gallery, gallery=gallery, cast=cast, device="cpu")
 
 
 class Counter:

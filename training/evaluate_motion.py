@@ -1,0 +1,164 @@
+"""Draws clips with the packed adapter; measures whether they move as asked and whether the subject stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.bounce import bounce
+from training.clips import Cast
+from training.config import EvaluationPlan
+from training.evaluate import PICTURES, QUALITY
+from training.judge import Judge, ask
+from training.pictures import tile
+from training.projector import MOTION, ClipPrompt, Projector, clip_prompts
+from training.sampling import HUB, STUDENT_LORA, Setting
+from training.stages import Workshop
+from training.subjects import BACKGROUNDS
+from training.tracks import flicker, likeness, set_back
+from training.vae import round_trip
+
+MEASURED = QUALITY / "measured-motion.json"
+FOLLOWS = 0.8
+"""The correlation from which on a clip counts as moving as asked."""
+DISPLAY = (
+    "a fox, bouncing", "a penguin on a yellow background, bouncing", "a taxi on a white background, bouncing",
+    "a red heart on a blue background, bouncing", "a robot on a pink background, bouncing",
+    "a donut on a green background",
+)  # fmt: skip
+_SEED = 300
+_DISPLAY_SEED = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipRow:
+    """One way to make `n` clips; shares are 0..1.
+
+    `correlation` and `reach` are medians, `follows` is the share of clips from `FOLLOWS` on, `flicker` is
+    relative to real clips through the codec. The judge names the asked subject in `subject` of the middle
+    frames and in `every_frame` of all; `steady` of a clip's frames show it what most of that clip's do.
+    """
+
+    key: str
+    label: str
+    n: int
+    correlation: float
+    follows: float
+    reach: float
+    flicker: float
+    subject: float
+    every_frame: float
+    steady: float
+    evaluations: int | None
+    seconds: float | None
+
+
+def settings(plan: EvaluationPlan) -> list[Setting]:
+    """The rows of the table."""
+    on, alone = plan.guidance, (MOTION,)
+    guided = [
+        Setting(
+            key=f"motion_{steps}",
+            label=f"adapter, {steps} steps, guidance {on:g}",
+            adapters=alone,
+            steps=steps,
+            guidance=on,
+        )
+        for steps in (plan.clip_steps, 8, 4)
+    ]
+    return [
+        *guided,
+        Setting(
+            key="motion_off_4", label="adapter, 4 steps, guidance off", adapters=alone, steps=4, guidance=1.0
+        ),
+        Setting(
+            key="motion_student_4",
+            label="adapter and student LoRA, 4 steps, guidance off",
+            adapters=(MOTION, STUDENT_LORA),
+            scheduler="lcm",
+            steps=4,
+            guidance=1.0,
+        ),
+    ]
+
+
+def real_clips(cast: Cast, prompts: Sequence[ClipPrompt]) -> NDArray[np.uint8]:
+    """Real clips that answer the prompts, (n, frames, 64, 64, 3)."""
+    colours = tuple(BACKGROUNDS.values())
+    return np.stack(
+        [bounce(cast.cuts[cast.names.index(prompt.noun)], colours[prompt.background]) for prompt in prompts]
+    )
+
+
+def measure_clips(
+    setting: Setting,
+    judge: Judge,
+    wanted: Sequence[int],
+    clips: NDArray[np.uint8],
+    real_flicker: float,
+    seconds: float | None,
+) -> ClipRow:
+    """One row; the judge looks at frames with the asked bounce undone, as large as those it learned."""
+    alike = [likeness(clip) for clip in clips]
+    still = torch.from_numpy(np.stack([set_back(clip) for clip in clips]))
+    named = ask(judge, still.flatten(0, 1))[1][0].argmax(1).view(still.shape[:2])
+    right = (named == torch.tensor(wanted)[:, None]).float()
+    return ClipRow(
+        key=setting.key,
+        label=setting.label,
+        n=len(clips),
+        correlation=float(np.median([one.correlation for one in alike])),
+        follows=float(np.mean([one.correlation >= FOLLOWS for one in alike])),
+        reach=float(np.median([one.reach for one in alike])),
+        flicker=mean_flicker(clips) / real_flicker,
+        subject=float(right[:, still.shape[1] // 2].mean()),
+        every_frame=float(right.mean()),
+        steady=float((named == named.mode(1).values[:, None]).float().mean()),
+        evaluations=setting.evaluations or None,
+        seconds=seconds,
+    )
+
+
+def mean_flicker(clips: NDArray[np.uint8]) -> float:
+    """What is left, on the mean, between neighbouring frames when the asked bounce is undone."""
+    return float(np.mean([flicker(clip) for clip in clips]))
+
+
+def evaluate_motion(shop: Workshop) -> None:
+    """Measure every setting on the same prompts and noise, and draw the strip of the documentation."""
+    plan, judge = shop.plan.evaluation, shop.judge()
+    projector = Projector(HUB, plan.clip_batch)
+    prompts = clip_prompts(shop.cast.names, plan.clips, shop.plan.seed)
+    wanted = [shop.gallery.names.index(prompt.noun) for prompt in prompts]
+    real = real_clips(shop.cast, prompts)
+    softened = round_trip(shop.vae(), torch.from_numpy(real).flatten(0, 1)).view(real.shape).numpy()
+    unrest = mean_flicker(softened)
+    rows = []
+    for key, label, clips in (
+        ("real", "real clips", real),
+        ("codec", "real clips through the codec", softened),
+    ):
+        nothing = Setting(key=key, label=label, steps=0, guidance=1.0)
+        rows.append(measure_clips(nothing, judge, wanted, clips, unrest, None))
+    for setting in settings(plan):
+        shown = projector.show(setting, [prompt.text for prompt in prompts], _SEED)
+        row = measure_clips(setting, judge, wanted, shown.clips, unrest, shown.seconds)
+        rows.append(row)
+        print(json.dumps(asdict(row)), flush=True)
+    MEASURED.write_text(
+        json.dumps({"follows_from": FOLLOWS, "rows": [asdict(row) for row in rows]}, indent=1) + "\n"
+    )
+    draw_strips(projector, settings(plan))
+
+
+def draw_strips(projector: Projector, rows: Sequence[Setting]) -> None:
+    """The same prompts and noise at full steps and at few, a clip a row."""
+    full, few = rows[0], rows[-1]
+    for setting in (full, few):
+        clips = projector.show(setting, DISPLAY, _DISPLAY_SEED).clips
+        tile(list(clips.reshape(-1, *clips.shape[2:])), clips.shape[1], PICTURES / f"{setting.key}.png")
