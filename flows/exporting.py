@@ -20,6 +20,8 @@ from policy.tasks import TakeState
 from policy.verdicts import all_of
 from registry.quality_parsing import QualityReference
 from registry.unit_of_work import unit_of_work
+from workers.clip_files import middle_frame
+from workers.marking import marked_png, read_marking
 
 FRAME_ROOM = 3.0  # standard errors that the mean of a sample may lie off, as the output checks have it
 
@@ -37,13 +39,19 @@ class Exported:
 
 
 def export_job(house: House, job_id: str, out: Path) -> Exported:
-    """Write ``SHOT.png``, contact sheet, report and, once shipped, ``NOTICES.txt`` into a folder."""
+    """Write ``SHOT.png``, contact sheet, report and, once shipped, ``NOTICES.txt`` into a folder.
+
+    Of a clip it is ``SHOT.webp``, and the picture its middle frame.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         view, notices = make_view(house, job_id)
         for shot in view.shots:
             if shot.artefact is not None and shot.name in view.files:
-                _copy(_bytes_of(house, shot.name, shot.artefact.sha256), out / view.files[shot.name])
+                file = _bytes_of(house, shot.name, shot.artefact.sha256)
+                _copy(file, out / view.files[shot.name])
+                if shot.frames > 1:
+                    _write_poster(file, out / view.files[shot.name])
         if notices:
             _write(out / "NOTICES.txt", notices)
         return Exported(
@@ -163,6 +171,14 @@ def _copy(source: Path, target: Path) -> None:
     """Copy in one step: whoever looks into the folder never finds half a picture."""
     fresh = target.with_name(f".{target.name}.part")
     shutil.copyfile(source, fresh)
+    fresh.replace(target)
+
+
+def _write_poster(clip: Path, beside: Path) -> None:
+    """The middle frame as ``SHOT.png``, marked as the clip is: for whatever shows no clips."""
+    target = beside.with_suffix(".png")
+    fresh = target.with_name(f".{target.name}.part")
+    fresh.write_bytes(marked_png(middle_frame(clip.read_bytes()), read_marking(clip)))
     fresh.replace(target)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import diffusers
-import peft  # noqa: F401  # pyright: ignore[reportUnusedImport] - now, so that a load measures loading
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -16,7 +16,8 @@ from policy.errors import RenderFault
 from policy.stacks import AdapterPin, Role
 
 LORA_ROLES = frozenset({Role.LORA, Role.DISTILL_LORA})
-STAND_INS = {Role.UNET: "unet", Role.TRANSFORMER: "transformer"}
+STAND_INS = {Role.UNET: "unet", Role.TRANSFORMER: "transformer", Role.MOTION_ADAPTER: "motion_adapter"}
+ADDED = {"motion_adapter": "MotionAdapter"}  # parts that no base of their own has, by what they must be
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
 SHOWN = 6  # tensors named in a refusal
 
@@ -52,20 +53,20 @@ def weight_file(adapter: AdapterPin) -> str:
 def load_stand_in(
     adapter: AdapterPin, folder: Path, base: Path, made_by: Any, dtype: torch.dtype
 ) -> tuple[str, Any]:
-    """A part of the base replaced by another weight file; every tensor must be there, and no other.
+    """A weight file in place of a part of the base, or beside it; every tensor must be there, and no other.
 
     Its configuration is the one beside the file, else the base's own.
     """
     component = adapter.component or STAND_INS[adapter.role]
     weights = folder / weight_file(adapter)
-    beside = weights.parent / "config.json"
-    config = json.loads((beside if beside.exists() else base / component / "config.json").read_text())
+    config = _config_of(adapter, weights.parent / "config.json", base, component)
     kind = config.get("_class_name", "")
     index = json.loads((base / "model_index.json").read_text())
-    if index.get(component, [None, None])[1] != kind:
+    wanted = ADDED.get(component) or index.get(component, [None, None])[1]
+    if wanted != kind:
         raise RenderFault(
             f"{adapter.repo} brings a {kind or 'part of no known kind'} for the {component} of "
-            f"{made_by.__name__}, which is a {index.get(component, [None, None])[1]}.",
+            f"{made_by.__name__}, which is a {wanted}.",
             "Choose a method that is made for this base.",
         )
     made = getattr(diffusers, kind)
@@ -88,6 +89,21 @@ def load_stand_in(
     return component, module.to(dtype).eval()
 
 
+def _config_of(adapter: AdapterPin, beside: Path, base: Path, component: str) -> dict[str, Any]:
+    if beside.exists():
+        return json.loads(beside.read_text())
+    if adapter.role is not Role.MOTION_ADAPTER:
+        return json.loads((base / component / "config.json").read_text())
+    # Published without one: what the class says by itself, at the widths of the UNet it goes between.
+    unet = json.loads((base / "unet" / "config.json").read_text())
+    return {
+        "_class_name": ADDED["motion_adapter"],
+        "block_out_channels": unet["block_out_channels"],
+        "motion_layers_per_block": unet["layers_per_block"],
+        "motion_norm_num_groups": unet["norm_num_groups"],
+    }
+
+
 def load_lora(pipeline: Any, adapter: AdapterPin, folder: Path, *, name: str, stack: str) -> None:
     """Attach a LoRA of which every tensor must find its place; raises RenderFault."""
     weights = weight_file(adapter)
@@ -108,7 +124,9 @@ def load_lora(pipeline: Any, adapter: AdapterPin, folder: Path, *, name: str, st
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # peft warns and goes on; here it is counted
-        pipeline.load_lora_weights(str(folder), weight_name=weights, adapter_name=name, local_files_only=True)
+        pipeline.load_lora_weights(
+            str(folder), weight_name=weights, adapter_name=name, local_files_only=True, **_expert(adapter)
+        )
     landed = landed_tensors(pipeline, name)
     if len(landed) != len(wanted):
         lost = _lost(wanted, landed)
@@ -133,7 +151,28 @@ def apply_loras(pipeline: Any, adapters: Sequence[AdapterPin], *, fuse: bool) ->
     if fuse:
         components = [name for name, _ in _lora_modules(pipeline)]
         pipeline.fuse_lora(components=components, adapter_names=names, safe_fusing=True)
+        _require_merged(pipeline)
         pipeline.unload_lora_weights()  # drops the merged adapters; the merged weights stay
+
+
+def _expert(adapter: AdapterPin) -> dict[str, bool]:
+    """How a pipeline with two experts is told that a LoRA is the second one's."""
+    return {"load_into_transformer_2": True} if adapter.component == "transformer_2" else {}
+
+
+def _require_merged(pipeline: Any) -> None:
+    """Fusing names no part by itself but the first, so a second expert could be left as it was."""
+    left = [
+        f"{component}.{name}"
+        for component, module in _lora_modules(pipeline)
+        for name, part in module.named_modules()
+        if isinstance(part, BaseTunerLayer) and not part.merged
+    ]
+    if left:
+        raise RenderFault(
+            f"{len(left)} layers kept their LoRA apart when it was fused: {shown(left)}.",
+            "Report this: the installed diffusers fuses otherwise than expected.",
+        )
 
 
 def landed_tensors(pipeline: Any, name: str) -> list[str]:

@@ -14,7 +14,8 @@ from policy.stacks import Stack
 from policy.tasks import RenderTask, StackLoad
 from workers.caches import cached
 from workers.cards import device_class_of
-from workers.pipelines import call_arguments, denoisers
+from workers.clips import pictures_of
+from workers.pipelines import CLIPS, call_arguments, denoisers
 from workers.previews import PreviewWatch
 from workers.renderer import OnStep, Rendered, RenderOptions, Step
 from workers.schedules import LiveSchedule, build_scheduler, refuse_other, require_published, schedule_of
@@ -52,7 +53,7 @@ class DiffusersRenderer:
     def render(self, task: RenderTask, on_step: OnStep) -> Rendered:
         if self._resident is None or self._resident.stack_id != task.load.stack.stack_id:
             raise RenderFault("The stack of this batch is not resident.", "Load it first.")
-        if task.frames != 1:
+        if task.frames != 1 and task.load.stack.pipeline not in CLIPS:
             raise RenderFault(
                 f"{task.load.stack.pipeline} makes pictures, not clips of {task.frames} frames.",
                 "Ask for one frame.",
@@ -113,7 +114,7 @@ class DiffusersRenderer:
             for hook in hooks:
                 hook.remove()
         return Rendered(
-            pictures=np.asarray(output.images),
+            pictures=pictures_of(output, task.frames),
             timesteps=schedule_of(pipeline.scheduler).timesteps,
             rows=loop.rows,
             seconds=loop.seconds,

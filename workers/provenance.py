@@ -1,6 +1,7 @@
 """One statement a take, kept beside its artefact: what it was made from, as an in-toto Statement v1."""
 
 from datetime import datetime
+from pathlib import PurePath
 
 from policy.canonical import canonical_json
 from policy.tasks import ArtefactRef, RenderTask, ShotTask
@@ -28,7 +29,7 @@ def make_statement(
     return canonical_json(
         {
             "_type": STATEMENT_TYPE,
-            "subject": [{"name": f"{artefact.sha256}.png", "digest": {"sha256": artefact.sha256}}],
+            "subject": [{"name": PurePath(artefact.path).name, "digest": {"sha256": artefact.sha256}}],
             "predicateType": PREDICATE_TYPE,
             "predicate": {
                 "buildDefinition": {
@@ -40,6 +41,7 @@ def make_statement(
                         "width": task.width,
                         "height": task.height,
                         "frames": task.frames,
+                        **({} if task.fps is None else {"fps": float(task.fps)}),
                     },
                     "internalParameters": {
                         "stack": task.load.stack.name,

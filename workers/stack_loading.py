@@ -98,7 +98,7 @@ def _require_loadable(load: StackLoad) -> None:
     if strange:
         raise RenderFault(
             f"{' and '.join(strange)} is no LoRA and stands in for no part of a base.",
-            "Choose a stack of a base, LoRAs, and another UNet or transformer.",
+            "Choose a stack of a base, LoRAs, a motion adapter, and another UNet or transformer.",
         )
     if [part.pin_id for part in load.parts] != [pin.pin_id for pin in stack.pins]:
         raise RenderFault(f"The files of {stack.name} are not located pin by pin.", "Plan the job again.")
