@@ -109,8 +109,9 @@ def _clip_judgements(house: House, decision: Decision, made: DecisionFigures) ->
     """One judgement for each way in which clips of a decision look wrong, and one for the rest."""
     found: dict[ClipSuspicion | None, list[ShotFigures]] = defaultdict(list)
     for shot in made.pictures:
-        is_drawn = shot.figures.motion is None or house.settings.renderer == "synthetic"
-        found[None if is_drawn else clip_suspicion(_statistics(shot), shot.figures.motion)].append(shot)
+        motion, is_drawn = shot.figures.motion, house.settings.renderer == "synthetic"
+        kind = None if motion is None or is_drawn else clip_suspicion(_statistics(shot), motion)
+        found[kind].append(shot)
     for kind, shots in found.items():
         if kind is None:
             sample = SampleJudgement(kind="unjudged", reasons=("No full-step figures of clips are known",))

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from policy.errors import FormatFault
 from policy.tasks import TakeState
 from registry.records import ShotRecord
-from workers.clip_files import smaller_clip
+from workers.clip_files import WEBP, smaller_clip
 
 SHOWN = 600  # pictures a page
 FAILURES_SHOWN = 150  # of them, at most, shots without a picture
@@ -78,7 +78,7 @@ def make_thumbnail(content: bytes) -> Thumbnail | None:
             width, height = image.size
             media_type = image.get_format_mimetype()
             if max(width, height) > AS_IT_IS and getattr(image, "is_animated", False):
-                content = smaller_clip(content, PREVIEW, quality=PREVIEW_QUALITY)
+                content, media_type = smaller_clip(content, PREVIEW, quality=PREVIEW_QUALITY), WEBP
             elif max(width, height) > AS_IT_IS or media_type is None:
                 image.thumbnail((PREVIEW, PREVIEW))
                 kept = io.BytesIO()

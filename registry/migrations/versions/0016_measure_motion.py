@@ -10,4 +10,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("artefacts", sa.Column("motion", sa.Float(), nullable=True))
+    op.add_column("artefacts", sa.Column("motion", sa.Double(), nullable=True))

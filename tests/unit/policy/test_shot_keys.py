@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 import pytest
 
 from policy.canonical import canonical_value
+from policy.clips import ClipRule
 from policy.manifest import RenderManifest, Shot
 from policy.plan_digests import manifest_digest, shot_text
 from tests.factories import (
@@ -142,3 +143,25 @@ def test_every_field_of_a_manifest_counts():
 
 def test_every_field_of_a_shot_is_in_its_text():
     assert set(json.loads(shot_text(FULL))) == {field.name for field in fields(Shot)} - {"where"}
+
+
+def keys_of(**changes: object) -> set[str]:
+    offer = make_offer(preset=make_preset(modality="video", clip=CLIP))
+    plan = make_execution_plan(
+        manifest=make_manifest(shots=(make_shot("fox", **changes),)), menu=make_menu(offers=(offer,))
+    )
+    return {shot.shot_key for shot in plan.shots}
+
+
+CLIP = ClipRule(every=1, first=0, shortest=1, longest=16, sides=8, frame_rate=8)
+
+
+def test_a_frame_rate_is_of_a_clip_and_no_part_of_a_picture():
+    """The file of a clip says how long a frame stands; what was trained at 8 and is asked at 8 is the same."""
+    assert keys_of(frames=16) == keys_of(frames=16, fps=8) != keys_of(frames=16, fps=24)
+    assert keys_of() == keys_of(fps=24)
+
+
+def test_pictures_with_different_frame_rates_still_share_a_decision():
+    shots = (make_shot("fox", fps=8, seed=1), make_shot("owl", fps=24, seed=2), make_shot("cat", seed=3))
+    assert len(make_execution_plan(manifest=make_manifest(shots=shots)).decisions) == 1

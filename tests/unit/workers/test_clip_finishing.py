@@ -1,0 +1,49 @@
+"""What becomes of rendered frames: a clip that counts is stored and measured, any other fails its own take."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from policy.tasks import FaultKind
+from tests.unit.workers.batches import make_task
+from workers.artefacts import ArtefactStore
+from workers.clip_files import decoded_frames
+from workers.finishing import Batch, finish
+from workers.renderer import Rendered
+
+NOW = datetime(2026, 1, 31, 19, 0, tzinfo=UTC)
+FRAMES = np.random.default_rng(5).random((2, 6, 16, 16, 3), dtype=np.float32)
+
+
+def finished(folder: Path, frames):
+    task = make_task(shots=2, frames=6, fps=12.0)
+    rendered = Rendered(pictures=frames, timesteps=(1.0, 0.0), rows=2, seconds=1.0)
+    batch = Batch(task=task, worker="here:1", device="cpu-1", versions=(), rendered=rendered)
+    return finish(batch, ArtefactStore(folder), NOW).takes
+
+
+def test_frames_are_stored_as_one_file_of_the_asked_rate_with_how_much_they_move(tmp_path):
+    for take, floats in zip(finished(tmp_path, FRAMES), FRAMES, strict=True):
+        assert take.artefact.media_type == "image/webp"
+        pixels, times = decoded_frames(Path(take.artefact.path).read_bytes())
+        assert np.array_equal(pixels, np.round(floats * 255).astype(np.uint8))
+        assert sum(times) == 500
+        changed = np.abs(np.diff(pixels.astype(float), axis=0)).mean() / 255
+        assert take.figures.motion == pytest.approx(changed)
+
+
+def test_a_clip_that_came_out_shorter_fails_and_says_so(tmp_path):
+    takes = finished(tmp_path, FRAMES[:, :5])
+    assert {take.fault for take in takes} == {FaultKind.SHOT}
+    assert {take.detail for take in takes} == {"The clip cannot count: it has 5 frames, 6 were asked for."}
+
+
+def test_one_clip_with_a_value_that_is_no_number_fails_alone(tmp_path):
+    broken = FRAMES.copy()
+    broken[0, 3, 0, 0, 0] = np.nan
+    bad, good = finished(tmp_path, broken)
+    assert bad.artefact is None
+    assert "not finite" in bad.detail
+    assert good.artefact is not None
