@@ -8,6 +8,8 @@ from typing import Any
 
 import diffusers
 import torch
+from diffusers.loaders.single_file_utils import convert_ltx2_transformer_to_diffusers
+from diffusers.pipelines.ltx2 import LTX2LatentUpsamplerModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -16,9 +18,18 @@ from policy.errors import RenderFault
 from policy.stacks import AdapterPin, Role
 
 LORA_ROLES = frozenset({Role.LORA, Role.DISTILL_LORA})
-STAND_INS = {Role.UNET: "unet", Role.TRANSFORMER: "transformer", Role.MOTION_ADAPTER: "motion_adapter"}
-ADDED = {"motion_adapter": "MotionAdapter"}  # parts that no base of their own has, by what they must be
+STAND_INS = {
+    Role.UNET: "unet",
+    Role.TRANSFORMER: "transformer",
+    Role.MOTION_ADAPTER: "motion_adapter",
+    Role.UPSCALER: "latent_upsampler",
+}
+ADDED = {
+    "motion_adapter": "MotionAdapter",
+    "latent_upsampler": "LTX2LatentUpsamplerModel",
+}  # parts that no base of their own has, by what they must be
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
+LTX_TRANSFORMER = "model.diffusion_model."  # where the transformer is in a checkpoint of LTX-2
 SHOWN = 6  # tensors named in a refusal
 
 
@@ -69,9 +80,9 @@ def load_stand_in(
             f"{made_by.__name__}, which is a {wanted}.",
             "Choose a method that is made for this base.",
         )
-    made = getattr(diffusers, kind)
+    made = LTX2LatentUpsamplerModel if component == "latent_upsampler" else getattr(diffusers, kind)
     module = made.from_config(config)
-    tensors = load_file(weights)
+    tensors = _renamed(load_file(weights))
     places = {name: value.shape for name, value in module.state_dict().items()}
     missing, strange = sorted(places.keys() - tensors.keys()), sorted(tensors.keys() - places.keys())
     bent = sorted(name for name in places.keys() & tensors.keys() if places[name] != tensors[name].shape)
@@ -87,6 +98,12 @@ def load_stand_in(
         )
     module.load_state_dict(tensors, strict=True)
     return component, module.to(dtype).eval()
+
+
+def _renamed(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors under the names of diffusers; a checkpoint of LTX-2's own code also holds other parts."""
+    own = {name: value for name, value in tensors.items() if name.startswith(LTX_TRANSFORMER)}
+    return convert_ltx2_transformer_to_diffusers(own) if own else tensors
 
 
 def _config_of(adapter: AdapterPin, beside: Path, base: Path, component: str) -> dict[str, Any]:

@@ -55,6 +55,14 @@ class RenderOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sound:
+    """What is heard with the clips of a batch."""
+
+    samples: NDArray[np.float32]  # (clips, channels, samples), each value -1..1
+    rate: int  # samples a second
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rendered:
     """The pictures or clips of one batch, in the order of its shots, with what was really run."""
 
@@ -62,6 +70,7 @@ class Rendered:
     timesteps: tuple[float, ...]  # as the live scheduler reports them after the run
     rows: int  # rows of one forward pass: pictures, doubled by classifier-free guidance
     seconds: float  # of the denoising loop alone
+    sound: Sound | None = None  # of methods that make it with their frames
     parts: int = (
         1  # more than 1 where memory ran out and the batch was halved: its bits are then another batch's
     )

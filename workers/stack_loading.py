@@ -44,7 +44,14 @@ def load_pipeline(load: StackLoad, device: str) -> Any:
                         f"Two parts of {load.stack.name} stand in for its {component}.", "Use one of them."
                     )
                 parts[component] = module
+            taken = inspect.signature(pipeline_class(load.stack.pipeline).__init__).parameters
+            apart = {name: parts.pop(name) for name in list(parts) if name not in taken}
             pipeline = _load_base(load, folder, parts)
+            for (
+                name,
+                module,
+            ) in apart.items():  # no part of the pipeline itself: an upsampler between two calls
+                setattr(pipeline, name, module.to(device))
         for number, adapter in enumerate(loras):
             with pinned_view(adapter, Path(roots[adapter.pin_id].root)) as folder:
                 load_lora(pipeline, adapter, folder, name=adapter_name(number), stack=load.stack.name)
@@ -98,7 +105,7 @@ def _require_loadable(load: StackLoad) -> None:
     if strange:
         raise RenderFault(
             f"{' and '.join(strange)} is no LoRA and stands in for no part of a base.",
-            "Choose a stack of a base, LoRAs, a motion adapter, and another UNet or transformer.",
+            "Choose a stack of a base, LoRAs, a motion adapter or upscaler, and another UNet or transformer.",
         )
     if [part.pin_id for part in load.parts] != [pin.pin_id for pin in stack.pins]:
         raise RenderFault(f"The files of {stack.name} are not located pin by pin.", "Plan the job again.")

@@ -14,17 +14,23 @@ import torch
 from safetensors.torch import load_file
 
 from policy.methods import MethodPreset
-from tests.tiny_hub import clip_models, unets
+from tests.tiny_hub import clip_models, ltx2, unets
 from tests.tiny_hub.planning import PROMPTS, SEEDS, SIZE
 from tests.unit.registry.licensing import catalogue
 
 SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 MOTION, LIGHTNING = "guoyww/animatediff-motion-adapter-v1-5-2", "ByteDance/AnimateDiff-Lightning"
 SMALL, A14B = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers", "Wan-AI/Wan2.2-T2V-A14B-Diffusers"
+LTX2 = "Lightricks/LTX-2"
 SEKO = "lightx2v/Wan2.2-Lightning"
 SEKO_FOLDER = "Wan2.2-T2V-A14B-4steps-lora-rank64-Seko-V1.1"
 MADE_FOR = {MOTION: (SD,), LIGHTNING: (SD,), SEKO: (A14B,)}
 WAN_FRAMES = 5
+LTX_FRAMES = 9
+LTX_OFF = {
+    "guidance_scale": 1.0, "audio_guidance_scale": 1.0, "stg_scale": 0.0, "audio_stg_scale": 0.0,
+    "modality_scale": 1.0, "audio_modality_scale": 1.0, "guidance_rescale": 0.0, "audio_guidance_rescale": 0.0,
+}  # fmt: skip
 HIGH, LOW = (f"{SEKO_FOLDER}/{expert}_noise_model.safetensors" for expert in ("high", "low"))
 
 
@@ -54,6 +60,7 @@ def write_shelf(root: Path) -> None:
     clip_models.write_motion_files(root / LIGHTNING, *map(lightning_file, (1, 2, 4, 8)))
     clip_models.write_wan(root / SMALL, layers=30)
     clip_models.write_wan(root / A14B, layers=40, experts=2)
+    ltx2.write_ltx2(root / LTX2)
     for seed, file in enumerate((HIGH, LOW)):
         clip_models.write_wan_lora(root / SEKO / file, root / A14B, seed)
 
@@ -137,8 +144,44 @@ def wan_lightning(
     )
 
 
-def loaded(root: Path, repo: str) -> Any:
-    return diffusers.DiffusionPipeline.from_pretrained(root / repo, dtype=torch.float32)
+def ltx_distilled(root: Path, **changes: Any) -> Any:
+    """The documentation's two stages with sound, every knob at off: (frames, sound)."""
+    from diffusers.pipelines.ltx2 import LTX2LatentUpsamplerModel
+    from diffusers.pipelines.ltx2.utils import DISTILLED_SIGMA_VALUES, STAGE_2_DISTILLED_SIGMA_VALUES
+
+    torch.set_num_threads(1)
+    folder = root / LTX2
+    transformer = diffusers.LTX2VideoTransformer3DModel.from_single_file(
+        str(folder / "ltx-2-19b-distilled.safetensors"), config=str(folder), subfolder="transformer",
+        local_files_only=True,
+    )  # fmt: skip
+    pipeline = loaded(root, LTX2, transformer=transformer)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = diffusers.FlowMatchEulerDiscreteScheduler.from_config(
+        pipeline.scheduler.config, use_dynamic_shifting=False, shift_terminal=None
+    )
+    shared: dict[str, Any] = {
+        "prompt": list(PROMPTS), "num_frames": LTX_FRAMES, "frame_rate": 24.0, "return_dict": False,
+        "generator": [torch.Generator().manual_seed(seed) for seed in SEEDS], **LTX_OFF, **changes,
+    }  # fmt: skip
+    half = {"width": SIZE // 2, "height": SIZE // 2}
+    frames, sound = pipeline(**shared, **half, sigmas=DISTILLED_SIGMA_VALUES, output_type="latent")
+    enlarge = diffusers.LTX2LatentUpsamplePipeline(
+        vae=pipeline.vae,
+        latent_upsampler=LTX2LatentUpsamplerModel.from_pretrained(folder / "latent_upsampler"),
+    )
+    enlarge.set_progress_bar_config(disable=True)
+    (frames,) = enlarge(
+        latents=frames, num_frames=LTX_FRAMES, **half, output_type="latent", return_dict=False
+    )
+    return pipeline(
+        **shared, width=SIZE, height=SIZE, latents=frames, audio_latents=sound, num_inference_steps=3,
+        sigmas=STAGE_2_DISTILLED_SIGMA_VALUES, noise_scale=STAGE_2_DISTILLED_SIGMA_VALUES[0], output_type="np",
+    )  # fmt: skip
+
+
+def loaded(root: Path, repo: str, **parts: Any) -> Any:
+    return diffusers.DiffusionPipeline.from_pretrained(root / repo, dtype=torch.float32, **parts)
 
 
 FAMILIES = (
@@ -149,6 +192,7 @@ FAMILIES = (
     Family("wan2.1-t2v-1.3b-full", 25, WAN_FRAMES, wan),
     Family("wan2.2-t2v-a14b-full", 25, WAN_FRAMES, wan_experts),
     Family("wan2.2-lightning-t2v-v1.1", 4, WAN_FRAMES, wan_lightning),
+    Family("ltx-2-distilled", 8, LTX_FRAMES, lambda root: ltx_distilled(root)[0]),
 )
 
 # Proved by another: the same recipe with another file or repository, and its step count.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from policy.errors import RenderFault
-from policy.methods import SchedulerSpec
+from policy.methods import MethodPreset, SchedulerSpec
 from policy.plan import PlanRefusal
 from tests.integration.workers.clip_families import (
     A14B,
@@ -18,13 +18,16 @@ from tests.integration.workers.clip_families import (
     LOW,
     MADE_FOR,
     SEKO,
+    STANDS_FOR,
     WAN_FRAMES,
+    ltx_distilled,
     shipped,
     wan_lightning,
     write_shelf,
 )
-from tests.integration.workers.test_image_families import changed, with_file_at
+from tests.integration.workers.test_image_families import changed, likeness, with_file_at
 from tests.tiny_hub.planning import SIZE, catalogue_of, plan_on, put_papers, task_on
+from tests.unit.registry.licensing import catalogue
 from workers.renderer import Rendered, RenderOptions, make_renderer
 
 BY_NAME = {family.name: family for family in FAMILIES}
@@ -72,7 +75,7 @@ def test_a_clip_method_equals_the_code_of_its_card_bit_for_bit(shelf, made, name
     assert np.isfinite(expected).all()
     assert np.abs(np.diff(expected, axis=1)).mean() > 0
     assert np.array_equal(result.pictures, expected)
-    assert len(result.timesteps) == family.steps
+    assert len(result.timesteps) == family.preset.steps_run(family.steps)
 
 
 # --- two experts -------------------------------------------------------------------------------
@@ -154,3 +157,95 @@ def test_a_picture_pipeline_makes_no_clip(shelf):
     task = replace(task, load=replace(task.load, stack=stack, parts=task.load.parts[:1]))
     with pytest.raises(RenderFault, match="makes pictures, not clips of 16 frames"):
         rendered(task)
+
+
+# --- LTX-2 -------------------------------------------------------------------------------------
+
+LTX = "ltx-2-distilled"
+
+
+def test_sound_is_carried_through_both_stages_and_kept(shelf, made):
+    _, expected = ltx_distilled(shelf)
+    sound = made(LTX).sound
+    assert sound is not None
+    assert np.array_equal(sound.samples, expected.numpy())
+    assert (sound.samples.shape[:2], sound.rate) == ((2, 2), 24000)
+    assert made(LTX).timesteps == pytest.approx(
+        (1000, 993.75, 987.5, 981.25, 975, 909.375, 725, 421.875, 909.375, 725, 421.875)
+    )
+
+
+def test_steps_of_both_stages_are_told_in_a_row_and_each_can_be_the_last(shelf):
+    class Stop(Exception):
+        pass
+
+    told: list[int] = []
+
+    def stop(step) -> None:
+        told.append(step.done)
+        if step.done == 9:
+            raise Stop
+
+    with pytest.raises(Stop):
+        rendered(task_of(shelf, LTX), stop)
+    assert told == list(range(1, 10))
+
+
+def test_one_knob_left_at_its_default_draws_other_frames_at_more_rows(shelf, made):
+    """The guidance of the sound stands at 7 where nobody says otherwise; that alone doubles every pass."""
+    task = task_of(shelf, LTX)
+    guidance = tuple(
+        (name, 7.0 if name == "audio_guidance_scale" else value) for name, value in task.guidance
+    )
+    left = rendered(replace(task, guidance=guidance))
+    assert left.rows == 2 * made(LTX).rows
+    assert not np.array_equal(left.pictures, made(LTX).pictures)
+
+
+def test_a_stack_without_the_upscaler_of_its_method_is_refused(shelf):
+    task = task_of(shelf, LTX)
+    adapters = tuple(pin for pin in task.load.stack.adapters if pin.component != "latent_upsampler")
+    stack = replace(task.load.stack, adapters=adapters)
+    parts = tuple(part for part, pin in zip(task.load.parts, task.load.stack.pins, strict=True)
+                  if getattr(pin, "component", "") != "latent_upsampler")  # fmt: skip
+    with pytest.raises(RenderFault, match="has nothing to do it"):
+        rendered(replace(task, load=replace(task.load, stack=stack, parts=parts)))
+
+
+def test_the_distilled_checkpoint_lands_to_the_last_tensor_or_is_refused(shelf, tmp_path):
+    """Other parts that the file holds are none of the transformer's; one of its own may not be missing."""
+    file, repo = "ltx-2-19b-distilled.safetensors", "Lightricks/LTX-2"
+    root = tmp_path / "ltx"
+    shutil.copytree(shelf / repo, root)
+    changed(
+        shelf, repo, file, root, lambda tensors: tensors.pop("model.diffusion_model.patchify_proj.weight")
+    )
+    with pytest.raises(RenderFault, match=r"1 missing .proj_in\.weight"):
+        rendered(with_file_at(task_of(shelf, LTX), repo, str(root)))
+
+
+# --- the whole list ----------------------------------------------------------------------------
+
+STILL_PLANNED_ALONE = (
+    "wan2.2-i2v-a14b-full", "wan2.2-lightning-i2v-v1",  # no order carries a picture to a worker
+    "ltx-2.3-distilled", "ltx-2.5-distilled",  # other transformers, whose layout nobody here has seen
+)  # fmt: skip
+
+
+def test_every_clip_method_of_these_families_is_proved_or_differs_by_names_steps_size_and_shift():
+    proved = {name: name for name in BY_NAME} | {of: by for by, names in STANDS_FOR.items() for of in names}
+    ours = {
+        preset.name
+        for preset in catalogue().presets
+        if preset.family in {"animatediff", "animatediff-lightning", "wan", "wan2.2-lightning", "ltx-2"}
+    }
+    assert ours == set(proved) | set(STILL_PLANNED_ALONE)
+    for name, by in proved.items():
+        assert likeness(unshifted(name)) == likeness(unshifted(by)), name
+
+
+def unshifted(name: str) -> MethodPreset:
+    """A preset without its size, and without the shift that goes with it: published schedules are held elsewhere."""
+    preset = catalogue().preset(name)
+    config = tuple(pair for pair in preset.scheduler.config if pair[0] != "flow_shift")
+    return replace(preset, size=None, scheduler=replace(preset.scheduler, config=config))
