@@ -1,5 +1,6 @@
 """A job for people: its pictures under their own names, a contact sheet, a morning report, the notices."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from policy.errors import StorageFault, UnknownName
 from policy.tasks import TakeState
 from policy.verdicts import all_of
 from registry.quality_parsing import QualityReference
+from registry.records import ArtefactRecord
 from registry.unit_of_work import unit_of_work
 from workers.clip_files import middle_frame
 from workers.marking import marked_png, read_marking
@@ -41,7 +43,7 @@ class Exported:
 def export_job(house: House, job_id: str, out: Path) -> Exported:
     """Write ``SHOT.png``, contact sheet, report and, once shipped, ``NOTICES.txt`` into a folder.
 
-    Of a clip it is ``SHOT.webp``, and the picture its middle frame.
+    Of a clip it is ``SHOT.webp``, the picture its middle frame, and ``SHOT.wav`` its sound if it has one.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -52,6 +54,7 @@ def export_job(house: House, job_id: str, out: Path) -> Exported:
                 _copy(file, out / view.files[shot.name])
                 if shot.frames > 1:
                     _write_poster(file, out / view.files[shot.name])
+                    _copy_sound(house, shot.artefact, out / view.files[shot.name])
         if notices:
             _write(out / "NOTICES.txt", notices)
         return Exported(
@@ -180,6 +183,16 @@ def _write_poster(clip: Path, beside: Path) -> None:
     fresh = target.with_name(f".{target.name}.part")
     fresh.write_bytes(marked_png(middle_frame(clip.read_bytes()), read_marking(clip)))
     fresh.replace(target)
+
+
+def _copy_sound(house: House, artefact: ArtefactRecord, beside: Path) -> None:
+    """What is heard with a clip as ``SHOT.wav``; the take's statement names it after the clip itself."""
+    if artefact.provenance_sha256 is None:
+        return
+    statement = json.loads(house.store.path_of(artefact.provenance_sha256).read_bytes())
+    for subject in statement["subject"][1:]:
+        file = house.store.path_of(subject["digest"]["sha256"])
+        _copy(file, beside.with_suffix(file.suffix))
 
 
 def _write(target: Path, text: str) -> None:

@@ -18,6 +18,7 @@ STATEMENT = "application/vnd.in-toto+json"
 SUFFIXES = {
     PNG: ".png",
     "image/webp": ".webp",
+    "audio/wav": ".wav",
     STATEMENT: ".intoto.json",
     "text/html": ".html",
     "application/json": ".json",

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from policy.clips import WAN_FRAME_RATE
 from policy.errors import IntegrityFault, RenderFault, RightstepError, StorageFault
-from policy.tasks import BatchResult, FaultKind, PictureFigures, RenderTask, ShotTask, TakeResult
+from policy.tasks import ArtefactRef, BatchResult, FaultKind, PictureFigures, RenderTask, ShotTask, TakeResult
 from policy.wording import thing
 from workers.artefacts import PNG, STATEMENT, ArtefactStore
 from workers.clip_checks import clip_fault, clip_motion, clip_statistics
-from workers.clip_files import WEBP, marked_clip
+from workers.clip_files import WAV, WEBP, marked_clip, wav_file
 from workers.marking import DigitalSourceType, Marking, marked_png
 from workers.output_checks import float_fault, picture_statistics, take_fault
 from workers.provenance import make_statement
@@ -134,7 +134,7 @@ def _finish_take(batch: Batch, number: int, store: ArtefactStore, now: datetime)
         made = thing(batch.task.frames)
         return failed_take(shot, FaultKind.SHOT, f"The {made} cannot count: {unusable}.", share)
     try:
-        return _store_take(batch, shot, pixels, store, now, share + time.perf_counter() - started)
+        return _store_take(batch, number, pixels, store, now, share + time.perf_counter() - started)
     except Exception as fault:  # noqa: BLE001 - one take that cannot be kept must not take its batch with it
         return failed_take(shot, *classified(fault), share)
 
@@ -151,6 +151,13 @@ def _encoded(pixels: NDArray[np.uint8], task: RenderTask, marking: Marking) -> t
     return marked_clip(pixels, marking, fps=task.fps or WAN_FRAME_RATE), WEBP
 
 
+def _stored_sound(rendered: Rendered | None, number: int, store: ArtefactStore) -> tuple[ArtefactRef, ...]:
+    """What is heard with a clip, in a file of its own: its pictures have no place for it."""
+    if rendered is None or rendered.sound is None:
+        return ()
+    return (store.put_bytes(wav_file(rendered.sound.samples[number], rendered.sound.rate), WAV),)
+
+
 def _figures(pixels: NDArray[np.uint8], frames: int) -> PictureFigures:
     measured = picture_statistics(pixels) if frames == 1 else clip_statistics(pixels)
     return PictureFigures(
@@ -164,16 +171,18 @@ def _figures(pixels: NDArray[np.uint8], frames: int) -> PictureFigures:
 
 def _store_take(
     batch: Batch,
-    shot: ShotTask,
+    number: int,
     pixels: NDArray[np.uint8],
     store: ArtefactStore,
     now: datetime,
     seconds: float,
 ) -> TakeResult:
+    shot = batch.task.shots[number]
     marking = _marking(batch.task, shot, is_synthetic=batch.is_synthetic)
     artefact = store.put_bytes(*_encoded(pixels, batch.task, marking))
     statement = make_statement(
         artefact=artefact,
+        beside=_stored_sound(batch.rendered, number, store),
         shot=shot,
         task=batch.task,
         loaded=batch.loaded,

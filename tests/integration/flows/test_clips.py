@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ from policy.errors import Refused
 from registry.records import JobRecord, JobState, ShotRecord
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.near import render_near
-from tests.integration.workers.clip_families import LIGHTNING, MADE_FOR, SD, lightning_file
-from tests.tiny_hub import clip_models, unets
+from tests.integration.workers.clip_families import LIGHTNING, LTX2, MADE_FOR, SD, lightning_file
+from tests.tiny_hub import clip_models, ltx2, unets
 from tests.tiny_hub.planning import put_papers
 from workers.clip_files import decoded_frames, middle_frame
 from workers.marking import read_marking
@@ -177,3 +178,26 @@ def test_a_clip_that_stands_still_or_jumps_is_held_for_a_look(
     assert {hold.shot for hold in holds} == {"fox", "boat"}
     with pytest.raises(Refused, match="2 of 2 clips"):
         ship_job(house, job.job_id)
+
+
+def test_a_clip_with_sound_is_handed_out_with_it(tmp_path: Path):
+    """LTX-2 in the precision it ships with: two stages, and what is heard beside what is seen."""
+    ltx2.write_ltx2(tmp_path / "hub" / LTX2)
+    put_papers(tmp_path / "hub", {})
+    house = open_house(
+        Settings(home=tmp_path / "home", model_folders=(tmp_path / "hub",), workers=1, actor="tester")
+    )
+    pin_model(house, LTX2)
+    order = tmp_path / "heard.toml"
+    order.write_text(
+        'territories = ["WORLD"]\nwaive_output_checks = true\n[[shots]]\nname = "bell"\nprompt = "a bell rings"\n'
+        f'model = "{LTX2}"\nmethod = "ltx-2-distilled"\nframes = 9\n'
+    )
+    job = render_near(house, order)
+    assert job.state is JobState.FINISHED, [shot.detail for shot in shots_of(house, job)]
+    export_job(house, job.job_id, tmp_path / "out")
+    assert sum(decoded_frames((tmp_path / "out" / "bell.webp").read_bytes())[1]) == 375
+    with wave.open(str(tmp_path / "out" / "bell.wav")) as heard:
+        assert (heard.getnchannels(), heard.getframerate()) == (2, 24000)
+        assert heard.getnframes() / heard.getframerate() == pytest.approx(0.375, abs=0.05)
+    assert [item.shot for item in ship_job(house, job.job_id).items] == ["bell"]

@@ -1,5 +1,7 @@
 """What becomes of rendered frames: a clip that counts is stored and measured, any other fails its own take."""
 
+import json
+import wave
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,15 +13,15 @@ from tests.unit.workers.batches import make_task
 from workers.artefacts import ArtefactStore
 from workers.clip_files import decoded_frames
 from workers.finishing import Batch, finish
-from workers.renderer import Rendered
+from workers.renderer import Rendered, Sound
 
 NOW = datetime(2026, 1, 31, 19, 0, tzinfo=UTC)
 FRAMES = np.random.default_rng(5).random((2, 6, 16, 16, 3), dtype=np.float32)
 
 
-def finished(folder: Path, frames):
+def finished(folder: Path, frames, sound: Sound | None = None):
     task = make_task(shots=2, frames=6, fps=12.0)
-    rendered = Rendered(pictures=frames, timesteps=(1.0, 0.0), rows=2, seconds=1.0)
+    rendered = Rendered(pictures=frames, timesteps=(1.0, 0.0), rows=2, seconds=1.0, sound=sound)
     batch = Batch(task=task, worker="here:1", device="cpu-1", versions=(), rendered=rendered)
     return finish(batch, ArtefactStore(folder), NOW).takes
 
@@ -47,3 +49,18 @@ def test_one_clip_with_a_value_that_is_no_number_fails_alone(tmp_path):
     assert bad.artefact is None
     assert "not finite" in bad.detail
     assert good.artefact is not None
+
+
+def test_sound_is_stored_beside_its_clip_and_attested_with_it(tmp_path):
+    tone = np.sin(np.linspace(0, 40, 2 * 2 * 4800, dtype=np.float32)).reshape(2, 2, 4800)
+    takes = finished(tmp_path, FRAMES, Sound(samples=tone, rate=9600))
+    for take, heard in zip(takes, tone, strict=True):
+        statement = json.loads(Path(take.provenance.path).read_bytes())
+        clip, sound = statement["subject"]
+        assert clip["digest"]["sha256"] == take.artefact.sha256
+        kept = ArtefactStore(tmp_path).path_of(sound["digest"]["sha256"])
+        assert sound["name"] == kept.name
+        with wave.open(str(kept)) as file:
+            assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (2, 9600, 4800)
+            values = np.frombuffer(file.readframes(4800), "<i2").reshape(-1, 2).T / 32767
+        assert np.abs(values - heard).max() <= 0.5 / 32767 + 1e-6
