@@ -14,6 +14,7 @@ from workers.schedules import LiveSchedule, live_schedule, pipeline_schedule
 
 CLIP_DIMENSIONS = 5  # clips, frames, height, width, channels
 UPSAMPLER = "latent_upsampler"
+TWO_STAGES = ("LTX2Pipeline",)  # pipelines that are called again on what the upsampler made
 Run = Callable[[LiveSchedule, dict[str, Any]], Any]  # one call of the pipeline, watched
 
 
