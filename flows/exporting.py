@@ -24,6 +24,7 @@ from registry.records import ArtefactRecord
 from registry.unit_of_work import unit_of_work
 from workers.clip_files import middle_frame
 from workers.marking import marked_png, read_marking
+from workers.video_files import webm_copy
 
 FRAME_ROOM = 3.0  # standard errors that the mean of a sample may lie off, as the output checks have it
 
@@ -40,10 +41,11 @@ class Exported:
     prediction: Prediction
 
 
-def export_job(house: House, job_id: str, out: Path) -> Exported:
+def export_job(house: House, job_id: str, out: Path, *, video: bool = False) -> Exported:
     """Write ``SHOT.png``, contact sheet, report and, once shipped, ``NOTICES.txt`` into a folder.
 
     Of a clip it is ``SHOT.webp``, the picture its middle frame, and ``SHOT.wav`` its sound if it has one.
+    With ``video`` there is a copy of both as ``SHOT.webm``, which needs the extra of that name.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -53,8 +55,7 @@ def export_job(house: House, job_id: str, out: Path) -> Exported:
                 file = _bytes_of(house, shot.name, shot.artefact.sha256)
                 _copy(file, out / view.files[shot.name])
                 if shot.frames > 1:
-                    _write_poster(file, out / view.files[shot.name])
-                    _copy_sound(house, shot.artefact, out / view.files[shot.name])
+                    _write_beside(house, shot.artefact, file, out / view.files[shot.name], video=video)
         if notices:
             _write(out / "NOTICES.txt", notices)
         return Exported(
@@ -177,25 +178,31 @@ def _copy(source: Path, target: Path) -> None:
     fresh.replace(target)
 
 
-def _write_poster(clip: Path, beside: Path) -> None:
-    """The middle frame as ``SHOT.png``, marked as the clip is: for whatever shows no clips."""
-    target = beside.with_suffix(".png")
-    fresh = target.with_name(f".{target.name}.part")
-    fresh.write_bytes(marked_png(middle_frame(clip.read_bytes()), read_marking(clip)))
-    fresh.replace(target)
+def _write_beside(house: House, artefact: ArtefactRecord, clip: Path, target: Path, *, video: bool) -> None:
+    """What goes with a clip: its middle frame for whatever shows no clips, its sound, a copy for players."""
+    content, marking = clip.read_bytes(), read_marking(clip)
+    _write_bytes(target.with_suffix(".png"), marked_png(middle_frame(content), marking))
+    sound = _sound_of(house, artefact)
+    if sound is not None:
+        _write_bytes(target.with_suffix(".wav"), sound)
+    if video:
+        _write_bytes(target.with_suffix(".webm"), webm_copy(content, marking, sound))
 
 
-def _copy_sound(house: House, artefact: ArtefactRecord, beside: Path) -> None:
-    """What is heard with a clip as ``SHOT.wav``; the take's statement names it after the clip itself."""
+def _sound_of(house: House, artefact: ArtefactRecord) -> bytes | None:
+    """The WAV of a clip, which its take's statement names after the clip itself."""
     if artefact.provenance_sha256 is None:
-        return
+        return None
     statement = json.loads(house.store.path_of(artefact.provenance_sha256).read_bytes())
-    for subject in statement["subject"][1:]:
-        file = house.store.path_of(subject["digest"]["sha256"])
-        _copy(file, beside.with_suffix(file.suffix))
+    beside = [subject["digest"]["sha256"] for subject in statement["subject"][1:]]
+    return house.store.path_of(beside[0]).read_bytes() if beside else None
+
+
+def _write_bytes(target: Path, content: bytes) -> None:
+    fresh = target.with_name(f".{target.name}.part")
+    fresh.write_bytes(content)
+    fresh.replace(target)
 
 
 def _write(target: Path, text: str) -> None:
-    fresh = target.with_name(f".{target.name}.part")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(target)
+    _write_bytes(target, text.encode())

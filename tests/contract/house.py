@@ -14,6 +14,8 @@ PACKAGES = ("rightstep", "flows", "workers", "policy", "registry")
 RENDERER_MODULES = (
     "workers.adapters",
     "workers.caches",
+    "workers.clips",
+    "workers.denoising",
     "workers.diffusers_renderer",
     "workers.flow_grids",
     "workers.pickle_conversion",

@@ -6,6 +6,7 @@ import json
 import wave
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -195,7 +196,9 @@ def test_a_clip_with_sound_is_handed_out_with_it(tmp_path: Path):
     )
     job = render_near(house, order)
     assert job.state is JobState.FINISHED, [shot.detail for shot in shots_of(house, job)]
-    export_job(house, job.job_id, tmp_path / "out")
+    export_job(house, job.job_id, tmp_path / "out", video=True)
+    with av.open(str(tmp_path / "out" / "bell.webm")) as played:
+        assert {stream.type for stream in played.streams} == {"video", "audio"}
     assert sum(decoded_frames((tmp_path / "out" / "bell.webp").read_bytes())[1]) == 375
     with wave.open(str(tmp_path / "out" / "bell.wav")) as heard:
         assert (heard.getnchannels(), heard.getframerate()) == (2, 24000)
