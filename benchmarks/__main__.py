@@ -17,6 +17,7 @@ BENCHMARKS = (
     "resume",
     "few_steps",
     "cached",
+    "causal_stream",
     "prediction",
     "identical_bytes",
     "verdicts",

@@ -1,9 +1,6 @@
 """Does the driver grow with the number of pictures that went through it?"""
 
-import gc
-from pathlib import Path
-
-from benchmarks.measurement import Measurement, at_most, plain
+from benchmarks.measurement import Measurement, at_most, plain, resident_mb
 from benchmarks.night import night_manifest, plan_of, temporary_house
 from benchmarks.resume import DirectPool
 from flows.submitting import submit_plan
@@ -24,8 +21,8 @@ def measure() -> Measurement:
             workshop.render(chunk.lease)
             made += sum(len(batch.shots) for batch in chunk.batches)
             if not warm and made >= WARM:
-                warm, warm_at = _resident_mb(), made
-        end = _resident_mb()
+                warm, warm_at = resident_mb(), made
+        end = resident_mb()
     growth = (end - warm) / (made - warm_at) * 10_000
     return Measurement(
         question="Does the driver grow with the number of pictures that went through it?",
@@ -38,9 +35,3 @@ def measure() -> Measurement:
             "after the plan was submitted and let go."
         ),
     )
-
-
-def _resident_mb() -> float:
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 1e6

@@ -1,5 +1,6 @@
 """What a benchmark answers with, and where the answer is kept."""
 
+import gc
 import json
 import os
 import platform
@@ -72,6 +73,13 @@ def alternate(sides: dict[str, Callable[[], float]], rounds: int) -> dict[str, l
 def median(values: Sequence[float]) -> float:
     """The middle of the rounds: one disturbed round moves it little."""
     return statistics.median(values)
+
+
+def resident_mb() -> float:
+    """Megabytes of this process in memory, garbage collected first."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def machine_facts() -> dict[str, str | int]:

@@ -93,6 +93,11 @@ class Caller:
         self._connection = HTTPConnection(where.hostname or "", where.port, timeout=PATIENCE)
         self._headers = server.headers
 
+    def connect(self) -> None:
+        """Anew: a server hangs up on a connection that nobody has used for some seconds."""
+        self._connection.close()
+        self._connection.connect()
+
     def picture(self, seed: int) -> float:
         """Seconds from the first byte sent to the last one read."""
         body = wish(seed)

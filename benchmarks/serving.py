@@ -88,8 +88,9 @@ def _in_turn(bare: Pipeline, ours: Server, theirs: Server) -> dict[str, list[flo
     for number in range(ROUNDS):
         seeds = range(100 + number * IN_A_ROUND, 100 + (number + 1) * IN_A_ROUND)
         values["bare"] += [timed(lambda seed=seed: bare.pngs(["a flat fox"], [seed])) for seed in seeds]  # type: ignore[misc]
-        values["rightstep"] += [governed.picture(seed) for seed in seeds]
-        values["plain"] += [plain_caller.picture(seed) for seed in seeds]
+        for name, caller in (("rightstep", governed), ("plain", plain_caller)):
+            caller.connect()
+            values[name] += [caller.picture(seed) for seed in seeds]
     return values
 
 

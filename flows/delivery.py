@@ -50,7 +50,8 @@ def deliver_within(
         return judged.verdict
     papers = tuple(unsigned(goods, file) for file in files)
     facts = facts_of(house, goods, judged, papers, shipment_id=fresh_shipment_id(now), at=now)
-    shipment = work.shipments.ship(draft_of(house, goods, judged, facts, job.recipients), now)
+    draft = draft_of(house, goods, judged, facts, job.recipients)
+    shipment = work.shipments.ship(draft, now, job=job)
     return DeliveredPictures(shipment=shipment, pictures=tuple(body or b"" for _, body in kept))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from functools import cache
 
 from policy.errors import LedgerFault
 from workers.processes import own_process
@@ -9,7 +10,12 @@ from workers.processes import own_process
 
 def own_holder() -> str:
     """This process: host, process id and the kernel's start time of it, which no other shares."""
-    process = own_process("driver", os.getpid())
+    return _holder_of(os.getpid())
+
+
+@cache  # a process keeps its number and its start; a child of it has another number
+def _holder_of(pid: int) -> str:
+    process = own_process("driver", pid)
     if process is None:
         raise LedgerFault("This process cannot be found in the system's own list.", "Is /proc mounted?")
     return f"{platform.node()}:{process.pid}:{process.started}"

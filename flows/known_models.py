@@ -33,7 +33,7 @@ class Shelf:
     models: Mapping[str, PinnedModel]
     out_of_reach: tuple[PinRecord, ...]
     seen: Seen
-    _menus: dict[object, Menu] = field(default_factory=dict[object, Menu])
+    _menus: dict[object, Menu] = field(default_factory=dict[object, Menu], init=False, repr=False)
 
     def menu(self, catalogue: Catalogue, order: RenderManifest, bought: Mapping[str, Circumstances]) -> Menu:
         """What the order may choose from, reviews that a person may lift still standing."""

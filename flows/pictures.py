@@ -13,7 +13,7 @@ anybody.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.bootstrap import House
 from flows.delivery import DeliveredPictures, deliver_within
@@ -23,14 +23,20 @@ from flows.keeping import leave_unkept
 from flows.planning import Overrides, PlanningView, apply_overrides, plan_order, shelf_of
 from flows.rendering import cancel_job
 from flows.stages import stage
-from flows.submitting import refuse_order, require_permitted, submit_within
+from flows.submitting import (
+    forget_request,
+    job_of_request,
+    refuse_order,
+    require_permitted,
+    submit_within,
+)
 from flows.tasks import make_task, make_template
 from policy.costs import CostKey, CostProfile, profile_for
 from policy.errors import RenderFault, RightstepError, ServiceFault, WrongMoment
 from policy.gates import refused
 from policy.keeping import is_kept
-from policy.manifest import RenderManifest, Shot
-from policy.plan import Decision, PlanRefusal
+from policy.manifest import RenderManifest
+from policy.plan import Decision, ExecutionPlan, PlanRefusal
 from policy.refusals import is_wrong_order
 from policy.tasks import BatchResult, FaultKind, RenderTask, TakeState
 from policy.verdicts import Verdict
@@ -42,7 +48,6 @@ from workers.pool import unrendered
 
 PICTURE_LABEL = ("surface", "images")  # of jobs that nobody drives but the process that took the order
 MOST_BATCHES = 64  # of one order
-CAME_TO_NOTHING = frozenset({JobState.CANCELLED, JobState.FAILED})  # the key of such a request is free again
 LOST = "lost"  # the worker of a batch whose renderer died
 
 
@@ -56,26 +61,20 @@ class LeasedPictures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Accepted:
-    """A job in the ledger, with all that its renders and its delivery need."""
+class OrderedPictures:
+    """An order that was accepted, with all that its renders and its delivery need."""
 
     job: JobRecord
+    manifest: RenderManifest
     header: PlanHeader
     caps: tuple[int, ...]  # by decision: pictures that may share its forward passes
     templates: tuple[RenderTask, ...]
+    leased: LeasedPictures | None  # what is to be rendered first; None where there is nothing
+    is_kept: bool  # whether the bytes stay in the store, or are handed out and leave the record alone
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
         return self.header.decisions
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderedPictures(_Accepted):
-    """An order that was accepted, with what is to be rendered of it first."""
-
-    shots: tuple[Shot, ...]
-    leased: LeasedPictures | None  # None where all of it is on file already
-    is_kept: bool  # whether the bytes stay in the store, or are handed out and leave the record alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,70 +92,88 @@ def order_pictures(
     """Plan an order, ask the gate, write it into the ledger and lease it, as one transaction.
 
     A refusal is audited and nothing else. A request that was sent before is the order that came of it
-    then, unless that came to nothing. ``must_keep`` keeps the pictures whatever share of them is kept;
-    those of a request that may come again are kept as well.
+    then, unless that came to nothing. ``must_keep`` keeps the pictures whatever share of them is kept, and
+    so does a request that may be sent again.
     """
-    order = apply_overrides(house, manifest, Overrides())
     with unit_of_work(house.engine, read_only=True) as work:
-        if (job := _came_of(work, request)) is not None:
-            kept = work.ledger.plan(job.job_id)
-            return OrderedPictures(
-                job=job,
-                header=PlanHeader.of(kept),
-                shots=kept.manifest.shots,
-                caps=(),
-                templates=(),
-                leased=None,
-                is_kept=True,
-            )
         registry, costs = house.registry.at(work), house.costs.at(work)
     view = PlanningView(shelf=shelf_of(house, registry), costs=costs)
+    known = None if request is None else _remembered(house, request, view)
+    if known is not None:
+        return known
+    order = apply_overrides(house, manifest, Overrides())
     plan = plan_order(house, order, view)
     if isinstance(plan, PlanRefusal):
         if not is_wrong_order(plan):
             refuse_order(house, order, plan)
         return plan
     require_permitted(house, plan)
-    roots = {model.pin.pin_id: model.root for model in view.shelf.models.values()}
     with unit_of_work(house.engine) as work:
-        first = FirstLease(
-            holder=own_holder(), ttl_seconds=house.settings.lease_seconds, max_batches=MOST_BATCHES
-        )
-        if request is not None and _came_of(work, request) is None:
-            work.requests.forget(request)
-        job, chunk = submit_within(house, work, plan, first)
-        if request is not None:
-            work.requests.keep(request, job.job_id, house.clock())
-        header = work.ledger.header(job.job_id) if job.attached else PlanHeader.of(plan)
-        facts = (("job_id", job.job_id), ("plan_hash", header.plan_hash))
-        accepted = _Accepted(
-            job=job,
-            header=header,
-            caps=_caps(house, header.decisions, costs),
-            templates=tuple(make_template(decision, roots, facts) for decision in header.decisions),
-        )
-        leased = (
-            _leased_again(house, work, accepted)
-            if job.attached
-            else _to_render(accepted, chunk, work.prompts.salt_of(job.job_id))
-        )
+        known_job = None if request is None else work.requests.job_of(request)
+        if known_job is not None:  # the same request came by another way meanwhile
+            ordered = _ordered_before(house, work, work.ledger.job(known_job), view)
+        else:
+            ordered = _submitted(house, work, plan, view, request, must_keep=must_keep)
         work.commit()
+    return ordered
+
+
+def _submitted(
+    house: House,
+    work: UnitOfWork,
+    plan: ExecutionPlan,
+    view: PlanningView,
+    request: RequestKey | None,
+    *,
+    must_keep: bool,
+) -> OrderedPictures:
+    first = FirstLease(
+        holder=own_holder(), ttl_seconds=house.settings.lease_seconds, max_batches=MOST_BATCHES
+    )
+    job, chunk = submit_within(house, work, plan, first)
+    if request is not None:
+        work.requests.keep(request, job.job_id, house.clock())
+    if job.attached:
+        return _ordered_before(house, work, job, view)
+    stays = must_keep or request is not None or is_kept(job.job_id, house.settings.serve_kept)
+    ordered = _accepted(house, job, plan, view, is_kept=stays)
+    return replace(ordered, leased=_to_render(ordered, chunk, work.prompts.salt_of(job.job_id)))
+
+
+def _remembered(house: House, request: RequestKey, view: PlanningView) -> OrderedPictures | None:
+    """What came of a request before; a key whose job was cancelled or failed is free again."""
+    job = job_of_request(house, request)
+    if job is None:
+        return None
+    if job.state in {JobState.CANCELLED, JobState.FAILED}:
+        forget_request(house, request)
+        return None
+    with unit_of_work(house.engine) as work:
+        ordered = _ordered_before(house, work, job, view)
+        work.commit()
+    return ordered
+
+
+def _ordered_before(house: House, work: UnitOfWork, job: JobRecord, view: PlanningView) -> OrderedPictures:
+    """An order that is in the ledger already; its pictures are kept, since somebody asks for them again."""
+    ordered = _accepted(house, job, work.ledger.plan(job.job_id), view, is_kept=True)
+    return replace(ordered, leased=_leased_again(house, work, ordered))
+
+
+def _accepted(
+    house: House, job: JobRecord, plan: ExecutionPlan, view: PlanningView, *, is_kept: bool
+) -> OrderedPictures:
+    roots = {model.pin.pin_id: model.root for model in view.shelf.models.values()}
+    facts = (("job_id", job.job_id), ("plan_hash", plan.plan_hash))
     return OrderedPictures(
         job=job,
-        header=header,
-        caps=accepted.caps,
-        templates=accepted.templates,
-        shots=plan.manifest.shots,
-        leased=leased,
-        is_kept=must_keep or request is not None or is_kept(job.job_id, house.settings.serve_kept),
+        manifest=plan.manifest,
+        header=PlanHeader.of(plan),
+        caps=_caps(house, plan.decisions, view.costs),
+        templates=tuple(make_template(decision, roots, facts) for decision in plan.decisions),
+        leased=None,
+        is_kept=is_kept,
     )
-
-
-def _came_of(work: UnitOfWork, request: RequestKey | None) -> JobRecord | None:
-    """The job that a request came to before; none of a job that was cancelled or failed."""
-    made = None if request is None else work.requests.job_of(request)
-    job = None if made is None else work.ledger.job(made)
-    return None if job is None or job.state in CAME_TO_NOTHING else job
 
 
 def _caps(house: House, decisions: Sequence[Decision], costs: Sequence[CostProfile]) -> tuple[int, ...]:
@@ -179,25 +196,25 @@ def _cap(decision: Decision, costs: Sequence[CostProfile], device: str) -> int:
     return max(decision.batch_size, profile_for(costs, key).max_rows // decision.rows_per_picture)
 
 
-def _leased_again(house: House, work: UnitOfWork, accepted: _Accepted) -> LeasedPictures | None:
+def _leased_again(house: House, work: UnitOfWork, ordered: OrderedPictures) -> LeasedPictures | None:
     """What is to be rendered of an order; None when nothing is: all is made, or given up."""
     chunk = work.ledger.lease_chunk(
-        accepted.job.job_id,
+        ordered.job.job_id,
         holder=own_holder(),
         ttl_seconds=house.settings.lease_seconds,
         max_batches=MOST_BATCHES,
         now=house.clock(),
     )
-    return _to_render(accepted, chunk, work.prompts.salt_of(accepted.job.job_id))
+    return _to_render(ordered, chunk, work.prompts.salt_of(ordered.job.job_id))
 
 
-def _to_render(accepted: _Accepted, chunk: LeasedChunk | None, salt: str) -> LeasedPictures | None:
+def _to_render(ordered: OrderedPictures, chunk: LeasedChunk | None, salt: str) -> LeasedPictures | None:
     if chunk is None:
         return None
     return LeasedPictures(
         chunk=chunk,
-        tasks=tuple(make_task(batch, accepted.templates[batch.decision], salt) for batch in chunk.batches),
-        caps=tuple(accepted.caps[batch.decision] for batch in chunk.batches),
+        tasks=tuple(make_task(batch, ordered.templates[batch.decision], salt) for batch in chunk.batches),
+        caps=tuple(ordered.caps[batch.decision] for batch in chunk.batches),
     )
 
 
@@ -232,7 +249,7 @@ def deliver_pictures(house: House, ordered: OrderedPictures) -> DeliveredPicture
 
     RenderFault where a picture could not be made, ServiceFault where whoever renders was lost with it each
     time, WrongMoment where the job was cancelled meanwhile; Refused where the gate says no, held
-    pictures included. Each is on record when it is raised.
+    pictures included. Whichever it is, it is on record when it is raised.
     """
     with unit_of_work(house.engine) as work:
         outcome = _delivered(house, work, ordered)

@@ -79,6 +79,13 @@ def job_of_request(house: House, request: RequestKey) -> JobRecord | None:
         return None if made is None else replace(work.ledger.job(made), attached=True)
 
 
+def forget_request(house: House, request: RequestKey) -> None:
+    """Let the key of a request stand for nothing again: the next one that is sent with it is a new one."""
+    with unit_of_work(house.engine) as work:
+        work.requests.forget(request)
+        work.commit()
+
+
 def refuse_order(house: House, manifest: RenderManifest, refusal: PlanRefusal) -> Refused:
     """Audit a refusal of the planner and hand back the error to raise."""
     record_refusal(house, manifest, from_reasons(refusal.reasons))

@@ -1,6 +1,7 @@
 """Clips: which lengths and sizes a method makes, and how a stream is rolled out chunk by chunk."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 WAN_FRAME_RATE = 16  # frames a second that Wan 2.1 and the A14B models of 2.2 were trained at
 LATENT_STRIDE = 4  # frames that one latent frame of a Wan autoencoder stands for, after the first
@@ -61,6 +62,14 @@ class ClipRule:
         return max(self.sides, (2 * pixels + self.sides) // (2 * self.sides) * self.sides)
 
 
+class Recache(StrEnum):
+    """When what a chunk looks back at is read into the cache anew, as if nothing had been before it."""
+
+    NEVER = "never"
+    ON_SWITCH = "on_switch"  # when the prompt changes, under the new one
+    EVERY_CHUNK = "every_chunk"  # before every chunk, so that nothing lingers of what left the window
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
     """How a causal method makes a stream: chunk after chunk, each seeing those before it.
@@ -79,6 +88,9 @@ class Rollout:
     last_is_cached: bool = True  # whether the passes for the cache run after the last chunk too
     decoded_alone: bool = False  # each chunk is decoded by itself, so that its first latent is one frame
     cache_bytes_a_latent: int | None = None  # of keys and values in 16 bits; None where it is not published
+    context_timestep: float = 0.0  # at which the passes for the cache run: 0 is the clean chunk
+    recache: Recache = Recache.NEVER
+    older_are_coarse: bool = False  # what left the window is still looked at, in larger patches
 
     @property
     def chunk_frames(self) -> int:

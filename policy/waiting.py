@@ -43,7 +43,7 @@ class WaitingRoom:
                 seconds=max(1, math.ceil(self._pace)),
                 detail=f"{self.places} requests wait already, and no more may.",
             )
-        if patience is not None and self.wait >= patience:
+        if patience is not None and 0 < self.wait >= patience:
             return TurnedAway(
                 seconds=max(1, math.ceil(self.wait - patience)),
                 detail=f"Those who came before take {duration(self.wait)}, "

@@ -198,14 +198,6 @@ class Approvals:
         """Every answer with the very texts that were signed, for whoever checks them elsewhere."""
         return tuple(_signed(row) for row in self._connection.execute(_EVERYTHING).mappings().all())
 
-    def lifting(self, act: Act) -> tuple[Approval, ...]:
-        """What the gates are handed: every approval and waiver for an act, standing or not."""
-        return tuple(one for one in self.known() if isinstance(one, Approval) and one.act is act)
-
-    def grants(self, act: Act) -> tuple[Grant, ...]:
-        """What the licence rules are handed: every paid licence for an act, standing or not."""
-        return tuple(one for one in self.known() if isinstance(one, Grant) and one.act is act)
-
     def evidence(self, sha256: str) -> bytes:
         """An attached file by its digest; else UnknownName."""
         return kept_file(self._connection, sha256)

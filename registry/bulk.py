@@ -86,30 +86,37 @@ def insert_many(connection: Connection, table: Table, rows: Iterable[Mapping[str
     first = next(whole, None)
     if first is None:
         return
-    names = tuple(first)
-    writers = tuple((name, _writer(connection, table, name)) for name in names)
+    text, writers = _insertion(connection.dialect, table, tuple(first))
     values = [
         tuple(row[name] if write is None else write(row[name]) for name, write in writers)
         for row in chain((first,), whole)
     ]
-    quote = connection.dialect.identifier_preparer.quote
-    columns = ", ".join(quote(name) for name in names)
     if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" * len(names))
-        statement = f"INSERT INTO {quote(table.name)} ({columns}) VALUES ({marks})"  # noqa: S608 - names of our own tables
-        connection.exec_driver_sql(statement, values)
+        connection.exec_driver_sql(text, values)
         return
-    statement = f"COPY {quote(table.name)} ({columns}) FROM STDIN"
     driver: Any = connection.connection.driver_connection
     try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        with driver.cursor() as cursor, cursor.copy(text) as copy:
             for row in values:
                 copy.write_row(row)
     except connection.dialect.loaded_dbapi.Error as error:  # past SQLAlchemy, so it does not wrap this one
-        raise DBAPIError(statement, None, error) from error
+        raise DBAPIError(text, None, error) from error
 
 
-def _writer(connection: Connection, table: Table, name: str) -> Callable[[Any], Any] | None:
-    """How a column's type writes its values; None where the driver takes them as they are."""
-    kind = table.c[name].type.dialect_impl(connection.dialect)
-    return kind.bind_processor(connection.dialect)
+@lru_cache(maxsize=256)
+def _insertion(
+    dialect: Dialect, table: Table, names: tuple[str, ...]
+) -> tuple[str, tuple[tuple[str, Callable[[Any], Any] | None], ...]]:
+    """The statement that takes these columns of a table, with how the type of each writes its values.
+
+    None where the driver takes them as they are.
+    """
+    quote = dialect.identifier_preparer.quote
+    columns = ", ".join(quote(name) for name in names)
+    if dialect.name == "sqlite":
+        marks = ", ".join("?" * len(names))
+        text = f"INSERT INTO {quote(table.name)} ({columns}) VALUES ({marks})"  # noqa: S608 - names of our own tables
+    else:
+        text = f"COPY {quote(table.name)} ({columns}) FROM STDIN"
+    kinds = ((name, table.c[name].type.dialect_impl(dialect)) for name in names)
+    return text, tuple((name, kind.bind_processor(dialect)) for name, kind in kinds)

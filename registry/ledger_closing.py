@@ -8,12 +8,10 @@ from sqlalchemy import Connection, bindparam, insert, literal, select, update
 from policy.errors import WrongMoment
 from policy.tasks import TakeState
 from registry import ledger_reading, tables
+from registry.bulk import write_many
 from registry.instants import Instant
 from registry.records import BatchState, JobRecord, JobState
 
-LOCK_THE_JOB = (
-    select(tables.jobs.c.job_id).where(tables.jobs.c.job_id == bindparam("job_id")).with_for_update()
-)
 SET_THE_JOB = (
     update(tables.jobs)
     .where(tables.jobs.c.job_id == bindparam("b_job_id"))
@@ -27,8 +25,7 @@ SET_THE_JOB = (
 
 def _lock(connection: Connection, job_id: str) -> JobRecord:
     """The job, its row locked until the transaction ends."""
-    connection.execute(LOCK_THE_JOB, {"job_id": job_id})
-    return ledger_reading.job(connection, job_id)
+    return ledger_reading.job(connection, job_id, lock=True)
 
 
 def _set(
@@ -36,7 +33,7 @@ def _set(
 ) -> JobRecord:
     """The job in another state; its shots stand as the record says."""
     row = {"b_job_id": record.job_id, "b_state": state, "b_detail": detail, "b_ended_at": ended_at}
-    connection.execute(SET_THE_JOB, row)
+    write_many(connection, SET_THE_JOB, [row])
     return replace(record, state=state, detail=detail, ended_at=ended_at)
 
 

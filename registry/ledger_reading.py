@@ -45,6 +45,7 @@ JOB_COLUMNS = tuple(column for column in tables.jobs.c if column is not tables.j
 
 # Built once: whoever waits for a picture has each of these asked, and building costs more than running.
 THE_JOB = select(*JOB_COLUMNS).where(tables.jobs.c.job_id == bindparam("job_id"))
+THE_JOB_LOCKED = THE_JOB.with_for_update()
 HEADER_OF_THE_JOB = select(tables.jobs.c.header_json).where(tables.jobs.c.job_id == bindparam("job_id"))
 TAKES_BY_STATE = (
     select(tables.takes.c.state, func.count())
@@ -117,9 +118,10 @@ def inputs_of(text: str | None) -> tuple[ShotInput, ...]:
     return () if text is None else tuple(decode(ShotInput, item) for item in json.loads(text))
 
 
-def job(connection: Connection, id_or_prefix: str) -> JobRecord:
-    """The one job of this id or prefix."""
-    chosen = connection.execute(THE_JOB, {"job_id": id_or_prefix}).mappings().all()
+def job(connection: Connection, id_or_prefix: str, *, lock: bool = False) -> JobRecord:
+    """The one job of this id or prefix; ``lock`` holds the row of an id until the transaction ends."""
+    query = THE_JOB_LOCKED if lock else THE_JOB
+    chosen = connection.execute(query, {"job_id": id_or_prefix}).mappings().all()
     if not chosen:
         beginning = tables.jobs.c.job_id.startswith(id_or_prefix, autoescape=True)
         chosen = connection.execute(select(*JOB_COLUMNS).where(beginning).limit(2)).mappings().all()

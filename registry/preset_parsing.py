@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from policy.clips import WAN_FRAME_RATE, ClipRule, Rollout
+from policy.clips import WAN_FRAME_RATE, ClipRule, Recache, Rollout
 from policy.methods import (
     CacheSpec,
     Engine,
@@ -172,9 +172,14 @@ def _rollout(read: StrictTable) -> Rollout:
         last_is_cached=not read.flag("last_is_not_cached"),
         decoded_alone=read.flag("decoded_alone"),
         cache_bytes_a_latent=_count(read, "cache_bytes_a_latent"),
+        context_timestep=read.optional_number("context_timestep") or 0.0,
+        recache=read.choice("recache", Recache) if read.has("recache") else Recache.NEVER,
+        older_are_coarse=read.flag("older_are_coarse"),
     )
     if rollout.latent_frames < 1 or rollout.cache_passes < 0:
         raise read.fault('"latent_frames" is at least 1, and "cache_passes" is not negative.')
+    if not 0 <= rollout.context_timestep < 1000:
+        raise read.fault('"context_timestep" is 0 to below 1000.')
     return rollout
 
 

@@ -50,8 +50,10 @@ class Shipments:
         self._connection = connection
         self._audit = audit
 
-    def ship(self, draft: ShipmentDraft, now: datetime) -> ShipmentRecord:
+    def ship(self, draft: ShipmentDraft, now: datetime, *, job: JobRecord | None = None) -> ShipmentRecord:
         """Write shipment, items, licences, obligations, papers and audit event; or nothing.
+
+        ``job`` spares reading it again, where the same transaction has just done so.
 
         A verdict that does not permit is Refused, and so is a model that was revoked since. A
         file that is not the standing artefact of a made shot of the job, or an empty shipment,
@@ -59,7 +61,7 @@ class Shipments:
         """
         revocations = Revocations(self._connection, self._audit).all()
         require(quarantined(draft.verdict, draft.licences, revocations))
-        job = ledger_reading.job(self._connection, draft.job_id)
+        job = job or ledger_reading.job(self._connection, draft.job_id)
         items = _items(draft, _made_shots(self._connection, job.job_id))
         shipment_id = draft.shipment_id or fresh_shipment_id(now)
         notices_sha256 = hashlib.sha256(draft.notices.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from policy.errors import RenderFault
 from policy.stacks import AdapterPin, Role
+from workers.causal.checkpoint_keys import diffusers_names
 
 LORA_ROLES = frozenset({Role.LORA, Role.DISTILL_LORA})
 STAND_INS = {
@@ -29,6 +30,7 @@ ADDED = {
     "latent_upsampler": "LTX2LatentUpsamplerModel",
 }  # parts that no base of their own has, by what they must be
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
+HALVES = (torch.float16, torch.bfloat16)
 LTX_TRANSFORMER = "model.diffusion_model."  # where the transformer is in a checkpoint of LTX-2
 SHOWN = 6  # tensors named in a refusal
 
@@ -82,7 +84,24 @@ def load_stand_in(
         )
     made = LTX2LatentUpsamplerModel if component == "latent_upsampler" else getattr(diffusers, kind)
     module = made.from_config(config)
-    tensors = _renamed(load_file(weights))
+    tensors = _renamed(load_file(weights), kind)
+    fill(module, tensors, f"{adapter.file or adapter.repo} does not fit the {component}")
+    return component, cast(module, dtype).eval()
+
+
+def cast(module: Any, dtype: torch.dtype) -> Any:
+    """A module in a dtype, but for what its class keeps in 32 bits: as ``from_pretrained`` has it."""
+    kept = set(module._keep_in_fp32_modules or ())  # noqa: SLF001 - diffusers offers no public list
+    if not kept or dtype not in HALVES:
+        return module.to(dtype)
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if kept.isdisjoint(name.split(".")):
+            tensor.data = tensor.data.to(dtype)
+    return module
+
+
+def fill(module: Any, tensors: Mapping[str, torch.Tensor], fault: str) -> None:
+    """Put tensors in their places: every place is filled and none is left over, or RenderFault names them."""
     places = {name: value.shape for name, value in module.state_dict().items()}
     missing, strange = sorted(places.keys() - tensors.keys()), sorted(tensors.keys() - places.keys())
     bent = sorted(name for name in places.keys() & tensors.keys() if places[name] != tensors[name].shape)
@@ -93,15 +112,16 @@ def load_stand_in(
     ]
     if faults:
         raise RenderFault(
-            f"{adapter.file or adapter.repo} does not fit the {component}: tensors {'; '.join(faults)}.",
-            "Use the file that was published for this base.",
+            f"{fault}: tensors {'; '.join(faults)}.", "Use the file that was published for this base."
         )
     module.load_state_dict(tensors, strict=True)
-    return component, module.to(dtype).eval()
 
 
-def _renamed(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tensors under the names of diffusers; a checkpoint of LTX-2's own code also holds other parts."""
+def _renamed(tensors: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
+    """Tensors of a published checkpoint under the names of diffusers; one of LTX-2 also holds other parts."""
+    if kind == "WanTransformer3DModel":
+        named = diffusers_names(tensors)
+        return {named[name]: tensor for name, tensor in tensors.items()}
     own = {name: value for name, value in tensors.items() if name.startswith(LTX_TRANSFORMER)}
     return convert_ltx2_transformer_to_diffusers(own) if own else tensors
 

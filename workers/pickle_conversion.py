@@ -14,8 +14,18 @@ from safetensors.torch import save_file
 
 from workers.conversions import BROKEN, CODE, FULL
 
-# Where training frameworks put the weights among other things.
-NESTS = ("state_dict", "model_state_dict", "params_ema", "params", "model", "module")
+# Where training frameworks put the weights among other things. Of a generator with a running average beside
+# it the average is taken: it is what the authors of Self Forcing sample with.
+NESTS = (
+    "state_dict",
+    "model_state_dict",
+    "params_ema",
+    "params",
+    "generator_ema",
+    "generator",
+    "model",
+    "module",
+)
 
 
 def main(arguments: list[str]) -> int:

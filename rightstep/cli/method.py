@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy.clips import Recache
 from policy.errors import WrongUse
 from policy.methods import CacheSpec, MethodPreset, PresetPart
 from policy.wording import counts, number, plural, thing
@@ -109,6 +110,13 @@ def passes(run: "MethodRun") -> str:
     return f"{run.forward_passes} a chunk, {run.clip_passes} for a clip of {preset.frames} frames"
 
 
+READ_ANEW = {
+    Recache.NEVER: "",
+    Recache.ON_SWITCH: "; read anew when the prompt changes",
+    Recache.EVERY_CHUNK: "; read anew before every chunk",
+}
+
+
 def streamed(preset: MethodPreset) -> list[tuple[str, str]]:
     """How a causal method streams, and whether another keeps up without."""
     rollout = preset.rollout
@@ -118,6 +126,7 @@ def streamed(preset: MethodPreset) -> list[tuple[str, str]]:
         "all before it" if rollout.window is None else f"{plural(rollout.window, 'latent frame')} at most"
     )
     sink = f", the first {rollout.sink} always" if rollout.sink else ""
+    sink += ", older ones in larger patches" * rollout.older_are_coarse
     filled = f"; {plural(rollout.cache_passes, 'pass')} a chunk to fill the cache" * (
         rollout.cache_passes > 0
     )
@@ -125,7 +134,7 @@ def streamed(preset: MethodPreset) -> list[tuple[str, str]]:
     first = f"the first {rollout.first_chunk_frames}, trained at {rollout.frame_rate} a second"
     found = [
         ("chunk", f"{plural(rollout.chunk_frames, 'frame')} ({latents}), {first}"),
-        ("looks back", f"{window}{sink}{filled}"),
+        ("looks back", f"{window}{sink}{filled}{READ_ANEW[rollout.recache]}"),
     ]
     if rollout.cache_bytes is not None:
         found.append(("cache", f"{rollout.cache_bytes / 1e9:.1f} GB of keys and values when full"))

@@ -44,7 +44,7 @@ async def events_of(
     Whoever may no longer ask is told so instead of the next picture, and sees nothing more.
     """
     ordered = await run.accepted()
-    common = _common(ordered.shots[0], int(ordered.job.submitted_at.timestamp()))
+    common = _common(ordered.manifest.shots[0], int(ordered.job.submitted_at.timestamp()))
     shown: Counter[int] = Counter()
     try:
         async with aclosing(run.reports()) as reports:

@@ -8,11 +8,12 @@ leaves ends it.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from fastapi.concurrency import run_in_threadpool
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from flows.bootstrap import House
 from flows.steps import (
@@ -76,6 +77,7 @@ class MadePictures:
     delivered: DeliveredPictures
 
 
+T = TypeVar("T")
 Tell = Callable[[ShotReport], None]
 Accept = Callable[[OrderedPictures], None]
 
@@ -86,20 +88,22 @@ class PictureOrder:
 
     house: House
     port: PicturePort
+    hands: ThreadPoolExecutor
     room: WaitingRoom
     manifest: Callable[
         [float], RenderManifest
     ]  # the order of somebody who is let in so many seconds from now
     request: RequestKey | None
     must_keep: bool  # the pictures, since they are fetched later
-    patience: float | None  # seconds from now until the pictures are of no use any more
+    came: float  # when the request came in, of the steady clock
+    patience: float | None  # seconds from then until the pictures are of no use any more
     previews: int | None  # how often to show each picture on its way; None: nobody follows
     require_access: Callable[[], object]  # Failed where whoever asked may no longer
 
     async def see_through(self, accept: Accept, tell: Tell) -> MadePictures:
         """Failed or an error of ours where it comes to nothing; its job is cancelled then."""
-        came, wait, was_served = time.monotonic(), self.room.wait, False
-        turned = self.room.enter(came, self.patience)
+        wait, was_served = self.room.wait, False
+        turned = self.room.enter(time.monotonic(), self._left)
         if turned is not None:
             headers = {"Retry-After": str(turned.seconds)}
             hint = f"Try again in {turned.seconds} seconds."
@@ -108,8 +112,7 @@ class PictureOrder:
             ordered = await self._ordered(wait)
             try:
                 accept(ordered)
-                left = None if self.patience is None else came + self.patience - time.monotonic()
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(self._left):
                     made = await self._made(ordered, tell)
                 was_served = True
                 return made
@@ -121,9 +124,27 @@ class PictureOrder:
         finally:
             self.room.leave(time.monotonic(), was_served=was_served)
 
+    @property
+    def _left(self) -> float | None:
+        """Seconds that are left of what the request allows."""
+        return None if self.patience is None else self.came + self.patience - time.monotonic()
+
+    async def _in_hand(self, step: Callable[..., T], *values: Any) -> T:
+        """A step in one of a few threads: the ledger has one writer, and more would push each other aside.
+
+        Whoever is cancelled meanwhile waits for it to end: nothing goes on behind anybody's back.
+        """
+        call = partial(copy_context().run, step, *values)
+        work = asyncio.get_running_loop().run_in_executor(self.hands, call)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait({work})
+            raise
+
     async def _ordered(self, wait: float) -> OrderedPictures:
         """Planned and in the ledger; whoever leaves meanwhile leaves no job behind."""
-        ordering = asyncio.ensure_future(run_in_threadpool(self._order, wait))
+        ordering = asyncio.ensure_future(self._in_hand(self._order, wait))
         try:
             ordered = await asyncio.shield(ordering)
         except asyncio.CancelledError:
@@ -141,7 +162,7 @@ class PictureOrder:
 
     async def _abandon(self, ordered: OrderedPictures) -> None:
         with suppress(RightstepError):
-            await run_in_threadpool(abandon_pictures, self.house, ordered)
+            await self._in_hand(abandon_pictures, self.house, ordered)
 
     async def _made(self, ordered: OrderedPictures, tell: Tell) -> MadePictures:
         """Render what is open of the order until nothing is, and deliver it; lost batches are sent again."""
@@ -150,11 +171,11 @@ class PictureOrder:
         while leased is not None:
             batches = await self._batches(ordered, leased, tell)
             results = [one.result for one in batches]
-            settled = await run_in_threadpool(self._settled, ordered, leased, results)
+            settled = await self._in_hand(self._settled, ordered, leased, results)
             leased, delivered = settled.leased, settled.delivered
             served += batches
         if delivered is None:
-            delivered = await run_in_threadpool(self._delivered, ordered)
+            delivered = await self._in_hand(self._delivered, ordered)
         return MadePictures(ordered=ordered, served=tuple(served), delivered=delivered)
 
     def _settled(
@@ -170,7 +191,7 @@ class PictureOrder:
     async def _batches(
         self, ordered: OrderedPictures, leased: LeasedPictures, tell: Tell
     ) -> list[ServedBatch]:
-        ordinals = {shot.name: number for number, shot in enumerate(ordered.shots)}
+        ordinals = {shot.name: number for number, shot in enumerate(ordered.manifest.shots)}
         async with asyncio.TaskGroup() as group:
             sent = [
                 group.create_task(self._batch(task, cap, [ordinals[shot.name] for shot in batch.shots], tell))

@@ -184,7 +184,7 @@ class Pictures(BaseModel):
 def how_made(made: MadePictures) -> HowMade:
     """What a request got."""
     ordered, served = made.ordered, made.served
-    job, first, shots = ordered.job, ordered.decisions[0], ordered.shots
+    job, first, shots = ordered.job, ordered.decisions[0], ordered.manifest.shots
     results = [one.result for one in served]
     rendered = sum(take.artefact is not None for result in results for take in result.takes)
     return HowMade(
@@ -209,7 +209,7 @@ def how_made(made: MadePictures) -> HowMade:
 
 def answer_shape(made: MadePictures, base: str) -> Pictures:
     """The answer to a request; ``base`` is what URLs begin with, "" where the bytes are sent."""
-    job, shots = made.ordered.job, made.ordered.shots
+    job, shots = made.ordered.job, made.ordered.manifest.shots
     return Pictures(
         created=int(job.submitted_at.timestamp()),
         data=tuple(

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -47,6 +48,7 @@ from rightstep.web.picture_shapes import (
 from rightstep.web.request_keys import IdempotencyKey, request_key
 
 SEEDS = 2**32
+HANDS = 4  # threads that plan, settle and deliver
 LEAST_SECONDS = 0.001  # of a promise: what is left of one that the wait has used up
 Wish = Annotated[PictureWish, Body(openapi_examples=EXAMPLES)]
 T = TypeVar("T")
@@ -58,6 +60,9 @@ class PictureStudio:
 
     port: PicturePort
     room: WaitingRoom
+    hands: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(HANDS, thread_name_prefix="pictures")
+    )
     runs: dict[tuple[str, str], tuple[RequestKey, PictureRun]] = field(default_factory=dict)  # with a key
 
     def router(self, desk: Desk) -> APIRouter:
@@ -96,7 +101,7 @@ class PictureStudio:
             named = None
             if idempotency_key is not None:
                 named = request_key(visitor.client, idempotency_key, wish.fingerprint)
-            run = await self._run(visitor, wish, named)
+            run = await self._run(visitor, wish, named, request.scope["state"]["began"])
             leave = run.sit()
             try:
                 ordered = await unless_left(request, run.accepted())
@@ -115,7 +120,9 @@ class PictureStudio:
 
         return router
 
-    async def _run(self, visitor: Visitor, wish: PictureWish, named: RequestKey | None) -> PictureRun:
+    async def _run(
+        self, visitor: Visitor, wish: PictureWish, named: RequestKey | None, came: float
+    ) -> PictureRun:
         """The run of a request: its own, or the one that its key stands for while that is under way."""
         name = ("", "") if named is None else (named.client, named.key)
         while named is not None and (known := self.runs.get(name)) is not None:
@@ -131,6 +138,8 @@ class PictureStudio:
         order = PictureOrder(
             house=visitor.house,
             port=self.port,
+            hands=self.hands,
+            came=came,
             room=self.room,
             manifest=partial(manifest_of, visitor.house, wish),
             request=named,

@@ -44,6 +44,7 @@ class RequestIds:
         )
         scope.setdefault("state", {})["request_id"] = request_id
         began, is_stream = time.monotonic(), False
+        scope["state"]["began"] = began
 
         async def send_named(message: Message) -> None:
             nonlocal is_stream

@@ -14,6 +14,13 @@ PACKAGES = ("rightstep", "flows", "workers", "policy", "registry")
 RENDERER_MODULES = (
     "workers.adapters",
     "workers.caches",
+    "workers.causal.anyflow",
+    "workers.causal.decoding",
+    "workers.causal.latents",
+    "workers.causal.loading",
+    "workers.causal.stream",
+    "workers.causal.wan",
+    "workers.causal.window",
     "workers.clips",
     "workers.denoising",
     "workers.diffusers_renderer",

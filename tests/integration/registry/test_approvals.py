@@ -22,6 +22,7 @@ from policy.identities import Identity, IdentityRole
 from policy.uses import Act
 from registry.audit_walk import verify
 from registry.evidence.keys import SigningKey, make_key
+from registry.known_registry import read_registry
 from registry.unit_of_work import unit_of_work
 from tests.factories import NOW
 from tests.integration.registry.stores import Store
@@ -118,8 +119,12 @@ def test_an_approval_is_read_back_signed_with_its_evidence(store: Store, ann: Pe
     assert not stands(given, STACK, ACT, NOW + timedelta(days=30))
     with unit_of_work(store.engine, read_only=True) as work:
         assert work.approvals.evidence(given.evidence[0].sha256) == MAIL[1]
-        assert work.approvals.lifting(ACT) == (given,) == work.approvals.known(STACK)
-        assert work.approvals.lifting(Act.DISTRIBUTE_WEIGHTS) == () == work.approvals.known("b" * 64)
+        assert read_registry(work, {}, None).lifting(ACT) == (given,) == work.approvals.known(STACK)
+        assert (
+            read_registry(work, {}, None).lifting(Act.DISTRIBUTE_WEIGHTS)
+            == ()
+            == work.approvals.known("b" * 64)
+        )
         assert work.approvals.requests(is_open=True) == ()
         assert work.approvals.requests() == (request,)
 
@@ -131,8 +136,8 @@ def test_a_paid_licence_is_a_grant_and_lifts_no_review(store: Store, ann: Person
     assert given.paid == paid
     assert stands(given, STACK, ACT, NOW)
     with unit_of_work(store.engine, read_only=True) as work:
-        assert work.approvals.lifting(ACT) == ()
-        assert work.approvals.grants(ACT) == (given,)
+        assert read_registry(work, {}, None).lifting(ACT) == ()
+        assert read_registry(work, {}, None).grants(ACT) == (given,)
 
 
 def test_a_request_that_is_only_claimed_is_kept_and_cannot_be_approved(store: Store, ben: Person):

@@ -96,6 +96,14 @@ def test_a_url_keeps_the_picture_behind_it_whatever_comes_after(client: TestClie
     assert client.get(kept["data"][0]["url"]).content.startswith(b"\x89PNG")
 
 
+def test_a_request_that_may_be_sent_again_is_kept_for_then(client: TestClient):
+    key = {"idempotency-key": "once"}
+    wish = {"prompt": "a flat fox", "model": BASE, "seed": 8}
+    first, again = (client.post(PATH, json=wish, headers=key).json() for _ in range(2))
+    assert again["data"] == first["data"]
+    assert (first["rightstep"]["kept"], again["rightstep"]["kept"]) == (True, True)
+
+
 def test_serving_without_keeping_everything_is_said_in_the_log(house: House, tmp_path: Path):
     declare_share(house)
     with unit_of_work(house.engine, read_only=True) as work:

@@ -288,6 +288,18 @@ def test_what_was_not_verified_stands_out_where_a_method_is_shown(rightstep):
     assert lines.index(marked[-1]) > max(n for n, line in enumerate(lines) if line.startswith("fact"))
 
 
+def test_a_stream_is_shown_with_what_it_looks_back_at_and_when_that_is_read_anew(rightstep):
+    def looks_back(method: str) -> str:
+        lines = rightstep("method", "show", method).out.splitlines()
+        return next(line for line in lines if line.startswith("looks back"))
+
+    assert "the first 3 always" in looks_back("longlive-1.3b")
+    assert "anew when the prompt changes" in looks_back("longlive-1.3b")
+    assert "anew before every chunk" in looks_back("krea-realtime-14b")
+    assert "anew" not in looks_back("self-forcing-dmd")
+    assert "older ones in larger patches" in looks_back("anyflow-far-1.3b")
+
+
 def test_a_schedule_that_follows_the_size_is_shown_at_the_size_asked_for(rightstep):
     published = rightstep("method", "show", "flux2-klein-4b", "--steps", "4", "--json").data
     assert published["at_size"] == [1024, 1024]
