@@ -127,7 +127,8 @@ def _finish_take(batch: Batch, number: int, store: ArtefactStore, now: datetime)
     if number >= len(batch.rendered.pictures):
         return failed_take(shot, FaultKind.WORKER, "The renderer made fewer pictures than shots.", share)
     floats = batch.rendered.pictures[number]
-    unusable = float_fault(floats)
+    sound = batch.rendered.sound
+    unusable = float_fault(floats) or (None if sound is None else float_fault(sound.samples[number]))
     pixels = None if unusable else quantised(floats)
     unusable = unusable or _fault_of(pixels, batch.task)
     if unusable or pixels is None:

@@ -64,3 +64,11 @@ def test_sound_is_stored_beside_its_clip_and_attested_with_it(tmp_path):
             assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (2, 9600, 4800)
             values = np.frombuffer(file.readframes(4800), "<i2").reshape(-1, 2).T / 32767
         assert np.abs(values - heard).max() <= 0.5 / 32767 + 1e-6
+
+
+def test_a_clip_whose_sound_is_no_number_fails(tmp_path):
+    noise = np.zeros((2, 2, 480), np.float32)
+    noise[1, 0, 7] = np.inf
+    good, bad = finished(tmp_path, FRAMES, Sound(samples=noise, rate=9600))
+    assert good.artefact is not None
+    assert bad.detail == "The clip cannot count: 1 of 960 values are not finite."
