@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.bootstrap import House
+from flows.file_names import file_name
 from flows.goods_files import StagedFile, unsigned
 from flows.shipment import draft_of, facts_of, judge, with_proofs
 from flows.shipping import gather_within, refusal_event
@@ -68,7 +69,7 @@ def _kept(house: House, shot: ShotRecord) -> tuple[Path, bytes | None]:
 def _staged(shot: ShotRecord, path: Path, body: bytes | None) -> StagedFile:
     return StagedFile(
         shot=shot,
-        name=f"{shot.name}.png",
+        name=file_name(shot) or shot.name,
         path=path,
         size=len(body or b""),
         sha256=None if body is None else hashlib.sha256(body).hexdigest(),

@@ -1,5 +1,6 @@
 """A job for people: its pictures under their own names, a contact sheet, a morning report, the notices."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ from policy.errors import StorageFault, UnknownName
 from policy.tasks import TakeState
 from policy.verdicts import all_of
 from registry.quality_parsing import QualityReference
+from registry.records import ArtefactRecord
 from registry.unit_of_work import unit_of_work
+from workers.clip_files import middle_frame
+from workers.marking import marked_png, read_marking
+from workers.video_files import webm_copy
 
 FRAME_ROOM = 3.0  # standard errors that the mean of a sample may lie off, as the output checks have it
 
@@ -36,14 +41,21 @@ class Exported:
     prediction: Prediction
 
 
-def export_job(house: House, job_id: str, out: Path) -> Exported:
-    """Write ``SHOT.png``, contact sheet, report and, once shipped, ``NOTICES.txt`` into a folder."""
+def export_job(house: House, job_id: str, out: Path, *, video: bool = False) -> Exported:
+    """Write ``SHOT.png``, contact sheet, report and, once shipped, ``NOTICES.txt`` into a folder.
+
+    Of a clip it is ``SHOT.webp``, the picture its middle frame, and ``SHOT.wav`` its sound if it has one.
+    With ``video`` there is a copy of both as ``SHOT.webm``, which needs the extra of that name.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         view, notices = make_view(house, job_id)
         for shot in view.shots:
             if shot.artefact is not None and shot.name in view.files:
-                _copy(_bytes_of(house, shot.name, shot.artefact.sha256), out / view.files[shot.name])
+                file = _bytes_of(house, shot.name, shot.artefact.sha256)
+                _copy(file, out / view.files[shot.name])
+                if shot.frames > 1:
+                    _write_beside(house, shot.artefact, file, out / view.files[shot.name], video=video)
         if notices:
             _write(out / "NOTICES.txt", notices)
         return Exported(
@@ -166,7 +178,31 @@ def _copy(source: Path, target: Path) -> None:
     fresh.replace(target)
 
 
-def _write(target: Path, text: str) -> None:
+def _write_beside(house: House, artefact: ArtefactRecord, clip: Path, target: Path, *, video: bool) -> None:
+    """What goes with a clip: its middle frame for whatever shows no clips, its sound, a copy for players."""
+    content, marking = clip.read_bytes(), read_marking(clip)
+    _write_bytes(target.with_suffix(".png"), marked_png(middle_frame(content), marking))
+    sound = _sound_of(house, artefact)
+    if sound is not None:
+        _write_bytes(target.with_suffix(".wav"), sound)
+    if video:
+        _write_bytes(target.with_suffix(".webm"), webm_copy(content, marking, sound))
+
+
+def _sound_of(house: House, artefact: ArtefactRecord) -> bytes | None:
+    """The WAV of a clip, which its take's statement names after the clip itself."""
+    if artefact.provenance_sha256 is None:
+        return None
+    statement = json.loads(house.store.path_of(artefact.provenance_sha256).read_bytes())
+    beside = [subject["digest"]["sha256"] for subject in statement["subject"][1:]]
+    return house.store.path_of(beside[0]).read_bytes() if beside else None
+
+
+def _write_bytes(target: Path, content: bytes) -> None:
     fresh = target.with_name(f".{target.name}.part")
-    fresh.write_text(text, encoding="utf-8")
+    fresh.write_bytes(content)
     fresh.replace(target)
+
+
+def _write(target: Path, text: str) -> None:
+    _write_bytes(target, text.encode())

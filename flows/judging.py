@@ -1,17 +1,26 @@
 """After the last chunk: judge the pictures by their stack's own full-step figures, then close the job."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from flows.bootstrap import House
 from policy.plan import Decision
+from policy.wording import plural
 from registry.quality_parsing import QualityReference, StatisticBand
 from registry.records import DecisionFigures, JobRecord, JobState, ShotFigures, ShotRecord
 from registry.unit_of_work import UnitOfWork, unit_of_work
+from workers.clip_checks import ClipSuspicion, clip_suspicion
 from workers.output_checks import Band, PictureStatistics, ReferenceStatistics, SampleJudgement, judge_sample
 
 STATISTICS = ("saturation", "clipping", "contrast", "luminance")
+CLIP_WORDS: dict[ClipSuspicion, str] = {
+    "black": "nothing but black",
+    "flat": "one even colour",
+    "frozen": "nothing moves from frame to frame",
+    "flicker": "frames change as much as if they were single pictures",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +71,15 @@ def judgements_of(
     house: House, decisions: Sequence[Decision], figures: Iterable[DecisionFigures]
 ) -> tuple[Judgement, ...]:
     """The same of figures in hand."""
-    return tuple(_judgement(house, decisions[made.decision], made) for made in figures)
+    return tuple(
+        judgement
+        for made in figures
+        for judgement in (
+            (_judgement(house, decisions[made.decision], made),)
+            if decisions[made.decision].frames == 1
+            else _clip_judgements(house, decisions[made.decision], made)
+        )
+    )
 
 
 def figures_of(shots: Iterable[ShotRecord]) -> tuple[DecisionFigures, ...]:
@@ -80,19 +97,38 @@ def figures_of(shots: Iterable[ShotRecord]) -> tuple[DecisionFigures, ...]:
 
 def _judgement(house: House, decision: Decision, made: DecisionFigures) -> Judgement:
     reference = _reference_of(house.catalogue.references, decision)
-    statistics = [
-        PictureStatistics(
-            saturation=shot.figures.saturation,
-            clipping=shot.figures.clipping,
-            contrast=shot.figures.contrast,
-            luminance=shot.figures.luminance,
-        )
-        for shot in made.pictures
-    ]
+    statistics = [_statistics(shot) for shot in made.pictures]
     if reference is None or house.settings.renderer == "synthetic":
         sample = SampleJudgement(kind="unjudged", reasons=("No full-step figures are known for this stack",))
     else:
         sample = judge_sample(statistics, _statistics_of(reference))
+    return _told(decision, made, made.pictures, sample, reference)
+
+
+def _clip_judgements(house: House, decision: Decision, made: DecisionFigures) -> Iterator[Judgement]:
+    """One judgement for each way in which clips of a decision look wrong, and one for the rest."""
+    found: dict[ClipSuspicion | None, list[ShotFigures]] = defaultdict(list)
+    for shot in made.pictures:
+        motion, is_drawn = shot.figures.motion, house.settings.renderer == "synthetic"
+        kind = None if motion is None or is_drawn else clip_suspicion(_statistics(shot), motion)
+        found[kind].append(shot)
+    for kind, shots in found.items():
+        if kind is None:
+            sample = SampleJudgement(kind="unjudged", reasons=("No full-step figures of clips are known",))
+        else:
+            told = f"{len(shots)} of {plural(len(made.pictures), 'clip')}: {CLIP_WORDS[kind]}"
+            sample = SampleJudgement(kind=kind, reasons=(told,))
+        yield _told(decision, made, shots, sample, None)
+
+
+def _told(
+    decision: Decision,
+    made: DecisionFigures,
+    shots: Sequence[ShotFigures],
+    sample: SampleJudgement,
+    reference: QualityReference | None,
+) -> Judgement:
+    statistics = [_statistics(shot) for shot in shots]
     return Judgement(
         decision=made.decision,
         stack=decision.offer.stack.name,
@@ -100,7 +136,16 @@ def _judgement(house: House, decision: Decision, made: DecisionFigures) -> Judge
         sample=sample,
         means=tuple((name, _mean([getattr(one, name) for one in statistics])) for name in STATISTICS),
         reference=reference,
-        shots=tuple(shot.shot for shot in made.pictures),
+        shots=tuple(shot.shot for shot in shots),
+    )
+
+
+def _statistics(shot: ShotFigures) -> PictureStatistics:
+    return PictureStatistics(
+        saturation=shot.figures.saturation,
+        clipping=shot.figures.clipping,
+        contrast=shot.figures.contrast,
+        luminance=shot.figures.luminance,
     )
 
 

@@ -66,6 +66,7 @@ class ShotFields(KnownFields):
     width: Side = 64
     height: Side = 64
     frames: Annotated[int, Field(ge=1, le=4096)] = 1
+    fps: Annotated[float, Field(ge=1, le=120, allow_inf_nan=False)] | None = None
     loras: tuple[LoraFields, ...] = ()
     inputs: tuple[InputFields, ...] = ()
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None

@@ -318,6 +318,7 @@ def _shot(
         width=fields.width,
         height=fields.height,
         frames=fields.frames,
+        fps=fields.fps,
         loras=tuple(lora.to_request() for lora in fields.loras),
         inputs=tuple(take_input(path, where, given) for given in fields.inputs),
         steps=fields.steps,

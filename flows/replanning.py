@@ -83,7 +83,12 @@ def _standings(found: tuple[DecisionStanding, ...]) -> tuple[Standing, ...]:
 def _new_steps(header: PlanHeader, change: Change, runtime: Versions) -> NewSteps:
     before = header.decisions[change.decision]
     run = run_digest(
-        change.candidate, width=before.width, height=before.height, frames=before.frames, runtime=runtime
+        change.candidate,
+        width=before.width,
+        height=before.height,
+        frames=before.frames,
+        runtime=runtime,
+        fps=before.fps,
     )
     return NewSteps(
         before=change.decision,

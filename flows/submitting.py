@@ -176,5 +176,6 @@ def _shot_lines(shots: tuple[Shot, ...]) -> Iterator[str]:
                 shot.method,
                 shot.priority,
                 repr(shot.weight),
+                *([] if shot.fps is None else [repr(float(shot.fps))]),
             ]
         )

@@ -34,6 +34,7 @@ def make_template(
         width=decision.width,
         height=decision.height,
         frames=decision.frames,
+        fps=decision.fps,
         shots=(),
         provenance=facts,
     )

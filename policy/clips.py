@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+WAN_FRAME_RATE = 16  # frames a second that Wan 2.1 and the A14B models of 2.2 were trained at
 LATENT_STRIDE = 4  # frames that one latent frame of a Wan autoencoder stands for, after the first
 
 
@@ -16,6 +17,7 @@ class ClipRule:
     longest: int | None  # None: no published end
     sides: int  # pixels: width and height are multiples of it
     only_size: tuple[int, int] | None = None  # where the method runs at one size alone
+    frame_rate: int = WAN_FRAME_RATE  # frames a second that it was trained at
 
     def takes_frames(self, frames: int) -> bool:
         """Whether a clip may have so many frames."""

@@ -30,7 +30,7 @@ def by_need(shots: Sequence[Shot]) -> dict[Need, list[int]]:
     """The indexes of the shots of every distinct need, in the order in which the manifest first has it."""
     seen: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for index, shot in enumerate(shots):
-        size = (shot.width, shot.height, shot.frames)
+        size = (shot.width, shot.height, shot.frames, shot.asked_rate)
         seen[shot.model, shot.loras, shot.method, shot.steps, shot.guidance, size].append(index)
     return {Need.of(shots[indexes[0]]): indexes for indexes in seen.values()}
 

@@ -27,6 +27,7 @@ def decide(course: Course, part: Laid, ground: Ground) -> Decision:
         width=need.width,
         height=need.height,
         frames=need.frames,
+        fps=need.frame_rate(run.offer.preset),
         steps=run.steps,
         guidance=run.guidance,
         rows_per_picture=run.rows_per_picture,
@@ -55,6 +56,8 @@ def decision_digest(decision: Decision, offer: str) -> str:
         "reasons": decision.reasons,
         "rejected": decision.rejected,
     }
+    if decision.fps is not None:
+        facts["fps"] = float(decision.fps)
     if decision.devices:  # as it was before fleets had several
         facts["devices"] = [
             [cost.device, float(cost.seconds_p50), float(cost.seconds_p95)] for cost in decision.devices

@@ -165,7 +165,8 @@ def _fact(claim: str, source: str, *, verified: bool) -> str:
 
 def _size(decision: Decision) -> str:
     frames = f", {plural(decision.frames, 'frame')}" if decision.frames > 1 else ""
-    return f"{decision.width} x {decision.height}{frames}"
+    rate = f" at {number(decision.fps)} a second" if decision.fps is not None else ""
+    return f"{decision.width} x {decision.height}{frames}{rate}"
 
 
 def _which(preset: str, steps: int | None) -> str:

@@ -14,6 +14,7 @@ from policy.costs import CostKey, CostProfile, profile_for
 from policy.guidance import Guidance, allowed, primary_knob, settle_guidance, takes
 from policy.manifest import LoraRequest, Shot
 from policy.menu import Offer
+from policy.methods import MethodPreset
 from policy.objections import Objection
 from policy.plan import Rejection
 from policy.step_counts import choose_steps, step_options
@@ -34,6 +35,7 @@ class Need:
     width: int
     height: int
     frames: int
+    fps: float | None = None  # None: what the method was trained at
 
     @classmethod
     def of(cls, shot: Shot) -> "Need":
@@ -47,7 +49,12 @@ class Need:
             width=shot.width,
             height=shot.height,
             frames=shot.frames,
+            fps=shot.asked_rate,
         )
+
+    def frame_rate(self, preset: MethodPreset) -> float | None:
+        """Frames a second of the clip that a method makes of it; None for a picture."""
+        return None if self.frames == 1 else self.fps or preset.frame_rate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,6 +197,20 @@ def the_clip_has_a_length_it_makes(offer: Offer, need: Need, ground: Ground) -> 
     )
 
 
+def the_frame_rate_suits_the_method(offer: Offer, need: Need, ground: Ground) -> Objection | None:
+    """A method that is told its frame rate was trained at one; any other only plays its frames faster."""
+    del ground
+    preset = offer.preset
+    if not preset.is_told_its_frame_rate or need.fps in {None, preset.frame_rate}:
+        return None
+    return Objection(
+        preset=preset.name,
+        code="fps_not_published",
+        detail=f"{preset.name} makes {preset.frame_rate} frames a second, not {need.fps:g}.",
+        remedy=f"Leave fps out, or ask for {preset.frame_rate} with {preset.name}.",
+    )
+
+
 def the_size_is_one_it_makes(offer: Offer, need: Need, ground: Ground) -> Objection | None:
     """Sides that do not divide into the model's patches are refused by its pipeline."""
     del ground
@@ -229,6 +250,7 @@ OFFER_RULES: tuple[OfferRule, ...] = (
     the_approximation_is_allowed,
     the_frames_suit_the_method,
     the_clip_has_a_length_it_makes,
+    the_frame_rate_suits_the_method,
     the_size_is_one_it_makes,
     the_precision_is_published,
 )

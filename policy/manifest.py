@@ -36,6 +36,7 @@ class Shot:
     width: int = 64
     height: int = 64
     frames: int = 1
+    fps: float | None = None  # of a clip; None: what its method was trained at
     loras: tuple[LoraRequest, ...] = ()
     inputs: tuple[ShotInput, ...] = ()
     steps: int | None = None  # None: policy decides
@@ -44,6 +45,11 @@ class Shot:
     priority: int = 0
     weight: float = 1.0  # of its quality where a night is too short for everybody; above 0
     where: str = ""  # "overnight.toml: shots[3]", for messages
+
+    @property
+    def asked_rate(self) -> float | None:
+        """The frame rate that was asked for; None for a picture, which has none."""
+        return None if self.frames == 1 else self.fps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

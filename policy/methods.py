@@ -154,6 +154,18 @@ class MethodPreset:
         """Repositories it adds, each once."""
         return tuple(dict.fromkeys(part.repo for part in self.parts))
 
+    @property
+    def frame_rate(self) -> int | None:
+        """Frames a second that its clips were trained at; None for pictures."""
+        if self.rollout is not None:
+            return self.rollout.frame_rate
+        return None if self.clip is None else self.clip.frame_rate
+
+    @property
+    def is_told_its_frame_rate(self) -> bool:
+        """Whether the rate is an argument of the pipeline, so that another one draws other frames."""
+        return any(name == "frame_rate" for name, _ in self.call)
+
     def schedule_for(self, steps: int) -> StepSchedule | None:
         return next((schedule for schedule in self.schedules if schedule.steps == steps), None)
 

@@ -48,6 +48,7 @@ class Decision:
     reasons: tuple[str, ...]  # sentences, in the order they were decided
     rejected: tuple[Rejection, ...]
     devices: tuple[DeviceCost, ...] = ()  # in a fleet of several device classes: those that may take it
+    fps: float | None = None  # frames a second of a clip; None for a picture
 
     @property
     def forward_passes(self) -> int:

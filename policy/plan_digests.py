@@ -39,7 +39,10 @@ def _service(manifest: RenderManifest) -> dict[str, object]:
 
 
 def shot_text(shot: Shot) -> str:
-    """The canonical JSON of a shot, without its place in a file; numbers count by value, so 1 is 1.0."""
+    """The canonical JSON of a shot, without its place in a file; numbers count by value, so 1 is 1.0.
+
+    A frame rate that is not asked for is left out, as it was before one could be.
+    """
     loras = ",".join(
         f'{{"repo":{text(lora.repo)},"scale":"{decimal_text(float(lora.scale))}"}}' for lora in shot.loras
     )
@@ -47,9 +50,10 @@ def shot_text(shot: Shot) -> str:
         f'{{"path":{text(shown.path)},"rights":{text(shown.rights)},"role":{text(shown.role)},"sha256":{text(shown.sha256)}}}'
         for shown in shot.inputs
     )
+    fps = "" if shot.fps is None else f'"fps":"{decimal_text(float(shot.fps))}",'
     guidance = "null" if shot.guidance is None else f'"{decimal_text(float(shot.guidance))}"'
     return (
-        f'{{"frames":{shot.frames},"guidance":{guidance},"height":{shot.height},"inputs":[{inputs}],'
+        f'{{{fps}"frames":{shot.frames},"guidance":{guidance},"height":{shot.height},"inputs":[{inputs}],'
         f'"loras":[{loras}],"method":{"null" if shot.method is None else text(shot.method)},'
         f'"model":{text(shot.model)},"name":{text(shot.name)},"negative":{text(shot.negative)},'
         f'"priority":{shot.priority},"prompt":{text(shot.prompt)},"seed":{shot.seed},'

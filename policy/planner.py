@@ -317,7 +317,12 @@ def _planned_shots(
     for decision, course in enumerate(courses):
         need = course.need
         run = run_digest(
-            course.run, width=need.width, height=need.height, frames=need.frames, runtime=runtime
+            course.run,
+            width=need.width,
+            height=need.height,
+            frames=need.frames,
+            runtime=runtime,
+            fps=need.frame_rate(course.run.offer.preset),
         )
         for index in course.shots:
             shot = shots[index]

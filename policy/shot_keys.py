@@ -22,8 +22,19 @@ def text(value: str) -> str:
     return quoted(value if value.isascii() else unicodedata.normalize("NFC", value))
 
 
-def run_digest(candidate: Candidate, *, width: int, height: int, frames: int, runtime: Versions) -> str:
-    """Digest of what a decision's shots share: stack, preset, steps, guidance, size, dtype and versions."""
+def run_digest(
+    candidate: Candidate,
+    *,
+    width: int,
+    height: int,
+    frames: int,
+    runtime: Versions,
+    fps: float | None = None,
+) -> str:
+    """Digest of what a decision's shots share: stack, preset, steps, guidance, size, dtype and versions.
+
+    ``fps`` is that of a clip, whose file says how long each frame stands; a picture has none.
+    """
     stack, preset = candidate.offer.stack, candidate.offer.preset
     return digest(
         "run",
@@ -37,6 +48,7 @@ def run_digest(candidate: Candidate, *, width: int, height: int, frames: int, ru
             "height": height,
             "frames": frames,
             "dtype": stack.dtype,
+            **({} if fps is None else {"fps": float(fps)}),
             "runtime": sorted(runtime),
         },
     )

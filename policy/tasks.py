@@ -75,6 +75,7 @@ class RenderTask:
     width: int
     height: int
     frames: int
+    fps: float | None  # of a clip; None for a picture
     shots: tuple[ShotTask, ...]
     provenance: tuple[tuple[str, str], ...]  # job_id, plan_hash and the like, copied into the statements
     reuse: tuple[
@@ -94,12 +95,13 @@ class ArtefactRef:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PictureFigures:
-    """Figures of one picture for the output checks; each 0..1."""
+    """Figures of one picture or clip for the output checks; each 0..1."""
 
     saturation: float
     clipping: float
     contrast: float
     luminance: float
+    motion: float | None = None  # of a clip: how much a frame differs from the one before; None for a picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

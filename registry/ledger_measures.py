@@ -105,6 +105,7 @@ def figures(connection: Connection, job_id: str) -> tuple[DecisionFigures, ...]:
             artefacts_table.c.clipping,
             artefacts_table.c.contrast,
             artefacts_table.c.luminance,
+            artefacts_table.c.motion,
         )
         .select_from(tables.takes)
         .join(shots_table, SHOT_OF_A_TAKE)

@@ -83,6 +83,7 @@ SHOTS_OF_THE_JOB = (
         tables.artefacts.c.clipping,
         tables.artefacts.c.contrast,
         tables.artefacts.c.luminance,
+        tables.artefacts.c.motion,
         tables.artefacts.c.made_at,
     )
     .select_from(tables.shots)
@@ -336,6 +337,7 @@ def figures_of(row: Any) -> PictureFigures | None:
         clipping=row["clipping"],
         contrast=row["contrast"],
         luminance=row["luminance"],
+        motion=row["motion"],
     )
 
 

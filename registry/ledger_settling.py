@@ -291,6 +291,7 @@ def _artefact_row(
         "clipping": None if figures is None else figures.clipping,
         "contrast": None if figures is None else figures.contrast,
         "luminance": None if figures is None else figures.luminance,
+        "motion": None if figures is None else figures.motion,
         "made_at": place.now,
     }
 

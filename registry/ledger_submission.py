@@ -271,10 +271,12 @@ def _shot_rows(job_id: str, plan: ExecutionPlan, places: list[tuple[int, int]]) 
 
 def _asked(shot: Shot) -> str | None:
     asked = {"steps": shot.steps, "guidance": shot.guidance, "method": shot.method}
-    weight = {} if shot.weight == 1.0 else {"weight": shot.weight}
-    if not weight and all(value is None for value in asked.values()):
+    apart: dict[str, float] = {} if shot.weight == 1.0 else {"weight": shot.weight}
+    if shot.fps is not None:
+        apart["fps"] = shot.fps
+    if not apart and all(value is None for value in asked.values()):
         return None
-    return json.dumps(asked | weight)
+    return json.dumps(asked | apart)
 
 
 def _kept_artefacts(connection: Connection, job_id: str, kept: Callable[[str], bool]) -> dict[int, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from policy.clips import ClipRule, Recache, Rollout
+from policy.clips import WAN_FRAME_RATE, ClipRule, Recache, Rollout
 from policy.methods import (
     CacheSpec,
     Engine,
@@ -153,9 +153,10 @@ def _clip(read: StrictTable) -> ClipRule:
         longest=_count(read, "longest"),
         sides=read.take("sides", int),
         only_size=_size(read, "only_size"),
+        frame_rate=_count(read, "frame_rate") or WAN_FRAME_RATE,
     )
-    if rule.every < 1 or rule.sides < 1 or rule.shortest < 1:
-        raise read.fault('"every", "shortest" and "sides" are at least 1.')
+    if min(rule.every, rule.sides, rule.shortest, rule.frame_rate) < 1:
+        raise read.fault('"every", "shortest", "frame_rate" and "sides" are at least 1.')
     return rule
 
 

@@ -194,7 +194,7 @@ class ShotColumns(TypedColumns):
     place: Named[str]  # where in the manifest it was asked for
     asked_json: Named[str | None] = Column(
         Text
-    )  # steps, guidance, method, weight, where the manifest named them
+    )  # steps, guidance, method, weight, fps, where the manifest named them
     inputs_json: Named[str | None] = Column(Text)
 
 
@@ -256,6 +256,7 @@ class ArtefactColumns(TypedColumns):
     clipping: Named[float | None]
     contrast: Named[float | None]
     luminance: Named[float | None]
+    motion: Named[float | None]  # of a clip
     made_at: Named[datetime] = Column(Instant)
 
 

@@ -7,8 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import diffusers
-import peft  # noqa: F401  # pyright: ignore[reportUnusedImport] - now, so that a load measures loading
 import torch
+from diffusers.loaders.single_file_utils import convert_ltx2_transformer_to_diffusers
+from diffusers.pipelines.ltx2 import LTX2LatentUpsamplerModel
+from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -17,9 +19,19 @@ from policy.stacks import AdapterPin, Role
 from workers.causal.checkpoint_keys import diffusers_names
 
 LORA_ROLES = frozenset({Role.LORA, Role.DISTILL_LORA})
-STAND_INS = {Role.UNET: "unet", Role.TRANSFORMER: "transformer"}
+STAND_INS = {
+    Role.UNET: "unet",
+    Role.TRANSFORMER: "transformer",
+    Role.MOTION_ADAPTER: "motion_adapter",
+    Role.UPSCALER: "latent_upsampler",
+}
+ADDED = {
+    "motion_adapter": "MotionAdapter",
+    "latent_upsampler": "LTX2LatentUpsamplerModel",
+}  # parts that no base of their own has, by what they must be
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt"})
 HALVES = (torch.float16, torch.bfloat16)
+LTX_TRANSFORMER = "model.diffusion_model."  # where the transformer is in a checkpoint of LTX-2
 SHOWN = 6  # tensors named in a refusal
 
 
@@ -54,28 +66,25 @@ def weight_file(adapter: AdapterPin) -> str:
 def load_stand_in(
     adapter: AdapterPin, folder: Path, base: Path, made_by: Any, dtype: torch.dtype
 ) -> tuple[str, Any]:
-    """A part of the base replaced by another weight file; every tensor must be there, and no other.
+    """A weight file in place of a part of the base, or beside it; every tensor must be there, and no other.
 
     Its configuration is the one beside the file, else the base's own.
     """
     component = adapter.component or STAND_INS[adapter.role]
     weights = folder / weight_file(adapter)
-    beside = weights.parent / "config.json"
-    config = json.loads((beside if beside.exists() else base / component / "config.json").read_text())
+    config = _config_of(adapter, weights.parent / "config.json", base, component)
     kind = config.get("_class_name", "")
     index = json.loads((base / "model_index.json").read_text())
-    if index.get(component, [None, None])[1] != kind:
+    wanted = ADDED.get(component) or index.get(component, [None, None])[1]
+    if wanted != kind:
         raise RenderFault(
             f"{adapter.repo} brings a {kind or 'part of no known kind'} for the {component} of "
-            f"{made_by.__name__}, which is a {index.get(component, [None, None])[1]}.",
+            f"{made_by.__name__}, which is a {wanted}.",
             "Choose a method that is made for this base.",
         )
-    made = getattr(diffusers, kind)
+    made = LTX2LatentUpsamplerModel if component == "latent_upsampler" else getattr(diffusers, kind)
     module = made.from_config(config)
-    tensors = load_file(weights)
-    if kind == "WanTransformer3DModel":
-        named = diffusers_names(tensors)
-        tensors = {named[name]: tensor for name, tensor in tensors.items()}
+    tensors = _renamed(load_file(weights), kind)
     fill(module, tensors, f"{adapter.file or adapter.repo} does not fit the {component}")
     return component, cast(module, dtype).eval()
 
@@ -108,6 +117,30 @@ def fill(module: Any, tensors: Mapping[str, torch.Tensor], fault: str) -> None:
     module.load_state_dict(tensors, strict=True)
 
 
+def _renamed(tensors: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
+    """Tensors of a published checkpoint under the names of diffusers; one of LTX-2 also holds other parts."""
+    if kind == "WanTransformer3DModel":
+        named = diffusers_names(tensors)
+        return {named[name]: tensor for name, tensor in tensors.items()}
+    own = {name: value for name, value in tensors.items() if name.startswith(LTX_TRANSFORMER)}
+    return convert_ltx2_transformer_to_diffusers(own) if own else tensors
+
+
+def _config_of(adapter: AdapterPin, beside: Path, base: Path, component: str) -> dict[str, Any]:
+    if beside.exists():
+        return json.loads(beside.read_text())
+    if adapter.role is not Role.MOTION_ADAPTER:
+        return json.loads((base / component / "config.json").read_text())
+    # Published without one: what the class says by itself, at the widths of the UNet it goes between.
+    unet = json.loads((base / "unet" / "config.json").read_text())
+    return {
+        "_class_name": ADDED["motion_adapter"],
+        "block_out_channels": unet["block_out_channels"],
+        "motion_layers_per_block": unet["layers_per_block"],
+        "motion_norm_num_groups": unet["norm_num_groups"],
+    }
+
+
 def load_lora(pipeline: Any, adapter: AdapterPin, folder: Path, *, name: str, stack: str) -> None:
     """Attach a LoRA of which every tensor must find its place; raises RenderFault."""
     weights = weight_file(adapter)
@@ -128,7 +161,9 @@ def load_lora(pipeline: Any, adapter: AdapterPin, folder: Path, *, name: str, st
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # peft warns and goes on; here it is counted
-        pipeline.load_lora_weights(str(folder), weight_name=weights, adapter_name=name, local_files_only=True)
+        pipeline.load_lora_weights(
+            str(folder), weight_name=weights, adapter_name=name, local_files_only=True, **_expert(adapter)
+        )
     landed = landed_tensors(pipeline, name)
     if len(landed) != len(wanted):
         lost = _lost(wanted, landed)
@@ -153,7 +188,28 @@ def apply_loras(pipeline: Any, adapters: Sequence[AdapterPin], *, fuse: bool) ->
     if fuse:
         components = [name for name, _ in _lora_modules(pipeline)]
         pipeline.fuse_lora(components=components, adapter_names=names, safe_fusing=True)
+        _require_merged(pipeline)
         pipeline.unload_lora_weights()  # drops the merged adapters; the merged weights stay
+
+
+def _expert(adapter: AdapterPin) -> dict[str, bool]:
+    """How a pipeline with two experts is told that a LoRA is the second one's."""
+    return {"load_into_transformer_2": True} if adapter.component == "transformer_2" else {}
+
+
+def _require_merged(pipeline: Any) -> None:
+    """Fusing names no part by itself but the first, so a second expert could be left as it was."""
+    left = [
+        f"{component}.{name}"
+        for component, module in _lora_modules(pipeline)
+        for name, part in module.named_modules()
+        if isinstance(part, BaseTunerLayer) and not part.merged
+    ]
+    if left:
+        raise RenderFault(
+            f"{len(left)} layers kept their LoRA apart when it was fused: {shown(left)}.",
+            "Report this: the installed diffusers fuses otherwise than expected.",
+        )
 
 
 def landed_tensors(pipeline: Any, name: str) -> list[str]:

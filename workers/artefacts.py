@@ -15,7 +15,14 @@ from policy.tasks import ArtefactRef
 
 PNG = "image/png"
 STATEMENT = "application/vnd.in-toto+json"
-SUFFIXES = {PNG: ".png", STATEMENT: ".intoto.json", "text/html": ".html", "application/json": ".json"}
+SUFFIXES = {
+    PNG: ".png",
+    "image/webp": ".webp",
+    "audio/wav": ".wav",
+    STATEMENT: ".intoto.json",
+    "text/html": ".html",
+    "application/json": ".json",
+}
 DIGEST = re.compile(r"[0-9a-f]{64}")
 TORN_AFTER_SECONDS = 3600.0  # a temporary file this old belongs to no living writer
 

@@ -1,6 +1,5 @@
 """The real renderer: a resident diffusers pipeline, one generator a shot, bits equal to the plain call."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +13,12 @@ from policy.stacks import Stack
 from policy.tasks import RenderTask, StackLoad
 from workers.caches import cached
 from workers.cards import device_class_of
-from workers.pipelines import call_arguments, denoisers
+from workers.clips import pictures_of, run_stages, sound_of
+from workers.denoising import Loop, watched
+from workers.pipelines import CLIPS, call_arguments
 from workers.previews import PreviewWatch
-from workers.renderer import OnStep, Rendered, RenderOptions, Step
-from workers.schedules import LiveSchedule, build_scheduler, refuse_other, require_published, schedule_of
+from workers.renderer import OnStep, Rendered, RenderOptions, Sound, Step
+from workers.schedules import LiveSchedule, build_scheduler, require_published, schedule_of
 from workers.shifts import Caller
 from workers.stack_loading import is_exhausted, load_pipeline
 
@@ -52,7 +53,7 @@ class DiffusersRenderer:
     def render(self, task: RenderTask, on_step: OnStep) -> Rendered:
         if self._resident is None or self._resident.stack_id != task.load.stack.stack_id:
             raise RenderFault("The stack of this batch is not resident.", "Load it first.")
-        if task.frames != 1:
+        if task.frames != 1 and task.load.stack.pipeline not in CLIPS:
             raise RenderFault(
                 f"{task.load.stack.pipeline} makes pictures, not clips of {task.frames} frames.",
                 "Ask for one frame.",
@@ -82,72 +83,44 @@ class DiffusersRenderer:
 
     def _render_batch(self, task: RenderTask, expected: LiveSchedule, on_step: OnStep) -> Rendered:
         pipeline = self._pipeline
-        pipeline.scheduler = build_scheduler(task.scheduler)  # fresh: no state of the batch before
         arguments = call_arguments(task)
-        loop = _Loop(expected, pipeline)
-        # A clip's pipeline may copy its scheduler, and a copy that is watched would step the original.
-        watch = PreviewWatch(pipeline) if self._options.previews and task.frames == 1 else None
+        arguments["generator"] = [torch.Generator("cpu").manual_seed(shot.seed) for shot in task.shots]
+        loops: list[Loop] = []
+        timesteps: list[float] = []
 
-        def at_boundary(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            loop.stop()
-            on_step(
-                Step(
-                    done=step + 1,
-                    preview=lambda: None if watch is None else watch.pictures(tensors["latents"]),
-                )
-            )
-            return tensors
+        def run(planned: LiveSchedule, told: dict[str, Any]) -> Any:
+            before = len(timesteps)
+            pipeline.scheduler = build_scheduler(task.scheduler)  # fresh: no state of the call before
+            # A clip's pipeline may copy its scheduler, and a copy that is watched would step the original.
+            watch = PreviewWatch(pipeline) if self._options.previews and task.frames == 1 else None
+            with watched(pipeline, planned) as loop:
+                loops.append(loop)
 
-        hooks = [
-            module.register_forward_pre_hook(loop.start, with_kwargs=True) for module in denoisers(pipeline)
-        ]
-        try:
-            with cached(pipeline, task.cache, lambda: loop.timestep):
-                output = pipeline(
-                    **arguments,
-                    generator=[torch.Generator("cpu").manual_seed(shot.seed) for shot in task.shots],
-                    output_type="np",
-                    callback_on_step_end=at_boundary,
-                )
-        finally:
-            for hook in hooks:
-                hook.remove()
+                def at_boundary(
+                    _pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]
+                ) -> dict[str, Any]:
+                    loop.stop()
+                    on_step(
+                        Step(
+                            done=before + step + 1,
+                            preview=lambda: None if watch is None else watch.pictures(tensors["latents"]),
+                        )
+                    )
+                    return tensors
+
+                with cached(pipeline, task.cache, lambda: loop.timestep):
+                    output = pipeline(**told, callback_on_step_end=at_boundary)
+            timesteps.extend(schedule_of(pipeline.scheduler).timesteps)
+            return output
+
+        output = run_stages(pipeline, task, arguments, expected, run)
         return Rendered(
-            pictures=np.asarray(output.images),
-            timesteps=schedule_of(pipeline.scheduler).timesteps,
-            rows=loop.rows,
-            seconds=loop.seconds,
+            pictures=pictures_of(output, task.frames),
+            timesteps=tuple(timesteps),
+            rows=loops[0].rows,
+            seconds=sum(loop.seconds for loop in loops),
+            sound=sound_of(output, pipeline),
         )
-
-
-class _Loop:
-    """Watches the denoising loop: refuses a wrong schedule before the first pass, counts rows and time."""
-
-    def __init__(self, expected: LiveSchedule, pipeline: Any) -> None:
-        self._expected = expected
-        self._pipeline = pipeline
-        self._first: float | None = None
-        self._is_first_step = True
-        self.rows = 0  # of all passes of the first step: guidance may double one pass or add another
-        self.seconds = 0.0
-        self.timestep = 0.0
-
-    def start(self, _module: Any, values: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if self._first is None:
-            live = schedule_of(self._pipeline.scheduler)
-            refuse_other(type(self._pipeline.scheduler).__name__, self._expected.timesteps, live)
-            self._first = time.perf_counter()
-        if self._is_first_step:
-            fed = values[0] if values else named.get("hidden_states", named.get("sample"))
-            self.rows += 0 if fed is None else len(fed)
-        told = values[1] if len(values) > 1 else named.get("timestep")
-        if told is not None:
-            self.timestep = float(torch.as_tensor(told).flatten()[0])
-
-    def stop(self) -> None:
-        self._is_first_step = False
-        if self._first is not None:
-            self.seconds = time.perf_counter() - self._first
 
 
 def halves(task: RenderTask) -> tuple[RenderTask, RenderTask]:
@@ -164,4 +137,12 @@ def join_halves(parts: list[Rendered]) -> Rendered:
         rows=max(part.rows for part in parts),
         seconds=sum(part.seconds for part in parts),
         parts=sum(part.parts for part in parts),
+        sound=_joined([part.sound for part in parts]),
     )
+
+
+def _joined(sounds: list[Sound | None]) -> Sound | None:
+    found = [sound for sound in sounds if sound is not None]
+    if not found:
+        return None
+    return Sound(samples=np.concatenate([sound.samples for sound in found]), rate=found[0].rate)

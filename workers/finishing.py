@@ -7,9 +7,13 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from policy.clips import WAN_FRAME_RATE
 from policy.errors import IntegrityFault, RenderFault, RightstepError, StorageFault
-from policy.tasks import BatchResult, FaultKind, PictureFigures, RenderTask, ShotTask, TakeResult
+from policy.tasks import ArtefactRef, BatchResult, FaultKind, PictureFigures, RenderTask, ShotTask, TakeResult
+from policy.wording import thing
 from workers.artefacts import PNG, STATEMENT, ArtefactStore
+from workers.clip_checks import clip_fault, clip_motion, clip_statistics
+from workers.clip_files import WAV, WEBP, marked_clip, wav_file
 from workers.marking import DigitalSourceType, Marking, marked_png
 from workers.output_checks import float_fault, picture_statistics, take_fault
 from workers.provenance import make_statement
@@ -34,7 +38,7 @@ class Batch:
 
 
 def finish(batch: Batch, store: ArtefactStore, now: datetime) -> BatchResult:
-    """Check, encode, mark and store every picture of a batch; the bytes are durable when this returns."""
+    """Check, encode, mark and store every picture or clip of a batch; the bytes are durable on return."""
     started = time.perf_counter()
     task = batch.task
     takes = tuple(
@@ -123,29 +127,63 @@ def _finish_take(batch: Batch, number: int, store: ArtefactStore, now: datetime)
     if number >= len(batch.rendered.pictures):
         return failed_take(shot, FaultKind.WORKER, "The renderer made fewer pictures than shots.", share)
     floats = batch.rendered.pictures[number]
-    unusable = float_fault(floats)
+    sound = batch.rendered.sound
+    unusable = float_fault(floats) or (None if sound is None else float_fault(sound.samples[number]))
     pixels = None if unusable else quantised(floats)
-    unusable = unusable or take_fault(pixels, (batch.task.width, batch.task.height))
+    unusable = unusable or _fault_of(pixels, batch.task)
     if unusable or pixels is None:
-        return failed_take(shot, FaultKind.SHOT, f"The picture cannot count: {unusable}.", share)
+        made = thing(batch.task.frames)
+        return failed_take(shot, FaultKind.SHOT, f"The {made} cannot count: {unusable}.", share)
     try:
-        return _store_take(batch, shot, pixels, store, now, share + time.perf_counter() - started)
+        return _store_take(batch, number, pixels, store, now, share + time.perf_counter() - started)
     except Exception as fault:  # noqa: BLE001 - one take that cannot be kept must not take its batch with it
         return failed_take(shot, *classified(fault), share)
 
 
+def _fault_of(pixels: NDArray[np.uint8] | None, task: RenderTask) -> str | None:
+    size = (task.width, task.height)
+    return take_fault(pixels, size) if task.frames == 1 else clip_fault(pixels, size, task.frames)
+
+
+def _encoded(pixels: NDArray[np.uint8], task: RenderTask, marking: Marking) -> tuple[bytes, str]:
+    """The file of a picture or clip, and its media type."""
+    if task.frames == 1:
+        return marked_png(pixels, marking), PNG
+    return marked_clip(pixels, marking, fps=task.fps or WAN_FRAME_RATE), WEBP
+
+
+def _stored_sound(rendered: Rendered | None, number: int, store: ArtefactStore) -> tuple[ArtefactRef, ...]:
+    """What is heard with a clip, in a file of its own: its pictures have no place for it."""
+    if rendered is None or rendered.sound is None:
+        return ()
+    return (store.put_bytes(wav_file(rendered.sound.samples[number], rendered.sound.rate), WAV),)
+
+
+def _figures(pixels: NDArray[np.uint8], frames: int) -> PictureFigures:
+    measured = picture_statistics(pixels) if frames == 1 else clip_statistics(pixels)
+    return PictureFigures(
+        saturation=measured.saturation,
+        clipping=measured.clipping,
+        contrast=measured.contrast,
+        luminance=measured.luminance,
+        motion=None if frames == 1 else clip_motion(pixels),
+    )
+
+
 def _store_take(
     batch: Batch,
-    shot: ShotTask,
+    number: int,
     pixels: NDArray[np.uint8],
     store: ArtefactStore,
     now: datetime,
     seconds: float,
 ) -> TakeResult:
+    shot = batch.task.shots[number]
     marking = _marking(batch.task, shot, is_synthetic=batch.is_synthetic)
-    artefact = store.put_bytes(marked_png(pixels, marking), PNG)
+    artefact = store.put_bytes(*_encoded(pixels, batch.task, marking))
     statement = make_statement(
         artefact=artefact,
+        beside=_stored_sound(batch.rendered, number, store),
         shot=shot,
         task=batch.task,
         loaded=batch.loaded,
@@ -153,18 +191,12 @@ def _store_take(
         worker=batch.worker,
         now=now,
     )
-    measured = picture_statistics(pixels)
     return TakeResult(
         take_id=shot.take_id,
         shot_key=shot.shot_key,
         artefact=artefact,
         provenance=store.put_bytes(statement, STATEMENT),
-        figures=PictureFigures(
-            saturation=measured.saturation,
-            clipping=measured.clipping,
-            contrast=measured.contrast,
-            luminance=measured.luminance,
-        ),
+        figures=_figures(pixels, batch.task.frames),
         fault=None,
         detail="",
         seconds=seconds,

@@ -91,16 +91,21 @@ def marked_picture(
         raise WrongUse(f"{media_type} cannot be marked.", f"Choose one of {', '.join(FORMATS)}.")
     if media_type == "image/png":
         return marked_png(pixels, marking)
+    buffer = io.BytesIO()
+    packet = packet_of(marking).encode()
+    Image.fromarray(pixels).save(buffer, format=FORMATS[media_type], quality=quality, xmp=packet)
+    return buffer.getvalue()
+
+
+def packet_of(marking: Marking) -> str:
+    """The XMP packet with our keys in it, for a file that has no other place for them."""
     keys = (
         f' xmlns:rightstep="{OWN}" {SHOT_KEY}={quoteattr(marking.shot_key)}'
         f" {STACK_ID}={quoteattr(marking.stack_id)}"
     )
     if marking.is_synthetic:
         keys += f' {SYNTHETIC}="true"'
-    packet = PACKET.format(rdf=RDF, iptc=IPTC, source=marking.source.value, keys=keys)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format=FORMATS[media_type], quality=quality, xmp=packet.encode())
-    return buffer.getvalue()
+    return PACKET.format(rdf=RDF, iptc=IPTC, source=marking.source.value, keys=keys)
 
 
 def read_marking(path: Path) -> Marking:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-SampleKind = Literal["good", "black", "flat", "washed_out", "over_driven", "unjudged"]
+SampleKind = Literal["good", "black", "flat", "frozen", "flicker", "washed_out", "over_driven", "unjudged"]
 
 SMALLEST_SAMPLE = 8
 _SPREADS_ALLOWED = 3.0

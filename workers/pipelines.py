@@ -9,7 +9,13 @@ from policy.errors import RenderFault
 from policy.tasks import RenderTask
 from workers.schedules import pipeline_schedule
 
+CLIPS = (
+    "AnimateDiffPipeline",
+    "LTX2Pipeline",
+    "WanPipeline",
+)
 ALLOWED = (
+    *CLIPS,
     "Flux2KleinKVPipeline",
     "Flux2KleinPipeline",
     "FluxPipeline",
@@ -22,7 +28,7 @@ ALLOWED = (
     "StableDiffusionXLPipeline",
     "ZImagePipeline",
 )
-DENOISERS = ("unet", "transformer")
+DENOISERS = ("unet", "transformer", "transformer_2")
 
 
 def pipeline_class(name: str) -> Any:
@@ -51,6 +57,8 @@ def call_arguments(task: RenderTask) -> dict[str, Any]:
         **dict(task.call),
         **pipeline_schedule(task.schedule, task.steps),
     }
+    if name in CLIPS:
+        arguments["num_frames"] = task.frames
     if "intermediate_timesteps" in known and task.steps != 2:
         arguments.setdefault("intermediate_timesteps", None)  # its default is refused at any other count
     strange = sorted(set(arguments) - set(known))

@@ -1,6 +1,7 @@
 """One statement a take, kept beside its artefact: what it was made from, as an in-toto Statement v1."""
 
 from datetime import datetime
+from pathlib import PurePath
 
 from policy.canonical import canonical_json
 from policy.tasks import ArtefactRef, RenderTask, ShotTask
@@ -13,6 +14,7 @@ BUILD_TYPE = "urn:rightstep:take:v1"
 def make_statement(
     *,
     artefact: ArtefactRef,
+    beside: tuple[ArtefactRef, ...] = (),
     shot: ShotTask,
     task: RenderTask,
     loaded: tuple[tuple[str, str], ...],
@@ -22,13 +24,18 @@ def make_statement(
 ) -> bytes:
     """The canonical bytes of the statement; ``loaded`` names every file as it was hashed on the worker.
 
+    ``beside`` are further files of the take: the sound of a clip.
+
     The prompt stays in the ledger: the statement may travel with the file, so prompt and
     seed appear as digests whose salt is in the ledger too, and goes when they are erased.
     """
     return canonical_json(
         {
             "_type": STATEMENT_TYPE,
-            "subject": [{"name": f"{artefact.sha256}.png", "digest": {"sha256": artefact.sha256}}],
+            "subject": [
+                {"name": PurePath(made.path).name, "digest": {"sha256": made.sha256}}
+                for made in (artefact, *beside)
+            ],
             "predicateType": PREDICATE_TYPE,
             "predicate": {
                 "buildDefinition": {
@@ -40,6 +47,7 @@ def make_statement(
                         "width": task.width,
                         "height": task.height,
                         "frames": task.frames,
+                        **({} if task.fps is None else {"fps": float(task.fps)}),
                     },
                     "internalParameters": {
                         "stack": task.load.stack.name,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from policy.errors import RenderFault
 from policy.tasks import RenderTask, StackLoad
 
-Pictures = NDArray[np.float32]  # (pictures, height, width, 3), each value 0..1
+# (pictures, height, width, 3), or of clips (clips, frames, height, width, 3); each value 0..1
+Pictures = NDArray[np.float32]
 
 # Set before torch and diffusers are imported: a worker reads verified bytes from disk and nothing else.
 WORKER_ENVIRONMENT = {
@@ -54,13 +55,22 @@ class RenderOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sound:
+    """What is heard with the clips of a batch."""
+
+    samples: NDArray[np.float32]  # (clips, channels, samples), each value -1..1
+    rate: int  # samples a second
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rendered:
-    """The pictures of one batch, in the order of its shots, with what was really run."""
+    """The pictures or clips of one batch, in the order of its shots, with what was really run."""
 
     pictures: Pictures
     timesteps: tuple[float, ...]  # as the live scheduler reports them after the run
     rows: int  # rows of one forward pass: pictures, doubled by classifier-free guidance
     seconds: float  # of the denoising loop alone
+    sound: Sound | None = None  # of methods that make it with their frames
     parts: int = (
         1  # more than 1 where memory ran out and the batch was halved: its bits are then another batch's
     )

@@ -13,6 +13,7 @@ from policy.errors import RenderFault
 from policy.stacks import ModelPin, Stack
 from policy.tasks import StackLoad
 from workers.adapters import LORA_ROLES, STAND_INS, adapter_name, apply_loras, load_lora, load_stand_in
+from workers.clips import TWO_STAGES, UPSAMPLER
 from workers.pipelines import pipeline_class
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -44,7 +45,10 @@ def load_pipeline(load: StackLoad, device: str) -> Any:
                         f"Two parts of {load.stack.name} stand in for its {component}.", "Use one of them."
                     )
                 parts[component] = module
+            upsampler = parts.pop(UPSAMPLER, None)
             pipeline = _load_base(load, folder, parts)
+            if upsampler is not None:  # no part of the pipeline itself: it stands between two calls of it
+                setattr(pipeline, UPSAMPLER, upsampler.to(device))
         for number, adapter in enumerate(loras):
             with pinned_view(adapter, Path(roots[adapter.pin_id].root)) as folder:
                 load_lora(pipeline, adapter, folder, name=adapter_name(number), stack=load.stack.name)
@@ -94,11 +98,19 @@ def _require_loadable(load: StackLoad) -> None:
     for dtype in (stack.dtype, *(dtype for _, dtype in stack.component_dtypes)):
         if dtype not in DTYPES:
             raise RenderFault(f"The dtype {dtype} is unknown here.", f"Use one of {', '.join(DTYPES)}.")
+    places = {*inspect.signature(pipeline_class(stack.pipeline).__init__).parameters}
+    places |= {UPSAMPLER} if stack.pipeline in TWO_STAGES else set()
+    for pin in stack.adapters:
+        if pin.role in STAND_INS and (part := pin.component or STAND_INS[pin.role]) not in places:
+            raise RenderFault(
+                f"{stack.pipeline} has no place for a {part}, which {pin.repo} brings.",
+                "Choose a method that is made for it.",
+            )
     strange = [pin.repo for pin in stack.adapters if pin.role not in LORA_ROLES and pin.role not in STAND_INS]
     if strange:
         raise RenderFault(
             f"{' and '.join(strange)} is no LoRA and stands in for no part of a base.",
-            "Choose a stack of a base, LoRAs, and another UNet or transformer.",
+            "Choose a stack of a base, LoRAs, a motion adapter or upscaler, and another UNet or transformer.",
         )
     if [part.pin_id for part in load.parts] != [pin.pin_id for pin in stack.pins]:
         raise RenderFault(f"The files of {stack.name} are not located pin by pin.", "Plan the job again.")

@@ -36,7 +36,7 @@ class SyntheticRenderer:
         for done in range(1, task.steps + 1):
             if self._options.seconds_per_step > 0:
                 time.sleep(self._options.seconds_per_step)
-            on_step(Step(done=done, preview=lambda: _pictures(task)))
+            on_step(Step(done=done, preview=lambda: _pictures(task) if task.frames == 1 else None))
         pictures = _pictures(task)
         published = task.schedule.timesteps if task.schedule else ()
         return Rendered(
@@ -48,16 +48,26 @@ class SyntheticRenderer:
 
 
 def _pictures(task: RenderTask) -> Pictures:
-    return np.stack([_picture(shot, task) for shot in task.shots])
+    if task.frames == 1:
+        return np.stack([_picture(shot, task) for shot in task.shots])
+    return np.stack(
+        [
+            np.stack([_picture(shot, task, number / task.frames) for number in range(task.frames)])
+            for shot in task.shots
+        ]
+    )
 
 
-def _picture(shot: ShotTask, task: RenderTask) -> Pictures:
-    """A soft gradient and a disc whose colours and place come from stack, prompt and seed."""
+def _picture(shot: ShotTask, task: RenderTask, moved: float = 0.0) -> Pictures:
+    """A soft gradient and a disc whose colours and place come from stack, prompt and seed.
+
+    ``moved`` is how far the disc has come on its way across a clip, 0..1.
+    """
     text = f"{task.load.stack.stack_id}\n{task.steps}\n{shot.prompt}\n{shot.negative}\n{shot.seed}"
     drawn = np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype=np.uint8).astype(np.float32) / 255.0
     rows = np.linspace(0.0, 1.0, task.height, dtype=np.float32)[:, None]
     columns = np.linspace(0.0, 1.0, task.width, dtype=np.float32)[None, :]
     slope = ((rows + columns) / 2)[..., None]
     picture = drawn[0:3] * slope + drawn[3:6] * (1 - slope)
-    inside = (rows - 0.3 - 0.4 * drawn[6]) ** 2 + (columns - 0.3 - 0.4 * drawn[7]) ** 2 < 0.04
+    inside = (rows - 0.3 - 0.4 * drawn[6]) ** 2 + (columns - 0.3 - 0.4 * (drawn[7] + moved)) ** 2 < 0.04
     return np.where(inside[..., None], drawn[8:11], picture).astype(np.float32)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
+from policy.errors import FormatFault
 from policy.tasks import TakeState
 from registry.records import ShotRecord
+from workers.clip_files import WEBP, smaller_clip
 
 SHOWN = 600  # pictures a page
 FAILURES_SHOWN = 150  # of them, at most, shots without a picture
@@ -65,19 +67,31 @@ def load_thumbnail(shot: ShotRecord, read_picture: Callable[[str], bytes | None]
 
 
 def make_thumbnail(content: bytes) -> Thumbnail | None:
-    """Small pictures as they are, larger ones as a WebP preview; None for bytes that are no picture."""
+    """Small pictures and clips as they are, larger ones as a WebP preview, which moves if they do.
+
+    None for bytes that are no picture.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(content))
             width, height = image.size
             media_type = image.get_format_mimetype()
-            if max(width, height) > AS_IT_IS or media_type is None:
+            if max(width, height) > AS_IT_IS and getattr(image, "is_animated", False):
+                content, media_type = smaller_clip(content, PREVIEW, quality=PREVIEW_QUALITY), WEBP
+            elif max(width, height) > AS_IT_IS or media_type is None:
                 image.thumbnail((PREVIEW, PREVIEW))
                 kept = io.BytesIO()
                 image.convert("RGB").save(kept, "WEBP", quality=PREVIEW_QUALITY)
                 content, media_type = kept.getvalue(), "image/webp"
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (
+        FormatFault,
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ):
         return None
     return Thumbnail(uri=data_uri(content, media_type), width=width, height=height)
 

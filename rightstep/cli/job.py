@@ -212,12 +212,15 @@ def report(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where the pages and pictures go.")
     ] = Path("out"),
+    video: Annotated[
+        bool, typer.Option("--video", help="Write each clip as a WebM too, with its sound (extra video).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a job's pictures, contact sheet and morning report into a folder."""
     from flows.steps import export_job
 
-    exported = export_job(enter_house(), job, out)
+    exported = export_job(enter_house(), job, out, video=video)
     if as_json:
         print_json(ReportAnswer(files=files_of(exported), prediction=exported.prediction))
     else:

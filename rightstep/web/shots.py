@@ -20,7 +20,8 @@ from rightstep.web.shapes import ShotPage, shot_shape
 MOST = 1000  # shots a page
 UNCHANGED = 304
 RANGE_KINDS = {MALFORMED.status: MALFORMED, RANGE.status: RANGE}
-PICTURE = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+BYTES = {"schema": {"type": "string", "format": "binary"}}
+PICTURE = {"image/png": BYTES, "image/webp": BYTES}  # of a shot with several frames, an animated one
 ShotName = Annotated[
     str,
     InPath(
@@ -69,7 +70,7 @@ def make_router(desk: Desk) -> APIRouter:
 
     @router.get(
         "/{name}/artefact",
-        summary="Fetch a picture",
+        summary="Fetch a picture or clip",
         response_class=PictureFile,
         responses={
             200: {"description": "The bytes as the worker wrote them.", "content": PICTURE},
@@ -85,7 +86,10 @@ def make_router(desk: Desk) -> APIRouter:
             str | None, Header(description="The ETag of a picture that you have.", max_length=4096)
         ] = None,
     ) -> Response:
-        """The picture of a shot; its ETag is its sha256. Not a shipment: nothing is signed or vouched for."""
+        """The picture or clip of a shot; its ETag is its sha256.
+
+        Not a shipment: nothing is signed or vouched for.
+        """
         kept, path = artefact_of(desk.house, job_id, name)
         etag = f'"{kept.sha256}"'
         headers = {"etag": etag, "cache-control": "private, no-cache"}

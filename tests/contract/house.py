@@ -21,6 +21,8 @@ RENDERER_MODULES = (
     "workers.causal.stream",
     "workers.causal.wan",
     "workers.causal.window",
+    "workers.clips",
+    "workers.denoising",
     "workers.diffusers_renderer",
     "workers.flow_grids",
     "workers.pickle_conversion",

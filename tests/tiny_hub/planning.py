@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from policy.manifest import RenderManifest
 from policy.methods import MethodPreset
@@ -46,15 +47,15 @@ def listed(root: Path) -> tuple[SourceListing, ...]:
 
 
 def plan_on(
-    root: Path, known: Catalogue, base: str, steps: int, method: str
+    root: Path, known: Catalogue, base: str, steps: int, method: str, **changes: Any
 ) -> tuple[ExecutionPlan | PlanRefusal, Mapping[str, PinnedModel]]:
-    """Pin everything on the shelf and plan two shots on one of its models."""
+    """Pin everything on the shelf and plan two shots on one of its models; ``changes`` are of both shots."""
     models = pinned_on(root, known)
+    facts = {"model": base, "steps": steps, "method": method, "width": SIZE, "height": SIZE} | changes
     shots = tuple(
-        make_shot(f"shot-{number}", prompt=prompt, seed=seed, model=base, steps=steps, method=method,
-                  width=SIZE, height=SIZE)
+        make_shot(f"shot-{number}", prompt=prompt, seed=seed, **facts)
         for number, (prompt, seed) in enumerate(zip(PROMPTS, SEEDS, strict=True))
-    )  # fmt: skip
+    )
     order = make_manifest(shots=shots)
     return outcome_of(order, known, models), models
 
@@ -87,11 +88,11 @@ def pinned_on(root: Path, known: Catalogue) -> Mapping[str, PinnedModel]:
     }
 
 
-def task_on(root: Path, known: Catalogue, base: str, steps: int, method: str) -> RenderTask:
+def task_on(root: Path, known: Catalogue, base: str, steps: int, method: str, **changes: Any) -> RenderTask:
     """The batch of both shots, as the workshop makes it of the plan."""
     from flows.workshop import make_template
 
-    plan, models = plan_on(root, known, base, steps, method)
+    plan, models = plan_on(root, known, base, steps, method, **changes)
     assert isinstance(plan, ExecutionPlan), plan
     (decision,) = plan.decisions
     template = make_template(decision, {model.pin.pin_id: model.root for model in models.values()}, ())

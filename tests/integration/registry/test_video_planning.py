@@ -251,6 +251,7 @@ def test_a_licence_that_nobody_has_read_permits_no_stream(tmp_path):
         ((hub.LTX2,), {"frames": 120, "height": 512}, "frames_not_published", "Ask for 121 frames"),
         ((hub.LTX2,), {"frames": 121, "height": 500}, "size_not_published", "Ask for 832 x 512"),
         ((hub.SD15, hub.ANIMATED), {"frames": 24}, "frames_not_published", "Ask for 16 frames"),
+        ((hub.LTX2,), {"frames": 121, "height": 512, "fps": 30}, "fps_not_published", "Leave fps out, or ask for 24"),
     ],
 )  # fmt: skip
 def test_a_clip_between_two_valid_ones_is_refused_with_the_nearest(tmp_path, repos, shot, code, remedy):
@@ -277,3 +278,11 @@ def test_a_plan_for_a_stream_reads_well(streaming):
     assert "35 forward passes" in told
     assert "a clip" in told
     assert "a picture" not in told
+
+
+@pytest.mark.parametrize(("asked", "told"), [({}, 8), ({"fps": 8.0}, 8), ({"fps": 24.0}, 24)])
+def test_a_clip_plays_at_the_rate_it_was_trained_at_or_as_it_was_asked(tmp_path, asked, told):
+    root = hub.put_videos(tmp_path, hub.SD15, hub.ANIMATED)
+    outcome = planned(root, hub.SD15, INTERACTIVE, SHOWN, frames=16, width=512, height=512, **asked)
+    assert chosen(outcome).fps == told
+    assert f"16 frames at {told} a second" in "\n".join(explain_plan(outcome))

@@ -210,7 +210,14 @@ def test_only_listed_pipelines_and_dtypes_are_loaded(tiny, change, message):
 
 def test_an_adapter_that_is_no_lora_is_refused(tiny):
     with pytest.raises(RenderFault, match="is no LoRA"):
-        make_renderer(RenderOptions()).load(tiny.load((tiny.lcm, Role.MOTION_ADAPTER, 1.0)))
+        make_renderer(RenderOptions()).load(tiny.load((tiny.lcm, Role.CONTROLNET, 1.0)))
+
+
+@pytest.mark.parametrize("role", [Role.MOTION_ADAPTER, Role.UPSCALER, Role.TRANSFORMER])
+def test_a_part_that_the_pipeline_has_no_place_for_is_refused(tiny, role):
+    """Loaded and put nowhere it would do nothing, and nobody would notice."""
+    with pytest.raises(RenderFault, match="StableDiffusionPipeline has no place for a"):
+        make_renderer(RenderOptions()).load(tiny.load((tiny.lcm, role, 1.0)))
 
 
 def test_a_preset_whose_scheduler_was_changed_does_not_run(tiny):

@@ -1,10 +1,16 @@
 """One suite for every renderer: what holds for the real one holds for the one that stands in for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from policy.errors import RenderFault
+from tests.integration.workers.clip_families import SD
 from tests.integration.workers.tiny_models import DDIM
+from tests.tiny_hub import clip_models, unets
+from tests.tiny_hub.planning import catalogue_of, put_papers, task_on
+from tests.unit.registry.licensing import catalogue
 from tests.unit.workers.batches import make_task
 from workers.renderer import Renderer, RendererKind, RenderOptions, Step, make_renderer
 
@@ -19,6 +25,18 @@ def task(tiny):
     return make_task(load=tiny.load(), shots=2, steps=3, scheduler=DDIM)
 
 
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory):
+    """A stack that makes clips: a tiny Stable Diffusion 1.5 with a motion adapter."""
+    root = tmp_path_factory.mktemp("hub")
+    name, repo = "animatediff-lightning-2step", "ByteDance/AnimateDiff-Lightning"
+    unets.write_sd(root / SD)
+    clip_models.write_motion_files(root / repo, "animatediff_lightning_2step_diffusers.safetensors")
+    put_papers(root, {repo: (SD,)})
+    known = catalogue_of(replace(catalogue().preset(name), dtypes=("float32",)))
+    return task_on(root, known, SD, 2, name, frames=16)
+
+
 def nothing(_step: Step) -> None:
     """Nobody watches."""
 
@@ -30,6 +48,17 @@ def test_pictures_are_floats_between_nought_and_one_in_the_asked_size(renderer, 
     assert 0 <= result.pictures.min() <= result.pictures.max() <= 1
     assert (len(result.timesteps), result.parts) == (3, 1)
     assert result.rows >= 2
+
+
+def test_clips_are_frames_one_after_another_that_differ(renderer, moving):
+    renderer.load(moving.load)
+    told: list[Step] = []
+    result = renderer.render(moving, told.append)
+    assert (result.pictures.shape, result.pictures.dtype) == ((2, 16, 64, 64, 3), np.float32)
+    assert 0 <= result.pictures.min() <= result.pictures.max() <= 1
+    assert np.abs(np.diff(result.pictures, axis=1)).max() > 0
+    assert ([step.done for step in told], [step.preview() for step in told]) == ([1, 2], [None, None])
+    assert np.array_equal(renderer.render(moving, nothing).pictures, result.pictures)
 
 
 def test_the_same_batch_is_drawn_the_same_twice(renderer, task):

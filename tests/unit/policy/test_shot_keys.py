@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 import pytest
 
 from policy.canonical import canonical_value
+from policy.clips import ClipRule
 from policy.manifest import RenderManifest, Shot
 from policy.plan_digests import manifest_digest, shot_text
 from tests.factories import (
@@ -87,6 +88,8 @@ FULL = make_shot(
     method="m",
     loras=(make_lora(), make_lora(scale=1)),
     inputs=(make_input(), make_input(role="control")),
+    frames=16,
+    fps=8,
     where="night.toml",
 )
 
@@ -94,8 +97,12 @@ FULL = make_shot(
 @pytest.mark.parametrize("shot", [make_shot(), FULL], ids=["plain", "full"])
 def test_the_quick_text_of_a_shot_is_its_canonical_form(shot):
     exact = replace(shot, loras=tuple(replace(lora, scale=float(lora.scale)) for lora in shot.loras))
+    if shot.fps is not None:
+        exact = replace(exact, fps=float(shot.fps))
     general = canonical_value(exact)
     del general["where"]
+    if shot.fps is None:
+        del general["fps"]  # an order without one is the order it was before there were any
     assert json.loads(shot_text(shot)) == general
     assert shot_text(shot) == json.dumps(general, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
@@ -136,3 +143,25 @@ def test_every_field_of_a_manifest_counts():
 
 def test_every_field_of_a_shot_is_in_its_text():
     assert set(json.loads(shot_text(FULL))) == {field.name for field in fields(Shot)} - {"where"}
+
+
+def keys_of(**changes: object) -> set[str]:
+    offer = make_offer(preset=make_preset(modality="video", clip=CLIP))
+    plan = make_execution_plan(
+        manifest=make_manifest(shots=(make_shot("fox", **changes),)), menu=make_menu(offers=(offer,))
+    )
+    return {shot.shot_key for shot in plan.shots}
+
+
+CLIP = ClipRule(every=1, first=0, shortest=1, longest=16, sides=8, frame_rate=8)
+
+
+def test_a_frame_rate_is_of_a_clip_and_no_part_of_a_picture():
+    """The file of a clip says how long a frame stands; what was trained at 8 and is asked at 8 is the same."""
+    assert keys_of(frames=16) == keys_of(frames=16, fps=8) != keys_of(frames=16, fps=24)
+    assert keys_of() == keys_of(fps=24)
+
+
+def test_pictures_with_different_frame_rates_still_share_a_decision():
+    shots = (make_shot("fox", fps=8, seed=1), make_shot("owl", fps=24, seed=2), make_shot("cat", seed=3))
+    assert len(make_execution_plan(manifest=make_manifest(shots=shots)).decisions) == 1

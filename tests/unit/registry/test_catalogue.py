@@ -43,7 +43,7 @@ def test_the_methods_are_there_by_family():
         "sdxl-turbo": 2,
         "sdxl-lightning": 7,
         "hyper-sd": 18,
-        "animatediff": 2,
+        "animatediff": 3,
         "animatediff-lightning": 4,
         "dmd2": 3,
         "flux1-schnell": 1,

@@ -45,6 +45,7 @@ def make_task(number: int = 0, shots: int = 2, **changes: Any) -> RenderTask:
         width=16,
         height=16,
         frames=1,
+        fps=None,
         shots=tuple(make_shot_task(100 * number + index) for index in range(shots)),
         provenance=(("job", "job-1"), ("plan", "b" * 64)),
     )

@@ -1,0 +1,206 @@
+"""A clip from its order to whoever it is shipped to, on the real renderer: one way for all of it."""
+
+import base64
+import io
+import json
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from flows.bootstrap import House, open_house
+from flows.exporting import export_job, make_view
+from flows.pinning import pin_model
+from flows.recalling import affected
+from flows.reports.contact_sheet import make_groups
+from flows.settings import Settings
+from flows.shipment import ship_job
+from policy.errors import Refused
+from registry.records import JobRecord, JobState, ShotRecord
+from registry.unit_of_work import unit_of_work
+from tests.integration.flows.near import render_near
+from tests.integration.workers.clip_families import LIGHTNING, LTX2, MADE_FOR, SD, lightning_file
+from tests.tiny_hub import clip_models, ltx2, unets
+from tests.tiny_hub.planning import put_papers
+from workers.clip_files import decoded_frames, middle_frame
+from workers.marking import read_marking
+
+FRAMES, FPS = 16, 8
+ORDER = """name = "clips"
+tier = "interactive"
+territories = ["WORLD"]
+recipients = ["editor@studio.example"]
+{head}
+
+[defaults]
+model = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+method = "animatediff-lightning-1step"
+frames = 16
+{shared}
+
+[[shots]]
+name = "fox"
+prompt = "a fox runs"
+seed = 1
+
+[[shots]]
+name = "boat"
+prompt = "a boat leaves"
+seed = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Stable Diffusion 1.5 whose frames differ a little, and its motion adapters."""
+    root = tmp_path_factory.mktemp("hub")
+    write_models(root, "decoder.conv_out.weight", 0.3)
+    return root
+
+
+def write_models(root: Path, tensor: str, scale: float) -> None:
+    """The shelf, with one tensor of the autoencoder scaled."""
+    unets.write_sd(root / SD)
+    weights = root / SD / "vae" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    tensors[tensor] *= scale
+    save_file(tensors, weights, metadata={"format": "pt"})
+    clip_models.write_motion_files(root / LIGHTNING, lightning_file(1))
+    put_papers(root, MADE_FOR)
+
+
+@pytest.fixture
+def house(shelf: Path, tmp_path: Path) -> House:
+    return house_on(shelf, tmp_path)
+
+
+def house_on(shelf: Path, folder: Path) -> House:
+    settings = Settings(
+        home=folder / "home", model_folders=(shelf,), renderer="diffusers", workers=1, actor="tester"
+    )
+    house = open_house(settings)
+    for repo in (SD, LIGHTNING):
+        pin_model(house, repo)
+    return house
+
+
+def rendered(house: House, folder: Path, head: str = "", shared: str = "") -> JobRecord:
+    path = folder / "clips.toml"
+    path.write_text(ORDER.format(head=head, shared=shared))
+    return render_near(house, path)
+
+
+def shots_of(house: House, job: JobRecord) -> tuple[ShotRecord, ...]:
+    with unit_of_work(house.engine, read_only=True) as work:
+        return work.ledger.shots(job.job_id)
+
+
+def test_a_clip_goes_from_its_order_to_a_shipped_and_recallable_file(house: House, tmp_path: Path):
+    job = rendered(house, tmp_path)
+    assert job.state is JobState.FINISHED
+    fox, _ = shots_of(house, job)
+    assert fox.artefact is not None
+    assert (fox.frames, fox.artefact.media_type) == (FRAMES, "image/webp")
+    kept = house.store.path_of(fox.artefact.sha256)
+    assert kept.suffix == ".webp"
+    frames, times = decoded_frames(kept.read_bytes())
+    assert frames.shape == (FRAMES, 64, 64, 3)
+    assert times == [1000 // FPS] * FRAMES
+    assert read_marking(kept).shot_key == fox.shot_key
+    assert fox.artefact.provenance_sha256 is not None
+    statement = json.loads(house.store.path_of(fox.artefact.provenance_sha256).read_bytes())
+    assert statement["subject"][0]["name"] == kept.name
+    external = statement["predicate"]["buildDefinition"]["externalParameters"]
+    assert (external["frames"], float(external["fps"])) == (FRAMES, FPS)
+
+    exported = export_job(house, job.job_id, tmp_path / "out")
+    assert exported.pictures == 2
+    assert (tmp_path / "out" / "fox.webp").read_bytes() == kept.read_bytes()
+    poster = tmp_path / "out" / "fox.png"
+    with Image.open(poster) as picture:
+        assert np.array_equal(np.asarray(picture), middle_frame(kept.read_bytes()))
+    assert read_marking(poster).shot_key == fox.shot_key
+
+    shipment = ship_job(house, job.job_id)
+    (item,) = [item for item in shipment.items if item.shot == "fox"]
+    shipped = house.settings.shipments / shipment.shipment_id / "files" / "fox.webp"
+    assert item.media_type == "image/webp"
+    assert np.array_equal(decoded_frames(shipped.read_bytes())[0], frames), "signing leaves the frames alone"
+    assert [file.shot for file in affected(house, fox.artefact.sha256).files] == ["fox"]
+
+
+def test_the_pages_show_a_clip_that_moves(house: House, tmp_path: Path):
+    job = rendered(house, tmp_path, shared="width = 192\nheight = 192")
+    view, _ = make_view(house, job.job_id)
+    cards = [card for group in make_groups(view, 10) for card in group.cards]
+    assert [card.file for card in cards] == ["fox.webp", "boat.webp"]
+    for card in cards:
+        assert card.thumbnail is not None
+        head, _, body = card.thumbnail.uri.partition(",")
+        assert head == "data:image/webp;base64"
+        with Image.open(io.BytesIO(base64.b64decode(body))) as shown:
+            assert (shown.n_frames, shown.size) == (FRAMES, (192, 192))
+
+
+def test_the_same_frames_at_another_rate_are_another_file_and_a_picture_has_no_rate(
+    house: House, tmp_path: Path
+):
+    slow, _ = shots_of(house, rendered(house, tmp_path))
+    same, _ = shots_of(house, rendered(house, tmp_path, shared="fps = 8"))
+    fast, _ = shots_of(house, rendered(house, tmp_path, shared="fps = 24"))
+    assert same.shot_key == slow.shot_key != fast.shot_key
+    assert slow.artefact is not None
+    assert fast.artefact is not None
+    frames, times = decoded_frames(house.store.path_of(fast.artefact.sha256).read_bytes())
+    assert (times[:3], sum(times)) == ([42, 41, 42], 667)
+    assert np.array_equal(frames, decoded_frames(house.store.path_of(slow.artefact.sha256).read_bytes())[0])
+
+
+@pytest.mark.parametrize(
+    ("tensor", "scale", "code"),
+    [
+        ("post_quant_conv.weight", 0.0, "frozen"),  # whatever was drawn, the same is decoded
+        ("decoder.conv_out.weight", 1.0, "flicker"),  # random weights draw noise
+    ],
+)
+def test_a_clip_that_stands_still_or_jumps_is_held_for_a_look(
+    tmp_path: Path, tensor: str, scale: float, code: str
+):
+    write_models(tmp_path / "hub", tensor, scale)
+    house = house_on(tmp_path / "hub", tmp_path)
+    job = rendered(house, tmp_path)
+    with unit_of_work(house.engine, read_only=True) as work:
+        holds = work.ledger.holds(job.job_id)
+    assert {hold.code for hold in holds} == {code}
+    assert {hold.shot for hold in holds} == {"fox", "boat"}
+    with pytest.raises(Refused, match="2 of 2 clips"):
+        ship_job(house, job.job_id)
+
+
+def test_a_clip_with_sound_is_handed_out_with_it(tmp_path: Path):
+    """LTX-2 in the precision it ships with: two stages, and what is heard beside what is seen."""
+    ltx2.write_ltx2(tmp_path / "hub" / LTX2)
+    put_papers(tmp_path / "hub", {})
+    house = open_house(
+        Settings(home=tmp_path / "home", model_folders=(tmp_path / "hub",), workers=1, actor="tester")
+    )
+    pin_model(house, LTX2)
+    order = tmp_path / "heard.toml"
+    order.write_text(
+        'territories = ["WORLD"]\nwaive_output_checks = true\n[[shots]]\nname = "bell"\nprompt = "a bell rings"\n'
+        f'model = "{LTX2}"\nmethod = "ltx-2-distilled"\nframes = 9\n'
+    )
+    job = render_near(house, order)
+    assert job.state is JobState.FINISHED, [shot.detail for shot in shots_of(house, job)]
+    export_job(house, job.job_id, tmp_path / "out", video=True)
+    with av.open(str(tmp_path / "out" / "bell.webm")) as played:
+        assert {stream.type for stream in played.streams} == {"video", "audio"}
+    assert sum(decoded_frames((tmp_path / "out" / "bell.webp").read_bytes())[1]) == 375
+    with wave.open(str(tmp_path / "out" / "bell.wav")) as heard:
+        assert (heard.getnchannels(), heard.getframerate()) == (2, 24000)
+        assert heard.getnframes() / heard.getframerate() == pytest.approx(0.375, abs=0.05)
+    assert [item.shot for item in ship_job(house, job.job_id).items] == ["bell"]
