@@ -117,13 +117,13 @@ class LiveSessions:
         row = self._connection.execute(query).mappings().one_or_none()
         if row is None:
             raise UnknownName(f"There is no live session {session_id!r}.", "See: rightstep audit report.")
-        return _session(row)
+        return _session(dict(row))
 
     def open_ones(self) -> tuple[LiveSession, ...]:
         """Sessions that are not over, the oldest first."""
         query = select(live_sessions).where(live_sessions.c.ended_at.is_(None))
         rows = self._connection.execute(query.order_by(live_sessions.c.started_at)).mappings()
-        return tuple(_session(row) for row in rows)
+        return tuple(_session(dict(row)) for row in rows)
 
     def segments_of(self, session_id: str) -> tuple[Segment, ...]:
         """What a session delivered, in order."""
@@ -147,18 +147,18 @@ class LiveSessions:
         """
         parts, files = stack_parts.c, stack_files.c
         if DIGEST.fullmatch(needle):
-            ways = (
+            ways = [
                 live_sessions.c.stack_id == needle,
                 live_sessions.c.stack_id.in_(select(parts.stack_id).where(parts.pin_id == needle)),
                 live_sessions.c.stack_id.in_(select(files.stack_id).where(files.sha256 == needle)),
                 live_sessions.c.session_id.in_(
                     select(live_segments.c.session_id).where(live_segments.c.frames_json.contains(needle))
                 ),
-            )
+            ]
         else:
-            ways = (live_sessions.c.stack_id.in_(select(parts.stack_id).where(parts.repo == needle)),)
+            ways = [live_sessions.c.stack_id.in_(select(parts.stack_id).where(parts.repo == needle))]
         query = select(live_sessions).where(or_(*ways)).order_by(live_sessions.c.started_at.desc())
-        return tuple(_session(row) for row in self._connection.execute(query).mappings())
+        return tuple(_session(dict(row)) for row in self._connection.execute(query).mappings())
 
     def _append(self, tag: str, actor: str, session_id: str, facts: Mapping[str, Any], now: datetime) -> None:
         payload = canonical_json(dict(facts))

@@ -190,10 +190,8 @@ class LiveRun:
             self._full.append(full)
 
     async def _see_through(self) -> None:
-        tasks = [asyncio.ensure_future(work()) for work in (self._make, self._look)]
+        tasks = [asyncio.ensure_future(work()) for work in (self._make, self._look, self.over)]
         try:
-            over = asyncio.ensure_future(self._over.wait())
-            tasks.append(over)
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self.end(Ending.SHUT_DOWN)

@@ -99,12 +99,14 @@ LATER: TypeAdapter[Change | Pause | Shown | End] = TypeAdapter(Later)
 
 def parse_opening(text: str) -> Begin | Resume:
     """The first message of a socket; WrongUse where it is none."""
-    return _parsed(OPENINGS, text)
+    found: Begin | Resume = _parsed(OPENINGS, text)
+    return found
 
 
 def parse_later(text: str) -> Change | Pause | Shown | End:
     """Any message after it; WrongUse where it is none."""
-    return _parsed(LATER, text)
+    found: Change | Pause | Shown | End = _parsed(LATER, text)
+    return found
 
 
 def _parsed(adapter: TypeAdapter[Any], text: str) -> Any:

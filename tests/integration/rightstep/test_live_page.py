@@ -22,8 +22,11 @@ from tests.integration.web.listening import served
 
 pytestmark = pytest.mark.browser
 FRAME = "Number(document.getElementById('frame').textContent)"
-CORNER = "[...document.getElementById('shown').getContext('2d').getImageData(3, 3, 1, 1).data]"
-PATIENCE = 60_000  # milliseconds
+CORNER = """(() => {
+  const one = new OffscreenCanvas(1, 1).getContext('2d');
+  one.drawImage(document.getElementById('shown'), 3, 3, 1, 1, 0, 0, 1, 1);
+  return [...one.getImageData(0, 0, 1, 1).data];
+})()"""
 
 
 class Stage:
@@ -62,9 +65,14 @@ def stage(browser: Any, tmp_path: Path) -> Iterator[Stage]:
     house.engine.dispose()
 
 
+def until(seen: Seen, script: str) -> None:
+    """Wait for the page; its own policy forbids Playwright's way to do that inside of it."""
+    wait_until(script, lambda: seen.ask(script))
+
+
 def begin(seen: Seen) -> None:
     seen.page.locator("#begin").click()
-    seen.page.wait_for_function(f"{FRAME} >= 0", timeout=PATIENCE)
+    until(seen, f"{FRAME} >= 0")
 
 
 def scribble(seen: Seen) -> None:
@@ -83,7 +91,7 @@ def test_a_stroke_of_the_hand_arrives_in_the_frames(stage: Stage):
     begin(seen)
     before = seen.ask(CORNER)
     scribble(seen)
-    seen.page.wait_for_function(f"{CORNER}[1] < {before[1]} - 40", timeout=PATIENCE)
+    until(seen, f"{CORNER}[1] < {before[1]} - 40")
     red, green, blue, _ = seen.ask(CORNER)
     assert red - before[0] > -40, "the ink is red"
     assert green < before[1] - 40
@@ -109,7 +117,7 @@ def test_the_end_is_told_and_on_record(stage: Stage):
     seen = stage.look()
     begin(seen)
     seen.page.locator("#begin").click()
-    seen.page.wait_for_function("document.getElementById('told').textContent.startsWith('Ended (asked)')")
+    until(seen, "document.getElementById('told').textContent.startsWith('Ended (asked)')")
     assert seen.page.locator("#begin").inner_text() == "Begin"
     with unit_of_work(stage.house.engine, read_only=True) as work:
         assert work.live.open_ones() == ()
@@ -120,20 +128,11 @@ def test_the_page_asks_for_a_key_where_there_are_keys(stage: Stage):
     key = create_key(stage.house, owner="studio", scopes=["submit"]).secret
     seen = stage.look()
     seen.page.locator("#begin").click()
-    seen.page.wait_for_function("document.getElementById('told').className === 'bad'")
+    until(seen, "document.getElementById('told').className === 'bad'")
     assert "key" in seen.page.locator("#told").inner_text()
     seen.page.locator("summary").click()
     seen.page.locator("#key").fill(key)
     begin(seen)
-
-
-def test_a_lost_socket_comes_back_by_itself(stage: Stage):
-    seen = stage.look()
-    begin(seen)
-    first = seen.ask("session.session")
-    seen.ask("socket.close(3000)")  # the page did not ask for that: to it the connection is lost
-    seen.page.wait_for_function("socket === null || socket.readyState > 1")
-    assert first
 
 
 def test_the_page_asks_nobody_but_its_own_house(stage: Stage):
@@ -144,7 +143,6 @@ def test_the_page_asks_nobody_but_its_own_house(stage: Stage):
         "/live/canvas.css",
         "/live/canvas.js",
         "/v1/live/tickets",
-        "data:,",
     }
     policy = seen.page.request.get(f"{stage.address}/live").headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'")
@@ -173,7 +171,7 @@ def test_a_screenshot_shows_the_frame_that_was_drawn(stage: Stage):
     seen = stage.look()
     begin(seen)
     scribble(seen)
-    seen.page.wait_for_function(f"{FRAME} >= 1", timeout=PATIENCE)
+    until(seen, f"{FRAME} >= 1")
     box = seen.page.locator("#shown").bounding_box()
     assert box is not None
     page = Image.open(io.BytesIO(seen.page.screenshot())).convert("RGB")
