@@ -10,19 +10,30 @@ from dataclasses import dataclass
 
 from flows.bootstrap import House
 from flows.holders import own_holder
-from flows.planning import Overrides, PlanningView, apply_overrides, known_costs, plan_order, shelf_of
+from flows.planning import (
+    Overrides,
+    PlanningView,
+    apply_overrides,
+    known_costs,
+    native_size,
+    plan_order,
+    shelf_of,
+)
 from flows.stages import stage
 from flows.submitting import refuse_order, require_permitted
 from flows.tasks import make_template
 from policy.canvas import FROM_A_SKETCH, CanvasLoad, CanvasOpened, canvas_steps
+from policy.gates import require
 from policy.manifest import LoraRequest, RenderManifest, Shot
 from policy.plan import Decision, ExecutionPlan, PlanRefusal
+from policy.quarantine import quarantined
 from policy.refusals import is_wrong_order, refuse
 from policy.segments import Segment
 from policy.tiers import ServiceLevel, ServiceTier
 from policy.uses import IntendedUse
+from policy.verdicts import Verdict
 from registry.live_records import LiveDraft, LiveSession
-from registry.unit_of_work import unit_of_work
+from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.renderer import RendererKind, runtime_versions
 
 PROCESS_ENDED = "the process that answered it ended"
@@ -61,18 +72,36 @@ def plan_live(house: House, order: LiveOrder) -> PlannedLive | PlanRefusal:
 
     Refused where the gate says no to what the planner chose.
     """
-    manifest = apply_overrides(house, _manifest_of(house, order), Overrides())
+    planned = planned_live(house, order)
+    if isinstance(planned, PlanRefusal):
+        if not is_wrong_order(planned):
+            refuse_order(house, _manifest_of(house, order), planned)
+        return planned
+    require_permitted(house, planned.plan)
+    return planned
+
+
+def planned_live(house: House, order: LiveOrder) -> PlannedLive | PlanRefusal:
+    """What a session would run on; nothing is written, whatever comes of it."""
     view = PlanningView(shelf=shelf_of(house), costs=known_costs(house))
-    plan = plan_order(house, manifest, view)
-    if not isinstance(plan, PlanRefusal) and (refusal := _no_canvas(plan.decisions[0])) is not None:
-        plan = refusal
+    plan = plan_order(house, _manifest_of(house, order), view)
     if isinstance(plan, PlanRefusal):
-        if not is_wrong_order(plan):
-            refuse_order(house, manifest, plan)
         return plan
-    require_permitted(house, plan)
+    refusal = _no_canvas(plan.decisions[0])
+    if refusal is not None:
+        return refusal
     roots = {model.pin.pin_id: model.root for model in view.shelf.models.values()}
     return PlannedLive(order=order, plan=plan, canvas=_canvas_of(house, order, plan.decisions[0], roots))
+
+
+def warm_canvas(house: House) -> CanvasLoad | None:
+    """What the first of the warm models that can be live would run on; None where none can."""
+    for model in house.settings.serve_warm:
+        order = LiveOrder(model=model, prompt="", recipient="", size=native_size(house, model))
+        planned = planned_live(house, order)
+        if isinstance(planned, PlannedLive):
+            return planned.canvas
+    return None
 
 
 def _manifest_of(house: House, order: LiveOrder) -> RenderManifest:
@@ -87,7 +116,7 @@ def _manifest_of(house: House, order: LiveOrder) -> RenderManifest:
         steps=order.steps,
         method=order.method,
     )
-    return RenderManifest(
+    manifest = RenderManifest(
         name="live",
         shots=(shot,),
         service=ServiceLevel(tier=ServiceTier.LIVE),
@@ -95,6 +124,7 @@ def _manifest_of(house: House, order: LiveOrder) -> RenderManifest:
         owner=house.settings.actor,
         recipients=(order.recipient,),
     )
+    return apply_overrides(house, manifest, Overrides())
 
 
 def _no_canvas(decision: Decision) -> PlanRefusal | None:
@@ -137,7 +167,10 @@ def _canvas_of(house: House, order: LiveOrder, decision: Decision, roots: dict[s
 
 
 def begin_live(house: House, planned: PlannedLive, opened: CanvasOpened) -> LiveSession:
-    """Put a session on record, with what its renderer attested."""
+    """Put a session on record, with what its renderer attested.
+
+    Refused where a part of its stack was withdrawn meanwhile.
+    """
     decision = planned.decision
     draft = LiveDraft(
         actor=house.settings.actor,
@@ -151,9 +184,22 @@ def begin_live(house: House, planned: PlannedLive, opened: CanvasOpened) -> Live
         loaded=opened.loaded,
     )
     with unit_of_work(house.engine) as work:
+        require(_as_revoked(planned, work))
         session = work.live.begin(draft, house.clock())
         work.commit()
     return session
+
+
+def may_go_on(house: House, planned: PlannedLive) -> bool:
+    """Whether nothing that a session runs on was withdrawn since it began."""
+    with unit_of_work(house.engine, read_only=True) as work:
+        return _as_revoked(planned, work).is_permit
+
+
+def _as_revoked(planned: PlannedLive, work: UnitOfWork) -> Verdict:
+    """The one verdict of a session, with what was withdrawn since."""
+    offer = planned.decision.offer
+    return quarantined(offer.verdict, offer.stack.pins, work.revocations.all())
 
 
 def note_segments(house: House, session: LiveSession, segments: Sequence[Segment]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from flows.bootstrap import House
 from flows.keeping import declare_share
-from flows.live import end_orphans
+from flows.live import end_orphans, warm_canvas
 from flows.pictures import cancel_orphans
 from flows.planning import pinned_models, plan_manifest
 from flows.signals import keep_sigterm
@@ -55,7 +55,7 @@ def open_services(house: House, tell: Tell) -> Generator[Services]:
         cancel_orphans(house)
         end_orphans(house)
         declare_share(house)
-        warm = warm_loads(house)
+        warm, canvas = warm_loads(house), warm_canvas(house)
         most = max(settings.serve_replicas, settings.serve_replicas_most or 0)
         tell("starting Ray")
         with keep_sigterm():
@@ -75,7 +75,7 @@ def open_services(house: House, tell: Tell) -> Generator[Services]:
             tell("starting replicas")
             with (
                 PictureService(options) as pictures,
-                LivePlaces(options.bench.bench, settings.live_places, gpus=group.gpus) as live,
+                LivePlaces(options.bench.bench, settings.live_places, canvas, gpus=group.gpus) as live,
             ):
                 yield Services(pictures=pictures, live=live if settings.live_places else None)
         finally:

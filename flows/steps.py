@@ -35,7 +35,7 @@ from flows.exporting import Exported, export_job
 from flows.handing_in import GivenOrder, hand_in, order_of_file
 from flows.identities import create_identity, list_identities, revoke_identity, show_identity
 from flows.licensed_models import LicensedModel, licensed_model, licensed_models
-from flows.live import LiveOrder, PlannedLive, begin_live, end_live, note_segments, plan_live
+from flows.live import LiveOrder, PlannedLive, begin_live, end_live, may_go_on, note_segments, plan_live
 from flows.orders import render_by_house, require_standing_house, start_job
 from flows.pictures import (
     PICTURE_LABEL,
@@ -159,6 +159,7 @@ __all__ = [
     "look_for_drift",
     "make_checkpoint",
     "make_audit_report",
+    "may_go_on",
     "method_as_run",
     "open_questions",
     "native_size",

@@ -1,7 +1,7 @@
 """Places for live sessions on Ray: an actor each, reserved by one session at a time.
 
-An actor is started by the first session that needs it and keeps its stack for the next one.
-One that died is forgotten, and its place starts another.
+An actor is started by the first session that needs it, or before where its stack is to be warm, and
+keeps its stack for the next one. One that died is forgotten, and its place starts another.
 """
 
 import asyncio
@@ -43,9 +43,7 @@ class RayPlace:
 
     async def open(self, load: CanvasLoad) -> CanvasOpened:
         """Begin a session; its actor is started where there is none. ServiceFault where it died."""
-        if self._actor is None:
-            self._actor = ray.remote(**self._facts)(LiveActor).remote(self._options)
-        opened: CanvasOpened = await self._asked(self._actor.open.remote(load))
+        opened: CanvasOpened = await self._asked(self._start().open.remote(load))
         return opened
 
     async def frame(self, controls: CanvasControls | None) -> CanvasFrame:
@@ -56,6 +54,15 @@ class RayPlace:
     async def release(self) -> None:
         """Let the next session have the place."""
         self.is_taken = False
+
+    def warm(self, load: CanvasLoad) -> None:
+        """Start its actor and make a stack resident; whoever comes meanwhile waits for it."""
+        self._start().open.remote(load)
+
+    def _start(self) -> Any:
+        if self._actor is None:
+            self._actor = ray.remote(**self._facts)(LiveActor).remote(self._options)
+        return self._actor
 
     def end(self) -> None:
         """End the actor."""
@@ -81,10 +88,22 @@ class RayPlace:
 class LivePlaces:
     """As many places as there are; ends their actors with its block. Ray is up already."""
 
-    def __init__(self, options: BenchOptions, places: int, *, cpus: float = 1.0, gpus: float = 0.0) -> None:
+    def __init__(
+        self,
+        options: BenchOptions,
+        places: int,
+        warm: CanvasLoad | None = None,
+        *,
+        cpus: float = 1.0,
+        gpus: float = 0.0,
+    ) -> None:
         self._places = [RayPlace(options, cpus=cpus, gpus=gpus) for _ in range(places)]
+        self._warm = warm
 
     def __enter__(self) -> Self:
+        if self._warm is not None:
+            for place in self._places:
+                place.warm(self._warm)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -20,7 +20,7 @@ import structlog
 from fastapi.concurrency import run_in_threadpool
 
 from flows.bootstrap import House
-from flows.steps import PlannedLive, begin_live, end_live, note_segments
+from flows.steps import PlannedLive, begin_live, end_live, may_go_on, note_segments
 from policy.canvas import CanvasControls, CanvasFrame, CanvasLoad, CanvasOpened, refuse_controls
 from policy.errors import RightstepError, ServiceFault, WrongUse
 from policy.pacing import LatestSlot, Pace
@@ -41,6 +41,7 @@ class Ending(StrEnum):
     IDLE = "idle"  # no word from the client for too long
     TOO_LONG = "too_long"
     KEY_ENDED = "key_ended"
+    WITHDRAWN = "withdrawn"  # a part of what it runs on was
     RENDERER_LOST = "renderer_lost"
     GARBAGE = "garbage"  # too many messages that could not be read
     SHUT_DOWN = "shut_down"
@@ -263,6 +264,8 @@ class LiveRun:
                 await run_in_threadpool(self.require_access)
             except Failed:
                 self.end(Ending.KEY_ENDED)
+            if not await run_in_threadpool(may_go_on, self.house, self.planned):
+                self.end(Ending.WITHDRAWN)
             if self._full:
                 self._writing = asyncio.ensure_future(self._write(tuple(self._full)))
                 await asyncio.shield(self._writing)

@@ -26,6 +26,7 @@ CLOSE_CODES = {
     Ending.IDLE: 4408,
     Ending.TOO_LONG: 4408,
     Ending.KEY_ENDED: 4401,
+    Ending.WITHDRAWN: 4422,
     Ending.RENDERER_LOST: 4503,
     Ending.GARBAGE: 4400,
     Ending.SHUT_DOWN: 4503,

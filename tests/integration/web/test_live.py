@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from flows.access import revoke_key
 from flows.bootstrap import House
 from flows.live import PROCESS_ENDED, LiveOrder, PlannedLive, begin_live, end_orphans, plan_live
-from flows.recalling import affected
+from flows.recalling import affected, revoke_model
 from policy.canvas import CanvasOpened
 from policy.segments import broken_at
 from registry.evidence.disclosure import says_machine_made
@@ -294,3 +294,13 @@ def test_a_key_that_is_revoked_ends_its_session(address: str, house: House):
         revoke_key(house, key, "lost")
         assert client.closed() == 4401
     assert ended(house, begun["session"]).ended_because == "key_ended"
+
+
+def test_a_model_that_is_withdrawn_ends_the_sessions_that_show_it(address: str, house: House):
+    with watching(address) as client:
+        begun = client.begin(fps=5)
+        client.frame()
+        found = revoke_model(house, f"{BASE}-lcm-lora", "rights holder asked")
+        assert client.closed() == 4422
+    assert ended(house, begun["session"]).ended_because == "withdrawn"
+    assert [one.session_id for one in found.affected.live] == [begun["session"]]
