@@ -32,6 +32,7 @@ class LiveSessions:
     def begin(self, draft: LiveDraft, now: datetime) -> LiveSession:
         """Record a session before its first frame leaves."""
         write_stack(self._connection, draft.stack)
+        session_id = f"live-{now:%Y%m%d}-{secrets.token_hex(4)}"
         facts: dict[str, Any] = {
             "actor": draft.actor,
             "recipient": draft.recipient,
@@ -42,7 +43,7 @@ class LiveSessions:
             "worker": draft.worker,
         }
         row = facts | {
-            "session_id": f"live-{now:%Y%m%d}-{secrets.token_hex(4)}",
+            "session_id": session_id,
             "holder": draft.holder,
             "loaded_json": json.dumps(draft.loaded),
             "started_at": now,
@@ -55,7 +56,7 @@ class LiveSessions:
             "head": "",
         }
         self._connection.execute(insert(live_sessions), row)
-        self._append("live:session:began", draft.actor, row["session_id"], facts, now)
+        self._append("live:session:began", draft.actor, session_id, facts, now)
         return _session(row)
 
     def note(self, session: LiveSession, segment: Segment, now: datetime) -> None:
