@@ -14,7 +14,6 @@ from flows.planning import (
     Overrides,
     PlanningView,
     apply_overrides,
-    known_costs,
     native_size,
     plan_order,
     shelf_of,
@@ -83,7 +82,9 @@ def plan_live(house: House, order: LiveOrder) -> PlannedLive | PlanRefusal:
 
 def planned_live(house: House, order: LiveOrder) -> PlannedLive | PlanRefusal:
     """What a session would run on; nothing is written, whatever comes of it."""
-    view = PlanningView(shelf=shelf_of(house), costs=known_costs(house))
+    with unit_of_work(house.engine, read_only=True) as work:
+        registry, costs = house.registry.at(work), house.costs.at(work)
+    view = PlanningView(shelf=shelf_of(house, registry), costs=costs)
     plan = plan_order(house, _manifest_of(house, order), view)
     if isinstance(plan, PlanRefusal):
         return plan

@@ -37,7 +37,12 @@ class RayPlace:
 
     def __init__(self, options: BenchOptions, *, cpus: float, gpus: float) -> None:
         self._options = options
-        self._facts: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
+        self._facts: dict[str, Any] = {
+            "num_cpus": cpus,
+            "num_gpus": gpus,
+            "max_restarts": 0,
+            "max_task_retries": 0,
+        }
         self._actor: Any = None
         self.is_taken = False
 

@@ -96,6 +96,7 @@ class LiveRun:
     wish: LiveWish
     require_access: Callable[[], object]
     session: LiveSession
+    ahead: asyncio.Future[CanvasFrame] | None = None  # the first frame, asked for already
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     ending: Ending | None = None
     slot: LatestSlot[LiveFrame] = field(default_factory=LatestSlot[LiveFrame])
@@ -200,6 +201,8 @@ class LiveRun:
         finally:
             for task in tasks:
                 task.cancel()
+            if self.ahead is not None:
+                tasks.append(self.ahead)  # nobody will see it: what it came to is of no account
             found = await asyncio.gather(*tasks, return_exceptions=True)
             self._judge([one for one in found if isinstance(one, Exception)])
             await self.place.release()
@@ -222,7 +225,11 @@ class LiveRun:
             if self._first is None:
                 self._first = now
             change, prompt = self.change, self.prompt
-            frame = await self.place.frame(None if change == self._applied else self.controls)
+            if self.ahead is not None:
+                change, prompt = 0, 0
+                frame, self.ahead = await self.ahead, None
+            else:
+                frame = await self.place.frame(None if change == self._applied else self.controls)
             self._applied = change
             self.slot.put(
                 LiveFrame(
@@ -302,11 +309,18 @@ async def begin_run(
     wish: LiveWish,
     require_access: Callable[[], object],
 ) -> tuple[LiveRun, CanvasOpened]:
-    """Open a place for a session and put it on record; the place is free again where that fails."""
+    """Open a place for a session and put it on record; the place is free again where that fails.
+
+    Its first frame is drawn while the record is written, and is not sent before it is.
+    """
+    ahead: asyncio.Future[CanvasFrame] | None = None
     try:
         opened = await place.open(planned.canvas)
+        ahead = asyncio.ensure_future(place.frame(wish.controls))
         session = await run_in_threadpool(begin_live, house, planned, opened)
     except BaseException:
+        if ahead is not None:
+            await asyncio.gather(ahead, return_exceptions=True)
         await place.release()
         raise
     run = LiveRun(
@@ -316,5 +330,6 @@ async def begin_run(
         wish=wish,
         require_access=require_access,
         session=session,
+        ahead=ahead,
     )
     return run, opened
