@@ -29,6 +29,7 @@ BENCHMARKS = (
     "request_overhead",
     "serving",
     "serving_soak",
+    "live_frames",
 )
 
 

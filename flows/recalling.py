@@ -37,9 +37,12 @@ class RevocationAnswer:
 
 
 def affected(house: House, needle: str, limit: int = PAGE) -> Recall:
-    """Every shipped file that used a file, repository, stack, pin, licence, text or clause, or that is it."""
+    """Every shipped file that used a file, repository, stack, pin, licence, text or clause, or that is it.
+
+    With the live sessions that showed what was made with it; these are not found by licence, text or clause.
+    """
     with unit_of_work(house.engine, read_only=True) as work:
-        return work.shipments.affected(needle, limit=limit)
+        return replace(work.shipments.affected(needle, limit=limit), live=work.live.touched_by(needle))
 
 
 def affected_csv(house: House, needle: str, out: Path) -> int:

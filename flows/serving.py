@@ -7,10 +7,12 @@ leaves nothing behind that another command would have to know of.
 import fcntl
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.bootstrap import House
 from flows.keeping import declare_share
+from flows.live import end_orphans, warm_canvas
 from flows.pictures import cancel_orphans
 from flows.planning import pinned_models, plan_manifest
 from flows.signals import keep_sigterm
@@ -26,14 +28,23 @@ from policy.verdicts import from_reasons
 from workers.cluster import start_local_ray, stop_ray
 
 if TYPE_CHECKING:
+    from workers.live_places import LivePlaces
     from workers.serving import PictureService
 
 Tell = Callable[[str], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Whoever renders while somebody waits or watches."""
+
+    pictures: "PictureService"
+    live: "LivePlaces | None"  # None where no session may be live
+
+
 @contextmanager
-def open_pictures(house: House, tell: Tell) -> "Generator[PictureService]":
-    """Replicas that are ready, warm stacks loaded; one such block a home at a time."""
+def open_services(house: House, tell: Tell) -> Generator[Services]:
+    """Replicas that are ready, warm stacks loaded, and places for live sessions; one such block a home."""
     settings, folder = house.settings, house.settings.home / "ray"
     if settings.credentials == "required":
         raise ServiceFault(
@@ -42,13 +53,15 @@ def open_pictures(house: House, tell: Tell) -> "Generator[PictureService]":
         )
     with _alone(house):
         cancel_orphans(house)
+        end_orphans(house)
         declare_share(house)
-        warm = warm_loads(house)
+        warm, canvas = warm_loads(house), warm_canvas(house)
         most = max(settings.serve_replicas, settings.serve_replicas_most or 0)
         tell("starting Ray")
         with keep_sigterm():
-            ray = start_local_ray(folder, most)
+            ray = start_local_ray(folder, most + settings.live_places)
         try:
+            from workers.live_places import LivePlaces
             from workers.picture_bench import PictureBenchOptions
             from workers.serving import PictureService, ServingOptions  # Ray's environment is set by now
 
@@ -60,8 +73,11 @@ def open_pictures(house: House, tell: Tell) -> "Generator[PictureService]":
                 bench=bench, least=settings.serve_replicas, most=most, gpus_per_replica=group.gpus
             )
             tell("starting replicas")
-            with PictureService(options) as service:
-                yield service
+            with (
+                PictureService(options) as pictures,
+                LivePlaces(options.bench.bench, settings.live_places, canvas, gpus=group.gpus) as live,
+            ):
+                yield Services(pictures=pictures, live=live if settings.live_places else None)
         finally:
             stop_ray(folder, ray)
 

@@ -193,6 +193,25 @@ class Settings(BaseSettings):
         default=1.0,
         description="Share of served requests whose pictures stay; of the others only the record does.",
     )
+    live_places: Annotated[int, Field(ge=0, le=256)] = Field(
+        default=1, description="Live sessions at once, each with a process that renders; 0 means none."
+    )
+    live_fps: Annotated[float, Field(gt=0, le=120)] = Field(
+        default=30.0, description="The most frames a second that a live session may ask for."
+    )
+    live_seconds: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        default=3600.0, description="How long a live session may last."
+    )
+    live_idle_seconds: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        default=300.0, description="How long a live session goes on without a word from its client."
+    )
+    live_grace_seconds: Annotated[float, Field(ge=0, le=600)] = Field(
+        default=10.0, description="How long a live session waits for its client after the socket dropped."
+    )
+    live_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Pages elsewhere that may open a live session with a ticket: https://HOST, by commas.",
+    )
     traces: str | None = Field(
         default=None,
         pattern=r"^https?://[^/\s]+(/\S*)?$",
@@ -202,7 +221,7 @@ class Settings(BaseSettings):
         default=120.0, description="How long a private Prefect server may take to answer."
     )
 
-    @field_validator("model_folders", "territories", "serve_warm", mode="before")
+    @field_validator("model_folders", "territories", "serve_warm", "live_origins", mode="before")
     @classmethod
     def _from_one_variable(cls, given: Any, field: ValidationInfo) -> Any:
         """A variable is one text: it is split here, because nobody writes JSON into an environment."""

@@ -35,6 +35,7 @@ from flows.exporting import Exported, export_job
 from flows.handing_in import GivenOrder, hand_in, order_of_file
 from flows.identities import create_identity, list_identities, revoke_identity, show_identity
 from flows.licensed_models import LicensedModel, licensed_model, licensed_models
+from flows.live import LiveOrder, PlannedLive, begin_live, end_live, may_go_on, note_segments, plan_live
 from flows.orders import render_by_house, require_standing_house, start_job
 from flows.pictures import (
     PICTURE_LABEL,
@@ -80,6 +81,7 @@ from flows.stocktaking import (
     verify_models,
 )
 from flows.whatif import Supposition, WhatIf, what_if
+from workers.sketches import read_sketch
 
 __all__ = [
     "PICTURE_LABEL",
@@ -94,6 +96,7 @@ __all__ = [
     "GivenOrder",
     "HouseStatus",
     "LicensedModel",
+    "LiveOrder",
     "ImportedModel",
     "KitWritten",
     "LeasedPictures",
@@ -101,6 +104,7 @@ __all__ = [
     "Overrides",
     "Preflight",
     "Question",
+    "PlannedLive",
     "Progress",
     "ScheduleRecord",
     "ServiceStatus",
@@ -119,6 +123,7 @@ __all__ = [
     "audit_check",
     "audit_export",
     "audit_report",
+    "begin_live",
     "bring_up",
     "cancel_job",
     "conclude_drift",
@@ -128,6 +133,7 @@ __all__ = [
     "create_key",
     "deliver_pictures",
     "doctor",
+    "end_live",
     "erase_prompts",
     "explain_licences",
     "export_job",
@@ -153,16 +159,20 @@ __all__ = [
     "look_for_drift",
     "make_checkpoint",
     "make_audit_report",
+    "may_go_on",
     "method_as_run",
     "open_questions",
     "native_size",
+    "note_segments",
     "order_of_file",
     "order_pictures",
     "pin_model",
+    "plan_live",
     "plan_manifest",
     "preflight",
     "prove_event",
     "prove_growth",
+    "read_sketch",
     "record_use",
     "reevaluate",
     "release_hold",

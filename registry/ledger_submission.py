@@ -95,7 +95,7 @@ def submit(
     for stack in {
         decision.offer.stack.stack_id: decision.offer.stack for decision in plan.decisions
     }.values():
-        _write_stack(connection, stack)
+        write_stack(connection, stack)
     insert_many(connection, tables.shots, _shot_rows(job_id, plan, batch_of))
     reused = _kept_artefacts(connection, job_id, kept)
     batches = list(_batch_rows(job_id, plan, reused))
@@ -217,7 +217,7 @@ def _unfinished(connection: Connection, job_key: str) -> JobRecord:
     return ledger_reading.job(connection, connection.execute(query).scalar_one())
 
 
-def _write_stack(connection: Connection, stack: Stack) -> None:
+def write_stack(connection: Connection, stack: Stack) -> None:
     """Take a stack apart for recalls; a stack that is known already is left as it is."""
     row = {"stack_id": stack.stack_id, "name": stack.name, "pipeline": stack.pipeline, "dtype": stack.dtype}
     statement = insert_unknown(connection, tables.stacks)

@@ -3,6 +3,7 @@
 from registry import (
     access_tables,
     evidence_tables,
+    live_tables,
     request_tables,
     revision_tables,
     tables,
@@ -18,5 +19,6 @@ TABLE_MODULES = (
     access_tables,
     request_tables,
     revision_tables,
+    live_tables,
 )
 metadata = tables.metadata

@@ -6,6 +6,7 @@ from datetime import datetime
 from policy.discharges import MetObligation
 from policy.uses import IntendedUse
 from policy.verdicts import Verdict
+from registry.live_records import LiveSession
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +144,7 @@ class Recall:
     items: int  # how many shipped files it touches
     files: tuple[AffectedFile, ...]  # newest shipment first
     is_cut: bool  # there are more files than are listed
+    live: tuple[LiveSession, ...] = ()  # sessions that delivered frames made with it, newest first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,7 @@ from registry.database import READ_ONLY
 from registry.database_faults import explain_fault
 from registry.identities import Identities
 from registry.ledger import Ledger
+from registry.live_sessions import LiveSessions
 from registry.model_registry import ModelRegistry
 from registry.prompt_keeping import PromptKeeping
 from registry.requests import Requests
@@ -52,6 +53,7 @@ class UnitOfWork:
     requests: Requests
     keys: AccessKeys
     keeping: ArtefactKeeping
+    live: LiveSessions
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -83,6 +85,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 requests=Requests(connection),
                 keys=AccessKeys(connection, audit),
                 keeping=ArtefactKeeping(connection),
+                live=LiveSessions(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error

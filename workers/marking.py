@@ -46,6 +46,9 @@ class DigitalSourceType(StrEnum):
     """The IPTC words that apply here."""
 
     TRAINED = SOURCE_TYPES + "trainedAlgorithmicMedia"  # made by a trained model
+    COMPOSITE = (
+        SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
+    )  # made by a trained model from somebody's sketch
     ALGORITHMIC = SOURCE_TYPES + "algorithmicMedia"  # made by plain code: a synthetic frame
 
 

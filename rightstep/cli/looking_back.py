@@ -121,6 +121,11 @@ def show_recall(found: "Recall") -> None:
         ],
         empty="No shipment is affected.",
     )
+    for session in found.live:
+        say(
+            f"Live session {session.session_id} of {session.started_at:%Y-%m-%d %H:%M} showed "
+            f"{plural(session.frames, 'frame')} to {session.recipient}."
+        )
     if not found.items:
         return
     more = f", of which {len(found.files):,} are listed" if found.is_cut else ""

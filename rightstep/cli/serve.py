@@ -43,12 +43,13 @@ def serve(*, host: Host = None, port: Port = None) -> None:
 
     Beyond this machine only once a key exists. Ctrl-C or SIGTERM ends it, and every process that it started.
     """
-    from flows.serving import open_pictures
+    from flows.serving import open_services
     from flows.signals import sigterm_as_ctrl_c
     from flows.steps import list_keys
     from policy.waiting import WaitingRoom
     from rightstep.web.app import build_app
     from rightstep.web.listening import note_for, refuse_bind
+    from rightstep.web.live import Canvases
     from rightstep.web.pictures import PictureStudio
     from rightstep.web.server import listen, serve_app
 
@@ -63,7 +64,7 @@ def serve(*, host: Host = None, port: Port = None) -> None:
         listen(where, settings.serve_port if port is None else port) as opened,
         sigterm_as_ctrl_c(),
         traces_to(settings.traces) as traces,
-        open_pictures(house, say) as service,
+        open_services(house, say) as services,
     ):
         name = f"[{where}]" if ":" in where else where
         url = f"http://{name}:{opened.getsockname()[1]}"
@@ -74,6 +75,7 @@ def serve(*, host: Host = None, port: Port = None) -> None:
             print_data(url)
 
         room = WaitingRoom(places=settings.serve_queue)
-        studio = PictureStudio(port=service, room=room)
-        serve_app(build_app(house, images=studio, room=room, ears=traces), opened, tell)
+        studio = PictureStudio(port=services.pictures, room=room)
+        live = None if services.live is None else Canvases(port=services.live)
+        serve_app(build_app(house, images=studio, live=live, room=room, ears=traces), opened, tell)
     say("Ended.")

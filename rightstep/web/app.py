@@ -14,6 +14,7 @@ from rightstep.web.documents import DESCRIPTION, describe
 from rightstep.web.doors import Doorkeeper
 from rightstep.web.images import ImageStudio
 from rightstep.web.limits import Gate, Limits
+from rightstep.web.live import LiveStudio
 from rightstep.web.metrics import Metrics
 from rightstep.web.problems import answer_failures
 from rightstep.web.request_ids import RequestIds
@@ -33,6 +34,7 @@ def build_app(
     *,
     driver: Driver | None = None,
     images: ImageStudio | None = None,
+    live: LiveStudio | None = None,
     limits: Limits | None = None,
     room: WaitingRoom | None = None,
     ears: Sequence[Ear] = (),
@@ -40,7 +42,8 @@ def build_app(
     """The HTTP API of a house.
 
     ``driver`` renders what is submitted: the standing house of the same home, unless another
-    is given. ``images`` makes pictures while somebody waits; without it there are no such routes.
+    is given. ``images`` makes pictures while somebody waits, ``live`` shows them as they change;
+    without these there are no such routes.
     ``room`` is where those wait, for the metrics; ``ears`` hear of every request.
     """
     app = FastAPI(
@@ -56,6 +59,8 @@ def build_app(
         app.include_router(make_router(desk))
     if images is not None:
         app.include_router(images.router(desk))
+    if live is not None:
+        app.include_router(live.router(desk))
     metrics = Metrics(house, room)
     app.include_router(metrics.router(desk))
     answer_failures(app)

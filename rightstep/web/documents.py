@@ -53,6 +53,7 @@ TAGS = [
     {"name": "jobs", "description": "Orders handed in, followed, cancelled and tried again."},
     {"name": "shots", "description": "What was planned of a job, and the pictures."},
     {"name": "models", "description": "What may be asked for, in OpenAI's shape."},
+    {"name": "live", "description": "Pictures that change while somebody watches: tickets for the socket."},
     {"name": "health", "description": "For whoever runs this process."},
 ]
 HEADERS = {

@@ -1,13 +1,15 @@
 """Who comes in: a key with the scope that a route needs, and no more often than it may."""
 
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from flows.bootstrap import House
 from flows.handing_in import LOCAL
@@ -35,6 +37,7 @@ class Visitor:
     client: str  # whose idempotency keys these are: the id of the key, or "local"
     house: House  # that acts in the visitor's name
     require_access: Callable[[], object]  # raises Failed where the visitor's key was ended meanwhile
+    presented: str = field(default="", repr=False)  # the secret that opened the door; "" for this machine
 
 
 Admit = Callable[..., Iterator[Visitor]]
@@ -58,24 +61,37 @@ class Doorkeeper:
 
         def admit(request: Request, credentials: Credentials) -> Iterator[Visitor]:
             presented = credentials.credentials if credentials else ""
-            if not presented and (unless_local or not self._is_locked()) and _is_local(request):
-                yield Visitor(client=LOCAL, house=self._house, require_access=bool)
-                return
-            key = self._judged(presented, scope)
-            request.state.key_id = key.key_id
-            usage = self._entered(key)
-            try:
-                record_use(self._house, key, scope, f"{request.method} {request.scope['path']}")
-                yield Visitor(
-                    client=key.key_id,
-                    house=self._house.acting_for(key.owner),
-                    require_access=partial(self._judged, presented, scope),
-                )
-            finally:
-                with self._lock:
-                    usage.leave()
+            what = f"{request.method} {request.scope['path']}"
+            with self.visit(request, presented, scope, what, unless_local=unless_local) as visitor:
+                yield visitor
 
         return Depends(admit)
+
+    @contextmanager
+    def visit(
+        self, asking: HTTPConnection, presented: str, scope: Scope, what: str, *, unless_local: bool = False
+    ) -> Generator[Visitor]:
+        """Let whoever asks in until the end of the block, by the secret presented; else Failed.
+
+        ``what`` is what the key is used for, as the audit log is told where the scope is one of those.
+        """
+        if not presented and (unless_local or not self._is_locked()) and _is_local(asking):
+            yield Visitor(client=LOCAL, house=self._house, require_access=bool)
+            return
+        key = self._judged(presented, scope)
+        asking.state.key_id = key.key_id
+        usage = self._entered(key)
+        try:
+            record_use(self._house, key, scope, what)
+            yield Visitor(
+                client=key.key_id,
+                house=self._house.acting_for(key.owner),
+                require_access=partial(self._judged, presented, scope),
+                presented=presented,
+            )
+        finally:
+            with self._lock:
+                usage.leave()
 
     def _is_locked(self) -> bool:
         """Whether anybody has made a key: from then on nobody comes in without one."""
@@ -109,7 +125,7 @@ class Doorkeeper:
         return usage
 
 
-def _is_local(request: Request) -> bool:
+def _is_local(request: HTTPConnection) -> bool:
     """Whether a request comes from this machine itself, through nobody."""
     headers = request.headers
     caller = Caller(

@@ -48,6 +48,7 @@ UNKNOWN_NAME = Kind(code="unknown-name", status=404, title="No such name")
 NO_SUCH_PATH = Kind(code="no-such-path", status=404, title="Nothing is here")
 WRONG_METHOD = Kind(code="wrong-method", status=405, title="This path does not do that")
 WRONG_MOMENT = Kind(code="wrong-moment", status=409, title="The job is not where that could be done")
+SESSION_UNKNOWN = Kind(code="session-unknown", status=404, title="No such live session")
 # Its form.
 MALFORMED = Kind(code="malformed-request", status=400, title="This request cannot be read")
 TOO_LARGE = Kind(code="body-too-large", status=413, title="The body is too large")
@@ -61,6 +62,7 @@ KEY_UNKNOWN = Kind(code="key-unknown", status=401, title="The key opens nothing 
 KEY_REVOKED = Kind(code="key-revoked", status=401, title="The key was revoked")
 KEY_EXPIRED = Kind(code="key-expired", status=401, title="The key has expired")
 SCOPE_MISSING = Kind(code="scope-missing", status=403, title="The key does not open this")
+FOREIGN_PAGE = Kind(code="foreign-page", status=403, title="A page of another site asks")
 TOO_MANY = Kind(code="too-many-requests", status=429, title="Too many requests")
 # The house.
 NO_HOUSE = Kind(code="no-standing-house", status=503, title="No standing house takes orders")

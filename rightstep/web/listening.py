@@ -1,6 +1,6 @@
 """Who may ask without a key: somebody at this machine, while no key was made; and where to listen then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
@@ -87,6 +87,21 @@ KEYLESS_RULES: tuple[Callable[[Caller], str], ...] = (
 def refuse_keyless(caller: Caller) -> str:
     """Why a request needs a key although none exists yet; "" where it does not."""
     return next((told for rule in KEYLESS_RULES if (told := rule(caller))), "")
+
+
+def refuse_page(origin: str | None, host: str, allowed: Collection[str] = ()) -> str:
+    """Why a page may open no socket here, whatever it has to show; "" where it may, and for who is no page.
+
+    A browser lets any page open a socket to anywhere, and only says which page it was.
+    """
+    if origin is None or origin in allowed:
+        return ""
+    try:
+        parts = urlsplit(origin)
+        is_own = parts.scheme in {"http", "https"} and parts.netloc.lower() == host.lower() != ""
+    except ValueError:
+        is_own = False
+    return "" if is_own else "A page of another site asks."
 
 
 def _name_of(url: str) -> str:

@@ -105,4 +105,5 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "Model": MODEL,
     "ModelList": {"object": "list", "data": [MODEL]},
     "Pictures": PICTURES,
+    "LiveTicket": {"ticket": "p3Yk1n0dGq0m5nIhXw2v8rJtB7sLc4eUa9oZfKx6MdQ", "seconds": 30.0},
 }

@@ -4,15 +4,25 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from policy.errors import ServiceFault
+from rightstep.web.live_wire import MOST_SKETCH
 
 BACKLOG = 128
 SWITCH_SECONDS = 0.0005  # whoever is refused at once must not queue for the interpreter behind those who plan
 GRACE_SECONDS = 5  # for answers that are under way when it ends
+PING_SECONDS = 10.0  # between two questions whether the other end of a socket is there, and to answer each
+SOCKETS: dict[str, Any] = {  # how uvicorn speaks over live ones
+    "ws": "websockets-sansio",
+    "ws_max_size": MOST_SKETCH,  # a larger message is refused before it is read
+    "ws_ping_interval": PING_SECONDS,
+    "ws_ping_timeout": PING_SECONDS,
+    "ws_per_message_deflate": False,  # frames are compressed already
+}
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,6 +56,7 @@ def serve_app(app: FastAPI, opened: socket.socket, on_ready: Callable[[], None])
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        **SOCKETS,
     )
     sys.setswitchinterval(SWITCH_SECONDS)
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)

@@ -25,6 +25,7 @@ RENDERER_MODULES = (
     "workers.denoising",
     "workers.diffusers_renderer",
     "workers.flow_grids",
+    "workers.live_canvas",
     "workers.pickle_conversion",
     "workers.pipelines",
     "workers.previews",
@@ -33,7 +34,7 @@ RENDERER_MODULES = (
     "workers.stack_loading",
 )
 WEB = "rightstep.web"  # what speaks HTTP, and nothing else does
-RAY_MODULES = ("workers.actor", "workers.cluster", "workers.pool", "workers.serving")
+RAY_MODULES = ("workers.actor", "workers.cluster", "workers.live_places", "workers.pool", "workers.serving")
 
 
 def tracked_files() -> list[Path]:

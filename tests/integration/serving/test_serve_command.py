@@ -26,8 +26,10 @@ from flows.bootstrap import House, open_house
 from flows.rendering import list_jobs, shots_of
 from flows.settings import Settings
 from policy.tasks import TakeState
+from registry.live_records import LiveSession
 from registry.records import JobState, TakeRecord
 from registry.unit_of_work import unit_of_work
+from tests.integration.web.watching import picture_in, png, sha256, watching
 from workers.processes import OwnProcess, descendants
 
 BASE = "rightstep/emoji-64"
@@ -223,3 +225,47 @@ def test_a_replica_that_is_killed_is_replaced(served: Served):
     after = renderer_of(served, served.picture().to_dict()["rightstep"]["job_id"])
     assert after != before
     assert after in {one.pid for one in descendants(served.process.pid)}
+
+
+def test_a_live_session_is_drawn_by_the_student_and_is_on_record(served: Served):
+    with watching(served.url, authorization=f"Bearer {served.key}") as client:
+        begun = client.begin(prompt="a flat red heart", fps=10)
+        first = client.frame()
+        client.socket.send(png((255, 230, 0)))
+        client.say("change", strength=0.5)
+        sketched = picture_in(client.frame_with(2)).convert("RGB").resize((1, 1)).getpixel((0, 0))
+        client.say("end")
+        assert client.closed() == 1000
+    assert (begun["method"], begun["steps"], begun["width"]) == ("emoji-64-lcm", 4, 64)
+    assert picture_in(first).size == (64, 64)
+    assert sketched[2] < 150 < sketched[0], "the paper was yellow"
+    with unit_of_work(served.house.engine, read_only=True) as work:
+        record = work.live.session(begun["session"])
+        segments = work.live.segments_of(begun["session"])
+    assert (record.recipient, record.ended_because, record.method) == ("studio", "asked", "emoji-64-lcm")
+    assert [one for segment in segments for one in segment.frames] == [
+        (frame.number, sha256(frame)) for frame in client.frames
+    ]
+    assert worker_of(record) in {one.pid for one in descendants(served.process.pid)}
+
+
+def test_a_live_renderer_that_is_killed_ends_its_session_and_the_next_one_gets_another(served: Served):
+    with watching(served.url, authorization=f"Bearer {served.key}") as client:
+        begun = client.begin()
+        client.frame()
+        with unit_of_work(served.house.engine, read_only=True) as work:
+            killed = worker_of(work.live.session(begun["session"]))
+        os.kill(killed, signal.SIGKILL)
+        assert client.closed() == 4503
+    with unit_of_work(served.house.engine, read_only=True) as work:
+        assert work.live.session(begun["session"]).ended_because == "renderer_lost"
+    with watching(served.url, authorization=f"Bearer {served.key}") as client:
+        again = client.begin()
+        client.frame()
+    with unit_of_work(served.house.engine, read_only=True) as work:
+        assert worker_of(work.live.session(again["session"])) != killed
+
+
+def worker_of(session: LiveSession) -> int:
+    """The process that made the frames of a session."""
+    return int(session.worker.rpartition(":")[2])

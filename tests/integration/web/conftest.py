@@ -13,8 +13,9 @@ from flows.settings import Settings
 from policy.waiting import WaitingRoom
 from rightstep.logs import set_up_logs
 from rightstep.web.app import build_app
+from rightstep.web.live import Canvases
 from rightstep.web.pictures import PictureStudio
-from tests.integration.web.desk import NearDriver, NearPort, client_of
+from tests.integration.web.desk import NearDriver, NearPlaces, NearPort, client_of
 
 NOW = datetime(2026, 1, 31, 19, 0, tzinfo=UTC)
 
@@ -47,8 +48,14 @@ def room() -> WaitingRoom:
 
 
 @pytest.fixture
-def app(house: House, driver: NearDriver, port: NearPort, room: WaitingRoom) -> FastAPI:
-    return build_app(house, driver=driver, images=PictureStudio(port=port, room=room), room=room)
+def places(house: House) -> NearPlaces:
+    return NearPlaces(house, 1)
+
+
+@pytest.fixture
+def app(house: House, driver: NearDriver, port: NearPort, room: WaitingRoom, places: NearPlaces) -> FastAPI:
+    images, live = PictureStudio(port=port, room=room), Canvases(port=places)
+    return build_app(house, driver=driver, images=images, live=live, room=room)
 
 
 @pytest.fixture

@@ -11,12 +11,14 @@ from fastapi.testclient import TestClient
 from flows.bootstrap import House
 from flows.rendering import job_of
 from flows.workshop import bench_options
+from policy.canvas import CanvasControls, CanvasFrame, CanvasLoad, CanvasOpened
 from policy.errors import ServiceFault
 from policy.previews import StepReport
 from policy.tasks import RenderTask, ServedBatch
 from tests.integration.flows.near import render_job_near
 from workers.batcher import Batcher
 from workers.batches_awaited import follow, render
+from workers.live_bench import LiveBench
 from workers.picture_bench import PictureBench, PictureBenchOptions
 
 BASE = "rightstep/emoji-64"
@@ -91,3 +93,42 @@ class NearPort:
 
     async def _let_go(self) -> None:
         await asyncio.to_thread(self.may_answer.wait, PATIENCE)
+
+
+class NearPlace:
+    """A place for a live session in this process, with the bench of a real one."""
+
+    def __init__(self, house: House) -> None:
+        self._bench = LiveBench(bench_options(house, house.settings.groups[0]))
+        self.is_taken = False
+        self.is_lost = False  # from now on it answers as one whose renderer died
+        self.asked: list[CanvasControls | None] = []
+
+    async def open(self, load: CanvasLoad) -> CanvasOpened:
+        return await asyncio.to_thread(self._bench.open, load)
+
+    async def frame(self, controls: CanvasControls | None) -> CanvasFrame:
+        if self.is_lost:
+            raise ServiceFault("The renderer died.", "Begin another session.")
+        self.asked.append(controls)
+        return await asyncio.to_thread(self._bench.frame, controls)
+
+    async def release(self) -> None:
+        self.is_taken = False
+
+
+class NearPlaces:
+    """So many of them."""
+
+    def __init__(self, house: House, most: int) -> None:
+        self.all = [NearPlace(house) for _ in range(most)]
+
+    @property
+    def most(self) -> int:
+        return len(self.all)
+
+    def reserve(self) -> NearPlace | None:
+        free = next((place for place in self.all if not place.is_taken), None)
+        if free is not None:
+            free.is_taken = True
+        return free

@@ -12,6 +12,7 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 
+from rightstep.web.server import SOCKETS
 from tests.integration.flows.jobs.night import PATIENCE, wait_until
 from tests.integration.web.desk import HERE
 
@@ -20,7 +21,7 @@ from tests.integration.web.desk import HERE
 def served(app: FastAPI) -> Iterator[str]:
     """The address of an app that uvicorn serves, until the end of the block."""
     with socket.create_server((HERE, 0)) as listener:
-        config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5, **SOCKETS)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

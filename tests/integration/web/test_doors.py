@@ -20,6 +20,7 @@ UNKNOWN_JOB = "/v1/jobs/20260131-00000000"
 # Every route that needs a key, and the scope that opens it.
 ROUTES = [
     ("POST", "/v1/images/generations", Scope.SUBMIT),
+    ("POST", "/v1/live/tickets", Scope.SUBMIT),
     ("POST", "/v1/plan", Scope.SUBMIT),
     ("POST", "/v1/jobs", Scope.SUBMIT),
     ("POST", f"{UNKNOWN_JOB}/cancel", Scope.SUBMIT),

@@ -178,6 +178,14 @@ def test_live_asks_for_a_method_that_streams():
     assert any("at tier batch" in remedy for remedy in refusal.remedies)
 
 
+def test_a_distilled_method_that_keeps_up_as_it_is_runs_live():
+    service = make_service(tier=ServiceTier.LIVE)
+    native = make_student_offer(preset=make_student_preset(is_real_time_native=True))
+    slow = make_student_offer(preset=make_student_preset(is_real_time_native=False))
+    assert decision_for(service=service, menu=make_menu(offers=(native,))).steps == 4
+    assert codes(refusal_for(service=service, menu=make_menu(offers=(slow,)))) == {"rung_not_in_tier"}
+
+
 def test_a_streaming_method_runs_live():
     offer = make_offer(preset=make_preset(rung=Rung.CAUSAL, recommended_steps=4))
     assert (
