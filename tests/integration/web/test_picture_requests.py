@@ -151,7 +151,7 @@ def test_whoever_has_less_time_than_those_before_take_is_turned_away_at_once(
     busy(room, wait=20.0)
     answer = client.post(PATH, json={**WISH, "deadline_seconds": 5})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
-    assert int(answer.headers["retry-after"]) in {15, 16}
+    assert int(answer.headers["retry-after"]) >= 15
     assert list_jobs(house) == ()
     assert client.post(PATH, json=WISH).status_code == 200, "who has all the time in the world may wait"
 
