@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from flows.bootstrap import House
@@ -134,8 +133,8 @@ class PictureOrder:
 
         Whoever is cancelled meanwhile waits for it to end: nothing goes on behind anybody's back.
         """
-        call = partial(copy_context().run, step, *values)
-        work = asyncio.get_running_loop().run_in_executor(self.hands, call)
+        context = copy_context()
+        work = asyncio.get_running_loop().run_in_executor(self.hands, lambda: context.run(step, *values))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
