@@ -88,7 +88,8 @@ def _flag_reasons(part: Part, flags: CivitaiFlags, case: Case) -> Iterator[Reaso
     if "sell" not in allowed:
         detail = "Its page does not permit selling it (Sell): somebody has to say that this is no sale."
         yield _about(part, "noncommercial_licence", Ruling.REVIEW, detail, clause=clause)
-    if not flags.allows_derivatives and (len(case.components) > 1 or part.heir):
+    has_company = any(other != case.components[0] for other in case.components)  # one part twice is one
+    if not flags.allows_derivatives and (has_company or part.heir):
         detail = "Its page does not permit derivatives: somebody has to say that nothing was merged with it."
         yield _about(part, "derivatives_forbidden", Ruling.REVIEW, detail, clause="allowDerivatives")
     outbound = case.use.outbound_licence
