@@ -143,7 +143,8 @@ A motion adapter for `rightstep/emoji-64` in the layout of AnimateDiff: clips of
 Two parts belong together: the `MotionAdapter` (`config.json`, `diffusion_pytorch_model.safetensors`), whose
 layers look along time, and a LoRA of rank 16 (`pytorch_lora_weights.safetensors`), which teaches the layers
 of the pictures to draw smaller and shifted subjects. Load both into `AnimateDiffPipeline`, fuse the LoRA, and
-ask for `num_frames=8`, `height=64`, `width=64`, 8 to 25 steps and guidance 3.
+ask for `num_frames=8`, `height=64`, `width=64`, 4 to 25 steps and guidance 3; or fuse
+`rightstep/emoji-64-lcm-lora` too, and ask for 4 steps of `LCMScheduler` and guidance off (1.0).
 
 ## What it knows
 
@@ -159,8 +160,8 @@ where it is left open, it may change from frame to frame.
 
 ## Limits
 
-It was trained for about an hour on two shared processor cores. Details change from frame to frame. What is
-not on the list may move or may fall apart.
+It was trained for about an hour on two shared processor cores. Details change from frame to frame, and only
+about two frames in three can be recognised. What is not on the list may move or may fall apart.
 
 ## Training data
 

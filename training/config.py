@@ -128,7 +128,9 @@ class EvaluationPlan:
     full_steps: int = 40
     broadcast: int = 3
     batch: int = 24
-    clips: int = 48
+    clips: int = 24
+    full_clips: int = 8
+    """Clips at full steps, which take twelve times as long as the student's."""
     clip_steps: int = 25
     clip_batch: int = 4
 

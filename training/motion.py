@@ -119,7 +119,7 @@ def clip_loss(unet: UNetMotionModel, text: CLIPTextModel, noise: Noise, reel: Re
 
 
 class MotionStage:
-    """In float32 throughout: processors without bfloat16 arithmetic take ten times as long with it."""
+    """In float32 throughout: processors without bfloat16 arithmetic take twelve times as long with it."""
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,14 +47,6 @@ def clip_prompts(names: Sequence[str], count: int, seed: int) -> list[ClipPrompt
     return prompts
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """uint8 clips (n, frames, 64, 64, 3) and the seconds that one of them took in its batch."""
-
-    clips: NDArray[np.uint8]
-    seconds: float
-
-
 class Projector:
     """A pipeline for each set of repositories, their LoRAs fused once as in the product."""
 
@@ -80,13 +71,12 @@ class Projector:
             self._pipes[repositories] = pipe
         return self._pipes[repositories]
 
-    def show(self, setting: Setting, prompts: Sequence[str], seed: int) -> Shown:
-        """One clip a prompt; clip i of a call always starts from the noise of seed+i."""
+    def show(self, setting: Setting, prompts: Sequence[str], seed: int) -> NDArray[np.uint8]:
+        """A clip a prompt, uint8 (n, frames, 64, 64, 3); clip i of a call starts from the noise of seed+i."""
         pipe = self.pipe(setting.adapters)
         kind = {"ddim": DDIMScheduler, "lcm": LCMScheduler}[setting.scheduler]
         pipe.scheduler = kind.from_config(pipe.scheduler.config)
         parts = []
-        began = time.monotonic()
         for first in range(0, len(prompts), self.batch):
             words = list(prompts[first : first + self.batch])
             made = pipe(
@@ -100,5 +90,4 @@ class Projector:
                 output_type="np",
             ).frames
             parts.append((np.asarray(made) * 255).round().astype(np.uint8))
-        seconds = (time.monotonic() - began) / len(prompts)
-        return Shown(np.concatenate(parts), seconds)
+        return np.concatenate(parts)

@@ -83,12 +83,11 @@ def _clips_table(rows: Sequence[Mapping[str, Any]]) -> str:
             _figure(row["flicker"], 1),
             *(_figure(row[name]) for name in ("subject", "every_frame", "steady")),
             "-" if row["evaluations"] is None else str(row["evaluations"]),
-            _figure(row["seconds"], 1),
         )
         for row in rows
     ]
     head = ("setting", "n", "correlation", "follows", "reach", "flicker", "subject", "every frame", "steady")
-    return _table((*head, "passes", "s / clip"), cells)
+    return _table((*head, "passes"), cells)
 
 
 def _training_table(stages: Mapping[str, Mapping[str, float]]) -> str:
