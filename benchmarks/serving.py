@@ -26,9 +26,8 @@ def measure() -> Measurement:
     with rightstep_server() as ours, plain_server(BASE, LORA) as theirs:
         rounds = _in_turn(bare, ours, theirs)
         bare_rates, closed = [_bare_throughput(bare)], dict[int, Load]()
-        for number, callers in enumerate(
-            CALLERS
-        ):  # in turn with the bare call, which a neighbour slows as well
+        # In turn with the bare call, which a neighbour slows as well.
+        for number, callers in enumerate(CALLERS):
             closed[callers] = closed_loop(
                 ours, callers=callers, requests=REQUESTS, first_seed=10_000 * (number + 1)
             )

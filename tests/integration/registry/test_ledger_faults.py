@@ -1,6 +1,5 @@
 """Real faults: a driver killed between two statements, a disk that fills up."""
 
-import os
 import signal
 import subprocess
 import sys
