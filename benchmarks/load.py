@@ -12,7 +12,7 @@ import httpx2
 
 from benchmarks.served_pictures import PATH, PATIENCE, Server, wish
 
-MADE = 200
+MADE, GIVEN_UP = 200, 504
 Wish = Callable[[int], bytes]
 
 
@@ -22,7 +22,8 @@ class Load:
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)  # of pictures that were made
-    refused: list[float] = field(default_factory=list)  # seconds until the word no
+    refused: list[float] = field(default_factory=list)  # seconds until the word no, before anything was tried
+    given_up: list[float] = field(default_factory=list)  # seconds until what was tried was given up
     statuses: Counter[int] = field(default_factory=Counter)
     left: int = 0  # requests whose caller hung up on purpose
     jobs: list[str] = field(default_factory=list)  # of our server, as its answers name them
@@ -34,7 +35,8 @@ async def _asked(client: httpx2.AsyncClient, server: Server, body: bytes, load: 
     answer = await client.post(PATH, content=body, headers=server.headers)
     seconds = time.perf_counter() - began
     load.statuses[answer.status_code] += 1
-    (load.latencies if answer.status_code == MADE else load.refused).append(seconds)
+    kept = {MADE: load.latencies, GIVEN_UP: load.given_up}.get(answer.status_code, load.refused)
+    kept.append(seconds)
     made = answer.json().get("rightstep") if answer.status_code == MADE else None
     if made is not None:
         load.jobs.append(made["job_id"])

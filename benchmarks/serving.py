@@ -26,9 +26,8 @@ def measure() -> Measurement:
     with rightstep_server() as ours, plain_server(BASE, LORA) as theirs:
         rounds = _in_turn(bare, ours, theirs)
         bare_rates, closed = [_bare_throughput(bare)], dict[int, Load]()
-        for number, callers in enumerate(
-            CALLERS
-        ):  # in turn with the bare call, which a neighbour slows as well
+        # In turn with the bare call, which a neighbour slows as well.
+        for number, callers in enumerate(CALLERS):
             closed[callers] = closed_loop(
                 ours, callers=callers, requests=REQUESTS, first_seed=10_000 * (number + 1)
             )
@@ -46,7 +45,6 @@ def measure() -> Measurement:
         _plot(ours, theirs, their_best)
     base = rounds["bare"]
     overheads = [one - median(base) for one in rounds["rightstep"]]
-    refusals = sum(over.statuses.values()) - len(over.latencies)
     return Measurement(
         question="What does a governed picture on demand cost, and how does the service stand under load?",
         figures=(
@@ -76,8 +74,8 @@ def measure() -> Measurement:
             ),
             at_most("", "twice the load: a refusal, p95", _ms(over.refused, 0.95), 50, "ms"),
             plain("twice the load: made", _share(over, len(over.latencies)), "of all"),
-            plain("twice the load: refused", _share(over, refusals), "of all"),
-            plain("twice the load: given up past the deadline", _share(over, over.statuses[504]), "of all"),
+            plain("twice the load: refused", _share(over, len(over.refused)), "of all"),
+            plain("twice the load: given up past the deadline", _share(over, len(over.given_up)), "of all"),
         ),
         conditions=(
             "rightstep/emoji-64, 4 steps, 64 x 64, one replica with one torch thread, ledger on SQLite; "

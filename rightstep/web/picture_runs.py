@@ -279,18 +279,15 @@ class PictureRun:
         self._tell(None)
 
     def sit(self) -> Callable[[], None]:
-        """Take a seat; the answer is how to leave it, once or twice."""
+        """Take a seat; the answer is how to leave it, which is done once."""
         self._seats += 1
-        seated = [True]
+        return self._leave
 
-        def leave() -> None:
-            if seated and seated.pop():
-                self._seats -= 1
-                if not self._seats and not self.is_over:
-                    self.is_ending = True
-                    self._task.cancel()
-
-        return leave
+    def _leave(self) -> None:
+        self._seats -= 1
+        if not self._seats and not self.is_over:
+            self.is_ending = True
+            self._task.cancel()
 
 
 def _too_late(patience: float) -> Trouble:

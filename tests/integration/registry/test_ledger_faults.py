@@ -1,6 +1,5 @@
 """Real faults: a driver killed between two statements, a disk that fills up."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -105,7 +104,7 @@ def small_disk(tmp_path: Path, in_ci: bool) -> Iterator[Path]:
     command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
-        if in_ci and os.geteuid() == 0:
+        if in_ci:
             pytest.fail(f"No small disk could be mounted: {mounted.stderr}")
         pytest.skip(f"No small disk could be mounted: {mounted.stderr}")
     yield folder
