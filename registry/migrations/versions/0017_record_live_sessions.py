@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017_record_live_sessions"
-down_revision = "0015_revise_the_registry"
+down_revision = "0016_measure_motion"
 branch_labels = None
 depends_on = None
 
