@@ -308,7 +308,7 @@ async def begin_run(
     planned: PlannedLive,
     wish: LiveWish,
     require_access: Callable[[], object],
-) -> tuple[LiveRun, CanvasOpened]:
+) -> LiveRun:
     """Open a place for a session and put it on record; the place is free again where that fails.
 
     Its first frame is drawn while the record is written, and is not sent before it is.
@@ -323,7 +323,7 @@ async def begin_run(
             await asyncio.gather(ahead, return_exceptions=True)
         await place.release()
         raise
-    run = LiveRun(
+    return LiveRun(
         house=house,
         place=place,
         planned=planned,
@@ -332,4 +332,3 @@ async def begin_run(
         session=session,
         ahead=ahead,
     )
-    return run, opened
