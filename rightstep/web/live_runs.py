@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from fastapi.concurrency import run_in_threadpool
@@ -192,7 +192,8 @@ class LiveRun:
             self._full.append(full)
 
     async def _see_through(self) -> None:
-        tasks = [asyncio.ensure_future(work()) for work in (self._make, self._look, self.over)]
+        works = (self._make, self._look, self.over)
+        tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(work()) for work in works]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
