@@ -75,7 +75,9 @@ def open_services(house: House, tell: Tell) -> Generator[Services]:
             tell("starting replicas")
             with (
                 PictureService(options) as pictures,
-                LivePlaces(options.bench.bench, settings.live_places, canvas, gpus=group.gpus) as live,
+                LivePlaces(
+                    options.bench.bench, settings.live_places, canvas, gpus=settings.live_gpus
+                ) as live,
             ):
                 yield Services(pictures=pictures, live=live if settings.live_places else None)
         finally:

@@ -196,6 +196,10 @@ class Settings(BaseSettings):
     live_places: Annotated[int, Field(ge=0, le=256)] = Field(
         default=1, description="Live sessions at once, each with a process that renders; 0 means none."
     )
+    live_gpus: Annotated[float, Field(ge=0, le=8)] = Field(
+        default=0.0,
+        description="GPUs that a live process has of its own; 0 shares the card of the replicas.",
+    )
     live_fps: Annotated[float, Field(gt=0, le=120)] = Field(
         default=30.0, description="The most frames a second that a live session may ask for."
     )

@@ -8,7 +8,7 @@ from PIL import Image
 from policy.errors import WrongUse
 
 FORMATS = ("PNG", "WEBP", "JPEG")
-MOST_PIXELS = 4096 * 4096
+MOST_PIXELS = 2048 * 2048
 WHITE = (255, 255, 255)
 
 

@@ -33,6 +33,7 @@ from rightstep.web.plans import trouble_of_refusal
 from rightstep.web.problems import PROBLEM_JSON, Failed, Trouble, noted, problem_of, trouble_of_any
 
 OPENING_SECONDS = 10.0  # that a socket may take to say what it wants
+READY_SECONDS = 120.0  # that a renderer may take to be ready for it
 LARGEST_SIDE = 1024
 APPLICATION_CODES = 4000  # close codes: this, and the HTTP status of the kind of failure
 BEARER = "bearer "
@@ -146,7 +147,12 @@ class Canvases:
             detail = f"{self.port.most} live sessions run already, and no more may."
             raise Failed(Trouble(kind=BUSY, detail=detail, next_step="Try again later."))
         wish = LiveWish(controls=controls, fps=said.fps, only_changes=said.only_changes)
-        run, _ = await begin_run(house, place, planned, wish, visitor.require_access)
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                run = await begin_run(house, place, planned, wish, visitor.require_access)
+        except TimeoutError as late:
+            detail = f"No renderer was ready within {READY_SECONDS:g} seconds."
+            raise Failed(Trouble(kind=TOO_LATE, detail=detail, next_step="Try again later.")) from late
         session = run.session.session_id
         self.runs[session] = run, visitor.client
         run.when_ended(lambda: self.runs.pop(session))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from fastapi.concurrency import run_in_threadpool
@@ -192,7 +192,8 @@ class LiveRun:
             self._full.append(full)
 
     async def _see_through(self) -> None:
-        tasks = [asyncio.ensure_future(work()) for work in (self._make, self._look, self.over)]
+        works = (self._make, self._look, self.over)
+        tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(work()) for work in works]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -308,7 +309,7 @@ async def begin_run(
     planned: PlannedLive,
     wish: LiveWish,
     require_access: Callable[[], object],
-) -> tuple[LiveRun, CanvasOpened]:
+) -> LiveRun:
     """Open a place for a session and put it on record; the place is free again where that fails.
 
     Its first frame is drawn while the record is written, and is not sent before it is.
@@ -323,7 +324,7 @@ async def begin_run(
             await asyncio.gather(ahead, return_exceptions=True)
         await place.release()
         raise
-    run = LiveRun(
+    return LiveRun(
         house=house,
         place=place,
         planned=planned,
@@ -332,4 +333,3 @@ async def begin_run(
         session=session,
         ahead=ahead,
     )
-    return run, opened

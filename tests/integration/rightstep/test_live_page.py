@@ -16,7 +16,7 @@ from registry.unit_of_work import unit_of_work
 from rightstep.web.app import build_app
 from rightstep.web.live import Canvases
 from tests.integration.flows.jobs.night import wait_until
-from tests.integration.rightstep.test_pages_in_a_browser import DESK, PHONE, Seen, brightness
+from tests.integration.rightstep.test_pages_in_a_browser import DESK, PHONE, Seen, brightness, seen_at
 from tests.integration.web.desk import NearDriver, NearPlaces
 from tests.integration.web.listening import served
 
@@ -51,12 +51,7 @@ def stage(browser: Any, tmp_path: Path) -> Iterator[Stage]:
     def look(url: str, width: int, scheme: str) -> Seen:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
-        seen = Seen(context.new_page())
-        seen.page.on("request", lambda request: seen.asked.append(request.url))
-        seen.page.on("console", lambda message: seen.complaints.append(message.text))
-        seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        seen.page.goto(url)
-        return seen
+        return seen_at(context, url)
 
     with served(build_app(house, driver=NearDriver(house), live=Canvases(port=places))) as address:
         yield Stage(house, address, places, look)

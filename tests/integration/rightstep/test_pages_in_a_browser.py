@@ -48,6 +48,16 @@ class Seen:
         return self.page.evaluate(script)
 
 
+def seen_at(context: Any, url: str) -> Seen:
+    """Open a page, listening to what it asks for and complains of from its first byte on."""
+    seen = Seen(context.new_page())
+    seen.page.on("request", lambda request: seen.asked.append(request.url))
+    seen.page.on("console", lambda message: seen.complaints.append(message.text))
+    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    seen.page.goto(url)
+    return seen
+
+
 @pytest.fixture
 def look(browser: Any):
     contexts = []
@@ -55,12 +65,7 @@ def look(browser: Any):
     def opened(path: Path, *, width: int = DESK, scheme: str = "light") -> Seen:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
-        seen = Seen(context.new_page())
-        seen.page.on("request", lambda request: seen.asked.append(request.url))
-        seen.page.on("console", lambda message: seen.complaints.append(message.text))
-        seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        seen.page.goto(path.as_uri())
-        return seen
+        return seen_at(context, path.as_uri())
 
     yield opened
     for context in contexts:

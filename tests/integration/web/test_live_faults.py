@@ -1,5 +1,6 @@
 """What goes wrong with a live socket: nothing leaks, the place is free again, and the record says why."""
 
+import io
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from websockets.sync.client import connect
 
 from flows.bootstrap import House, open_house
@@ -22,8 +24,6 @@ from tests.integration.web.desk import HERE, NearDriver, NearPlaces
 from tests.integration.web.listening import served
 from tests.integration.web.test_live import ended, on_record
 from tests.integration.web.watching import BEGIN, Watching, watching
-
-Serve = Callable[..., Any]
 
 
 class Held:
@@ -151,10 +151,6 @@ def test_a_client_that_never_reads_costs_no_memory_and_holds_nobody_up(held: Cal
 
 
 def noise() -> bytes:
-    import io
-
-    from PIL import Image
-
     out = io.BytesIO()
     Image.frombytes("RGB", (512, 512), os.urandom(512 * 512 * 3)).save(out, "PNG")
     return out.getvalue()
