@@ -4,6 +4,7 @@ Ray allows one connection a process, so there is one workshop a process too.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from flows.planning import known_costs, pinned_models
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
 from flows.tasks import make_task, make_template
+from policy.costs import CostProfile
 from policy.errors import RightstepError
 from policy.tasks import BatchResult, RenderTask
 from registry.known_digests import KnownDigests
-from registry.records import JobState, LeasedChunk, SettledChunk
+from registry.records import JobRecord, JobState, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
@@ -31,6 +33,7 @@ from workers.workbench import BenchOptions, make_workbench
 Tell = Callable[[str], None]
 GoesOn = Callable[[UnitOfWork], bool]  # whether the workers are still this driver's
 ROUND_CHUNKS = 8  # settled ones between two looks at the night
+LOOK_SECONDS = 0.1  # between two looks whether the job was cancelled: one row
 CHUNKS_IN_FLIGHT = 2  # a worker: one renders while the other waits its turn
 
 
@@ -67,7 +70,7 @@ class Workshop:
         self.is_cancelled = False
         self.gave_way = False  # another job is next: no chunk is leased any more
         self._goes_on = goes_on
-        self._costs = known_costs(house) if header.manifest.service.deadline is not None else ()
+        self._costs: tuple[CostProfile, ...] | None = None  # known once there is a deadline to reckon with
         self._runtime = runtime_versions(RendererKind(house.settings.renderer))
         self._settled_since = 0  # chunks since the last look at the night
         self._queued = 0  # batches that were still to come when the last chunk was leased
@@ -119,12 +122,14 @@ class Workshop:
     def replan(self) -> None:
         """Look at the night again: queued batches may get other steps; nothing without a deadline.
 
-        A look that fails is made again at the next round: it never stops what is rendered.
+        A look that fails is made again at the next round: it never stops what is rendered. The
+        deadline may have come, moved or gone since the last one.
         """
-        if not self._costs:
-            return
         try:
             with self._turn:
+                if self._job().deadline is None:
+                    return
+                self._costs = self._costs or known_costs(self.house)
                 replan_job(self.house, self.job_id, self._costs, self._runtime)
         except RightstepError:
             return
@@ -157,13 +162,16 @@ class Workshop:
     def state(self) -> JobState:
         """Where the job stands now."""
         with unit_of_work(self.house.engine, read_only=True) as work:
-            return work.ledger.job(self.job_id).state
+            return work.ledger.state(self.job_id)
 
     def others_are_at_work(self) -> bool:
         """Whether open shots are in the hands of another driver: they settle, or their lease runs out."""
-        with unit_of_work(self.house.engine, read_only=True) as work:
-            job = work.ledger.job(self.job_id)
+        job = self._job()
         return job.state is JobState.RUNNING and job.counts.leased > 0
+
+    def _job(self) -> JobRecord:
+        with unit_of_work(self.house.engine, read_only=True) as work:
+            return work.ledger.job(self.job_id)
 
     def _settle(
         self, chunk: LeasedChunk, results: list[BatchResult]
@@ -300,17 +308,25 @@ def bench_options(house: House, group: GroupSetting) -> BenchOptions:
 
 @contextmanager
 def _heartbeat(workshop: Workshop) -> Generator[None]:
-    """Renew leases and relay a cancellation from the ledger to the workers, three times a lease."""
+    """Renew leases three times a lease, and relay a cancellation from the ledger to the workers.
+
+    The ledger is asked for the state of the job more often than for its leases: between the
+    word and the workers there should be less than a step.
+    """
     over = threading.Event()
     pause = min(1.0, workshop.house.settings.lease_seconds / 3)
+    look = min(LOOK_SECONDS, pause)
 
     def beat() -> None:
-        while not over.wait(pause):
+        renewed = time.monotonic()
+        while not over.wait(look):
             try:
-                workshop.renew()
-                if workshop.state() is JobState.CANCELLED:
+                if not workshop.is_cancelled and workshop.state() is JobState.CANCELLED:
                     workshop.is_cancelled = True
                     workshop.pool.cancel()
+                if time.monotonic() - renewed >= pause:
+                    workshop.renew()
+                    renewed = time.monotonic()
             except RightstepError:
                 continue  # a locked or lost ledger: the next beat tries again before the lease is over
 

@@ -20,10 +20,12 @@ from registry import (
     ledger_reading,
     ledger_replanning,
     ledger_settling,
+    ledger_steering,
     ledger_submission,
     ledger_turns,
 )
 from registry.ledger_replanning import DecisionStanding, NewSteps
+from registry.ledger_steering import SteeredShots
 from registry.ledger_submission import FirstLease, Submission
 from registry.records import (
     Attestation,
@@ -103,6 +105,15 @@ class Ledger:
     def job(self, id_or_prefix: str) -> JobRecord:
         """The job of this id, or of this beginning where only one has it; else UnknownName."""
         return ledger_reading.job(self._connection, id_or_prefix)
+
+    def lock(self, id_or_prefix: str) -> JobRecord:
+        """The same, its row locked until the transaction ends: nothing is leased or settled meanwhile."""
+        found = ledger_reading.job(self._connection, id_or_prefix)
+        return ledger_reading.job(self._connection, found.job_id, lock=True)
+
+    def state(self, job_id: str) -> JobState:
+        """Where the job of an id stands: one row, whatever its size."""
+        return ledger_reading.state(self._connection, job_id)
 
     def jobs(
         self, *, states: Sequence[JobState] = (), limit: int = 100, after: str | None = None
@@ -252,6 +263,34 @@ class Ledger:
         """Every round that changed something or found the deadline at risk, in order."""
         return ledger_replanning.rounds(self._connection, job_id)
 
+    # Steering, while it runs
+
+    def pause(self, job_id: str, *, actor: str, reason: str) -> JobRecord:
+        """Hand out no more of a job until a person resumes it; what is leased may still settle."""
+        return ledger_steering.pause(self._connection, job_id, actor, reason)
+
+    def requeue(self, job_id: str, shots: Sequence[str]) -> SteeredShots:
+        """Another attempt for shots that were given up or eaten; without names, for all given up."""
+        return ledger_steering.requeue(self._connection, job_id, shots)
+
+    def eat(
+        self, job_id: str, shots: Sequence[str], *, actor: str, reason: str, now: datetime
+    ) -> SteeredShots:
+        """Close shots unmade, by who says so and why: they count as neither done nor failed."""
+        return ledger_steering.eat(self._connection, job_id, shots, actor, reason, now)
+
+    def put_before(self, job_id: str, priority: int) -> JobRecord:
+        """The place of a job among those of its tier that want the same fleet; 0 is where all begin."""
+        return ledger_steering.put_before(self._connection, job_id, priority)
+
+    def put_shots_before(self, job_id: str, shots: Sequence[str], priority: int) -> SteeredShots:
+        """Another priority for shots of a job: what is queued is rendered in the order that follows."""
+        return ledger_steering.put_shots_before(self._connection, job_id, shots, priority)
+
+    def move_deadline(self, job_id: str, deadline: datetime | None) -> JobRecord:
+        """Another deadline for an unfinished job, or none."""
+        return ledger_steering.move_deadline(self._connection, job_id, deadline)
+
     # Ending, and going on
 
     def hold(self, job_id: str, *, reason: str) -> JobRecord:
@@ -259,7 +298,7 @@ class Ledger:
         return ledger_closing.hold(self._connection, job_id, reason)
 
     def resume(self, job_id: str, *, retry_dead: bool = False) -> JobRecord:
-        """Let a held or failed job go on; ``retry_dead`` gives every dead shot a new attempt."""
+        """Let a held, paused or failed job go on; ``retry_dead`` gives every dead shot a new attempt."""
         return ledger_closing.resume(self._connection, job_id, retry_dead=retry_dead)
 
     def cancel(self, job_id: str, *, actor: str, now: datetime) -> JobRecord:

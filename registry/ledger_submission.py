@@ -201,6 +201,7 @@ def _job_row(job_id: str, plan: ExecutionPlan, submission: Submission) -> dict[s
         "header_json": json.dumps(encode(PlanHeader.of(plan)), sort_keys=True, ensure_ascii=False),
         "shot_count": len(plan.shots),
         "max_failed_shots": manifest.max_failed_shots,
+        "priority": 0,
         "submitted_at": submission.now,
     }
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from flows.planning import Overrides, complete_use, plan_manifest
-from flows.rendering import cancel_job, list_jobs, shots_of
+from flows.rendering import list_jobs, shots_of
+from flows.steering import cancel_job
 from flows.submitting import job_key, refuse_order, submit_plan
 from policy.errors import Refused
 from policy.manifest import LoraRequest

@@ -1,0 +1,24 @@
+"""Steer jobs: a paused job is unfinished too, and a person may put one before others of its tier."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0018_steer_jobs"
+down_revision = "0017_record_live_sessions"
+branch_labels = None
+depends_on = None
+
+UNFINISHED = sa.text("state IN ('queued', 'running', 'held', 'paused')")
+
+
+def upgrade() -> None:
+    op.drop_index("uq_jobs_unfinished_key", table_name="jobs")
+    op.create_index(
+        "uq_jobs_unfinished_key",
+        "jobs",
+        ["job_key"],
+        unique=True,
+        sqlite_where=UNFINISHED,
+        postgresql_where=UNFINISHED,
+    )
+    op.add_column("jobs", sa.Column("priority", sa.Integer(), nullable=False, server_default="0"))
