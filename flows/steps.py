@@ -29,6 +29,7 @@ from flows.auditing import (
 from flows.concluding import conclude_licence
 from flows.delivery import DeliveredPictures
 from flows.doctor import Finding, FindingState, doctor
+from flows.draining import drain_worker, list_workers
 from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.erasing import erase_prompts, hold_job, holds_of, release_hold
 from flows.exporting import Exported, export_job
@@ -143,6 +144,7 @@ __all__ = [
     "create_key",
     "deliver_pictures",
     "doctor",
+    "drain_worker",
     "eat_shots",
     "end_live",
     "erase_prompts",
@@ -165,6 +167,7 @@ __all__ = [
     "list_keys",
     "list_models",
     "list_schedules",
+    "list_workers",
     "look_at_ledger",
     "lost_batch",
     "look_for_drift",

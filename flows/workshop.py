@@ -3,6 +3,7 @@
 Ray allows one connection a process, so there is one workshop a process too.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -22,14 +23,16 @@ from policy.costs import CostProfile
 from policy.errors import RightstepError
 from policy.tasks import BatchResult, RenderTask
 from registry.known_digests import KnownDigests
+from registry.ledger_workers import WorkerStanding
 from registry.records import JobRecord, JobState, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
-from workers.pool import PoolOptions, RenderPool, SeatGroup
+from workers.pool import PoolOptions, RenderPool, SeatGroup, WorkerRecord
 from workers.renderer import RendererKind, RenderOptions, runtime_versions
 from workers.workbench import BenchOptions, make_workbench
 
+DRAINED = "Every worker was drained. Whoever resumes the job starts others."
 Tell = Callable[[str], None]
 GoesOn = Callable[[UnitOfWork], bool]  # whether the workers are still this driver's
 ROUND_CHUNKS = 8  # settled ones between two looks at the night
@@ -135,28 +138,40 @@ class Workshop:
             return
 
     def renew(self) -> None:
-        """Hold on to every chunk that is being rendered."""
+        """Hold on to what is being rendered, tell of the workers, let go whom somebody drained."""
         with self._lock:
             held = tuple(self._held.values())
-        if not held:
-            return
+        standing = [_standing(one) for one in self.pool.workers() if one.name and not one.is_gone]
+        now = self.house.clock()
         with self._turn, unit_of_work(self.house.engine) as work:
             for chunk in held:
-                work.ledger.renew(
-                    chunk, ttl_seconds=self.house.settings.lease_seconds, now=self.house.clock()
-                )
+                work.ledger.renew(chunk, ttl_seconds=self.house.settings.lease_seconds, now=now)
+            leaving = work.ledger.tell_workers(self.holder, self.job_id, standing, now)
             work.commit()
+        for worker in leaving:
+            self.pool.drain(worker)
+
+    def is_outranked(self) -> bool:
+        """Whether the workers are another job's now; asked between leases too: a batch may take long."""
+        if self._goes_on is is_alone:
+            return False
+        with unit_of_work(self.house.engine, read_only=True) as work:
+            return not self._goes_on(work)
+
+    def give_way(self) -> None:
+        """Set aside what is being rendered at the next step; whoever goes on with the job begins there."""
+        self.gave_way = True
+        self.pool.set_aside()
 
     def release_all(self) -> None:
         """Give back whatever is still leased: the next driver need not wait for it to expire."""
         with self._lock:
             held, self._held = tuple(self._held.values()), {}
             self._ready.clear()
-        if not held:
-            return
         with unit_of_work(self.house.engine) as work:
             for chunk in held:
                 work.ledger.release(chunk)
+            work.ledger.tell_workers(self.holder, self.job_id, (), self.house.clock())
             work.commit()
 
     def state(self) -> JobState:
@@ -193,6 +208,10 @@ class Workshop:
         if self.gave_way or not self._goes_on(work):
             self.gave_way = True
             return None
+        if self.pool.is_drained:
+            if work.ledger.state(self.job_id) is JobState.RUNNING:
+                work.ledger.hold(self.job_id, reason=DRAINED)
+            return None
         queued = work.ledger.queued_batches(self.job_id, at_most=self._sizes.horizon)
         chunk = self._lease_up_to(work, self._sizes.fitting(queued))
         if chunk is None:
@@ -226,6 +245,17 @@ class Workshop:
             facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
             self._templates[number] = make_template(self.decisions[number], self._roots, facts)
         return [make_task(batch, self._templates[batch.decision], self._salt) for batch in chunk.batches]
+
+
+def _standing(one: WorkerRecord) -> WorkerStanding:
+    """A worker of the pool as the ledger keeps it."""
+    return WorkerStanding(
+        worker=one.name,
+        device=one.device,
+        stack_id=one.stack_id,
+        in_flight=one.in_flight,
+        batches=one.batches,
+    )
 
 
 def _full(house: House) -> str:
@@ -303,12 +333,13 @@ def bench_options(house: House, group: GroupSetting) -> BenchOptions:
             threads=group.threads,
             seconds_per_step=group.step,
         ),
+        snapshots=house.settings.home / "snapshots",
     )
 
 
 @contextmanager
 def _heartbeat(workshop: Workshop) -> Generator[None]:
-    """Renew leases three times a lease, and relay a cancellation from the ledger to the workers.
+    """Renew leases three times a lease, relay a cancellation, and make room where another job is next.
 
     The ledger is asked for the state of the job more often than for its leases: between the
     word and the workers there should be less than a step.
@@ -318,7 +349,7 @@ def _heartbeat(workshop: Workshop) -> Generator[None]:
     look = min(LOOK_SECONDS, pause)
 
     def beat() -> None:
-        renewed = time.monotonic()
+        renewed = -math.inf  # at once: whoever looks finds the workers
         while not over.wait(look):
             try:
                 if not workshop.is_cancelled and workshop.state() is JobState.CANCELLED:
@@ -327,6 +358,8 @@ def _heartbeat(workshop: Workshop) -> Generator[None]:
                 if time.monotonic() - renewed >= pause:
                     workshop.renew()
                     renewed = time.monotonic()
+                    if not workshop.gave_way and workshop.is_outranked():
+                        workshop.give_way()
             except RightstepError:
                 continue  # a locked or lost ledger: the next beat tries again before the lease is over
 
@@ -343,5 +376,6 @@ def reclaim_dead_leases(house: House) -> int:
     """Queue what expired leases and dead drivers of this host held; returns how many batches."""
     with unit_of_work(house.engine) as work:
         count = work.ledger.expire_leases(house.clock()) + work.ledger.reclaim_leases(is_dead_holder)
+        work.ledger.forget_workers(is_dead_holder)
         work.commit()
     return count

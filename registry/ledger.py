@@ -23,10 +23,12 @@ from registry import (
     ledger_steering,
     ledger_submission,
     ledger_turns,
+    ledger_workers,
 )
 from registry.ledger_replanning import DecisionStanding, NewSteps
 from registry.ledger_steering import SteeredShots
 from registry.ledger_submission import FirstLease, Submission
+from registry.ledger_workers import WorkerAtWork, WorkerStanding
 from registry.records import (
     Attestation,
     ChangedBatches,
@@ -236,6 +238,26 @@ class Ledger:
     def served(self, host: str, since: datetime) -> tuple[ServedSeconds, ...]:
         """Worker seconds that drivers of a host had settled since then, by tier and owner."""
         return ledger_turns.served(self._connection, host, since)
+
+    # Workers
+
+    def tell_workers(
+        self, holder: str, job_id: str, standing: Sequence[WorkerStanding], now: datetime
+    ) -> tuple[str, ...]:
+        """Write a driver's workers as they stand; returns which of them were asked to leave."""
+        return ledger_workers.tell(self._connection, holder, job_id, standing, now)
+
+    def workers(self) -> tuple[WorkerAtWork, ...]:
+        """Every worker that a driver told of."""
+        return ledger_workers.at_work(self._connection)
+
+    def drain_worker(self, worker: str, *, actor: str, reason: str) -> bool:
+        """Ask a worker to leave once its chunks are done; False where it was asked before."""
+        return ledger_workers.drain(self._connection, worker, actor, reason)
+
+    def forget_workers(self, is_gone: Callable[[str], bool]) -> int:
+        """Drop what drivers that are gone told of theirs; returns how many."""
+        return ledger_workers.forget(self._connection, is_gone)
 
     # Planning anew, while it runs
 
