@@ -19,7 +19,6 @@ from flows.planning import known_costs, pinned_models
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
 from flows.tasks import make_task, make_template
-from policy.costs import CostProfile
 from policy.errors import RightstepError
 from policy.tasks import BatchResult, RenderTask
 from registry.known_digests import KnownDigests
@@ -73,7 +72,8 @@ class Workshop:
         self.is_cancelled = False
         self.gave_way = False  # another job is next: no chunk is leased any more
         self._goes_on = goes_on
-        self._costs: tuple[CostProfile, ...] | None = None  # known once there is a deadline to reckon with
+        # Known once there is a deadline to reckon with; as they were before tonight was measured.
+        self._costs = known_costs(house) if header.manifest.service.deadline is not None else ()
         self._runtime = runtime_versions(RendererKind(house.settings.renderer))
         self._settled_since = 0  # chunks since the last look at the night
         self._queued = 0  # batches that were still to come when the last chunk was leased
