@@ -39,6 +39,7 @@ class Loop:
     def go_on(self, seconds: float) -> None:
         """After the last step that was made before: only what such steps took then counts."""
         self._first = time.perf_counter() - seconds
+        self.seconds = seconds
 
     def stop(self) -> None:
         """After each step."""

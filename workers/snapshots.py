@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -109,11 +110,16 @@ class Resumption:
         self._muted: list[Any] = []
 
     def mute(self) -> None:
-        """From now on steps change nothing."""
+        """From now on steps change nothing.
+
+        A pipeline asks a scheduler's signature whether its steps take a generator, so what stands
+        in for a method has to look like it.
+        """
         for module in denoisers(self._pipeline):
-            module.forward = _as_fed
+            module.forward = _looking_like(module.forward, _as_fed)
             self._muted.append(module)
-        self._pipeline.scheduler.step = _as_it_was
+        scheduler = self._pipeline.scheduler
+        scheduler.step = _looking_like(scheduler.step, _as_it_was)
 
     def skips(self, done: int) -> bool:
         """Whether the step that ``done`` counts up to was made before."""
@@ -163,6 +169,16 @@ def resumed(
         yield resumption
     finally:
         resumption.unmute()
+
+
+def _looking_like(method: Any, stand_in: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of its own with the signature of a method."""
+
+    @wraps(method)
+    def muted(*values: Any, **named: Any) -> Any:
+        return stand_in(*values, **named)
+
+    return muted
 
 
 def _as_fed(*values: Any, **named: Any) -> tuple[Any]:

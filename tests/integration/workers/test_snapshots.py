@@ -65,7 +65,9 @@ def test_a_batch_goes_on_to_the_same_bits_on_another_worker(tiny, make: Callable
     assert np.array_equal(result.pictures, expected.pictures)
     assert (result.timesteps, result.rows) == (expected.timesteps, expected.rows)
     assert seen == list(range(at + 1, task.steps + 1)), "no step is made or told of twice"
-    assert result.seconds > kept.seconds
+    assert result.seconds >= kept.seconds, (
+        "what was done before counts, what walking through it took does not"
+    )
 
 
 def test_steps_that_are_behind_are_not_made_again(tiny):
