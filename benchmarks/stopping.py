@@ -67,13 +67,13 @@ def measure() -> Measurement:
             plain("a snapshot", len(kept.content) / 1000, "kB"),
         ),
         conditions=(
-            f"The built-in model, one batch of {PICTURES} pictures of 64 x 64, {THREADS} torch threads, in one "
-            f"process; median of {ROUNDS} rounds in turn, whole pictures with text encoding and decoding, which a "
-            f"resumed batch pays twice and once; {TRIALS} cancellations at moments spread over a step."
+            f"The built-in model, one batch of {PICTURES} pictures of 64 x 64, {THREADS} torch threads, in "
+            f"one process; median of {ROUNDS} rounds in turn, whole pictures: a resumed batch encodes its "
+            f"prompts twice and is decoded once; {TRIALS} cancellations at moments spread over a step."
         ),
         remark=(
-            "A word in the ledger reaches the renderer with the driver's next look, which comes every 0.1 s: on "
-            "top of the figure above, that is half a step or less where a step takes 0.2 s or more."
+            "A word in the ledger reaches the renderer with the driver's next look, which comes every 0.1 s: "
+            "on top of the figure above, half a step or less where a step takes 0.2 s or more."
         ),
         rounds=rounds,
     )

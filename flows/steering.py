@@ -5,7 +5,7 @@ three times a second for a cancellation, so a word takes effect on a night that 
 just as well on one that nobody drives at the moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.announcing import announce_job
@@ -17,6 +17,7 @@ from flows.replanning import replan_within
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.errors import WrongUse
+from policy.limits import BudgetEnd, Halt
 from registry.ledger_steering import SteeredShots
 from registry.records import JobRecord, ReplanningRecord
 from registry.unit_of_work import UnitOfWork, unit_of_work
@@ -150,6 +151,26 @@ def move_deadline(house: House, job_id: str, when: str | None) -> MovedDeadline:
     return MovedDeadline(job=job, round=found)
 
 
+def set_budget(house: House, job_id: str, seconds: float | None, end: BudgetEnd | None = None) -> JobRecord:
+    """Another budget of worker seconds for a job, or none, and what becomes of the job when it is spent."""
+    if seconds is not None and seconds <= 0:
+        raise WrongUse("A budget is more than nothing.", "To stop a job, pause or cancel it.")
+    with unit_of_work(house.engine) as work:
+        before = work.ledger.lock(job_id)
+        job = work.ledger.set_budget(before.job_id, seconds, end)
+        if (job.budget_seconds, job.budget_end) != (before.budget_seconds, before.budget_end):
+            facts = {"seconds": seconds, "then": job.budget_end, "was": before.budget_seconds}
+            _note(house, work, "job:budget:changed", job.job_id, facts)
+        work.commit()
+    return job
+
+
+def note_halt(house: House, work: UnitOfWork, job_id: str, found: Halt) -> None:
+    """Put on record, in the transaction of the caller's, that a job stopped by itself."""
+    facts = {"code": found.code, "then": found.how, "detail": found.detail}
+    _note(house, work, "job:limit:reached", job_id, facts)
+
+
 def _runtime(house: House) -> tuple[tuple[str, str], ...]:
     return runtime_versions(RendererKind(house.settings.renderer))
 
@@ -159,9 +180,14 @@ def _moment(job: JobRecord) -> str | None:
 
 
 def _note(
-    house: House, work: UnitOfWork, tag: str, job_id: str, facts: dict[str, object], actor: str | None = None
+    house: House,
+    work: UnitOfWork,
+    tag: str,
+    job_id: str,
+    facts: Mapping[str, object],
+    actor: str | None = None,
 ) -> None:
     event = AuditEvent(
-        tag=tag, actor=actor or house.settings.actor, subject=job_id, payload=canonical_json(facts)
+        tag=tag, actor=actor or house.settings.actor, subject=job_id, payload=canonical_json(dict(facts))
     )
     work.audit.append(event, house.clock())

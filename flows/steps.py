@@ -81,6 +81,7 @@ from flows.steering import (
     put_shots_before,
     reopen_job,
     requeue_shots,
+    set_budget,
 )
 from flows.stocktaking import (
     explain_licences,
@@ -206,6 +207,7 @@ __all__ = [
     "revoke_key",
     "revoke_model",
     "rounds_of",
+    "set_budget",
     "settle_pictures",
     "ship_job",
     "shot_of",

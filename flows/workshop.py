@@ -18,6 +18,7 @@ from flows.holders import is_dead_holder, own_holder
 from flows.planning import known_costs, pinned_models
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
+from flows.steering import note_halt
 from flows.tasks import make_task, make_template
 from policy.errors import RightstepError
 from policy.tasks import BatchResult, RenderTask
@@ -207,6 +208,9 @@ class Workshop:
         """
         if self.gave_way or not self._goes_on(work):
             self.gave_way = True
+            return None
+        if (found := work.ledger.enforce_limits(self.job_id, self.house.clock())) is not None:
+            note_halt(self.house, work, self.job_id, found)
             return None
         if self.pool.is_drained:
             if work.ledger.state(self.job_id) is JobState.RUNNING:

@@ -11,11 +11,13 @@ from sqlalchemy import Connection
 
 from policy.costs import CostSample
 from policy.forecast import SettledBatch
+from policy.limits import BudgetEnd, Halt
 from policy.plan import Decision, ExecutionPlan
 from policy.tasks import BatchResult
 from registry import (
     ledger_closing,
     ledger_leases,
+    ledger_limits,
     ledger_measures,
     ledger_reading,
     ledger_replanning,
@@ -312,6 +314,18 @@ class Ledger:
     def move_deadline(self, job_id: str, deadline: datetime | None) -> JobRecord:
         """Another deadline for an unfinished job, or none."""
         return ledger_steering.move_deadline(self._connection, job_id, deadline)
+
+    def set_budget(self, job_id: str, seconds: float | None, end: BudgetEnd | None = None) -> JobRecord:
+        """Another budget of worker seconds, or none; ``end`` is what becomes of the job when it is spent."""
+        return ledger_steering.set_budget(self._connection, job_id, seconds, end)
+
+    def enforce_limits(self, job_id: str, now: datetime) -> Halt | None:
+        """Stop a running job at its budget or after its probes; what was done, None where it may go on."""
+        return ledger_limits.enforce(self._connection, job_id, now)
+
+    def spent_seconds(self, job_id: str) -> float:
+        """Worker seconds of everything that was settled of a job."""
+        return ledger_limits.spent_seconds(self._connection, job_id)
 
     # Ending, and going on
 

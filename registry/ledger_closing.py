@@ -13,6 +13,7 @@ from policy.wording import plural
 from registry import ledger_reading, tables
 from registry.bulk import write_many
 from registry.instants import Instant
+from registry.ledger_limits import cancel_open, open_gate
 from registry.records import BatchState, JobRecord, JobState
 
 SET_THE_JOB = (
@@ -80,6 +81,7 @@ def resume(connection: Connection, job_id: str, *, retry_dead: bool) -> JobRecor
         refuse_twin(connection, record)
     if retry_dead:
         retry(connection, record.job_id)
+    open_gate(connection, record.job_id)
     return reopen(connection, record)
 
 
@@ -147,20 +149,7 @@ def cancel(connection: Connection, job_id: str, actor: str, now: datetime) -> Jo
     record = lock_for(connection, job_id, Word.CANCEL)
     if record.state is JobState.CANCELLED:
         return record
-    takes_table, batches_table = tables.takes, tables.batches
-    connection.execute(
-        update(takes_table)
-        .where(takes_table.c.job_id == record.job_id, takes_table.c.state == TakeState.QUEUED)
-        .values(state=TakeState.CANCELLED, settled_at=now)
-    )
-    connection.execute(
-        update(batches_table)
-        .where(
-            batches_table.c.job_id == record.job_id,
-            batches_table.c.state.in_([BatchState.QUEUED.value, BatchState.LEASED.value]),
-        )
-        .values(state=BatchState.CANCELLED, holder=None, lease=None, lease_expires_at=None)
-    )
+    cancel_open(connection, record.job_id, (BatchState.QUEUED, BatchState.LEASED), now)
     record = ledger_reading.job(connection, record.job_id)
     return set_state(connection, record, JobState.CANCELLED, f"Cancelled by {actor}.", now)
 
@@ -171,6 +160,8 @@ def close(connection: Connection, job_id: str, now: datetime) -> JobRecord:
     standing = record.counts
     if record.state.is_finished or standing.open:
         return record
+    if standing.cancelled:  # by its budget: what was in flight has ended
+        return set_state(connection, record, JobState.CANCELLED, record.detail, now)
     if standing.dead:
         detail = f"{standing.dead} of {standing.shots} shots could not be made."
         return set_state(connection, record, JobState.FAILED, detail, now)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, or_, select
 
 from policy.codec import decode
 from policy.errors import UnknownName
+from policy.limits import BudgetEnd
 from policy.manifest import Shot, ShotInput
 from policy.menu import Offer
 from policy.plan import ExecutionPlan, PlannedBatch, PlannedShot
@@ -215,6 +216,8 @@ def job_record(row: Any, shot_counts: ShotCounts) -> JobRecord:
         ended_at=row["ended_at"],
         counts=shot_counts,
         priority=row["priority"],
+        budget_seconds=row["budget_seconds"],
+        budget_end=BudgetEnd(row["budget_end"]),
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, exists, func, insert, not_, 
 
 from policy.codec import encode
 from policy.errors import UnknownName, WrongMoment
+from policy.limits import BudgetEnd, rendering_order
 from policy.steering import Word, why_not_eaten, why_not_requeued
 from policy.tasks import TakeState
 from policy.wording import names, plural
@@ -208,6 +209,21 @@ def move_deadline(connection: Connection, job_id: str, deadline: datetime | None
     return replace(record, deadline=deadline)
 
 
+def set_budget(
+    connection: Connection, job_id: str, seconds: float | None, end: BudgetEnd | None
+) -> JobRecord:
+    """Another budget of worker seconds, or none, and what becomes of the job when it is spent."""
+    record = lock_for(connection, job_id, Word.BUDGET)
+    ending = end or record.budget_end
+    jobs = tables.jobs
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.job_id == record.job_id)
+        .values(budget_seconds=seconds, budget_end=ending.value)
+    )
+    return replace(record, budget_seconds=seconds, budget_end=ending)
+
+
 def _told(what: str, actor: str, reason: str) -> str:
     return f"{what} by {actor}: {reason}" if reason else f"{what} by {actor}."
 
@@ -288,11 +304,12 @@ def _settle_emptied(connection: Connection, job_id: str, numbers: set[int]) -> N
 def _rank_again(connection: Connection, job_id: str) -> None:
     """The order of rendering: priority first, then the plan's; only batches that move are written."""
     shots, batches = tables.shots, tables.batches
+    limits = ledger_reading.header(connection, job_id).manifest.limits
     most_urgent = select(shots.c.batch, func.max(shots.c.priority)).where(shots.c.job_id == job_id)
     urgency: dict[int, int] = dict(connection.execute(most_urgent.group_by(shots.c.batch)).all())
     now = select(batches.c.number, batches.c.rank).where(batches.c.job_id == job_id)
     ranks: dict[int, int] = dict(connection.execute(now).all())
-    ordered = sorted(ranks, key=lambda number: (-urgency.get(number, 0), number))
+    ordered = rendering_order([urgency.get(number, 0) for number in range(len(ranks))], probes=limits.probes)
     moved = [
         {"b_job_id": job_id, "b_number": number, "b_rank": rank}
         for rank, number in enumerate(ordered)

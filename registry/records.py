@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from policy.limits import BudgetEnd
 from policy.manifest import RenderManifest, ShotInput
 from policy.plan import Decision, ExecutionPlan, PlanTotals
 from policy.tasks import FaultKind, PictureFigures, TakeState
@@ -103,6 +104,8 @@ class JobRecord:
     counts: ShotCounts
     attached: bool = False  # submit found this job unfinished and added nothing
     priority: int = 0  # said by a person: before or after other jobs of its tier on a shared fleet
+    budget_seconds: float | None = None  # of workers, loads included
+    budget_end: BudgetEnd = BudgetEnd.HOLD
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -154,6 +154,9 @@ class JobColumns(TypedColumns):
     shot_count: Named[int]
     max_failed_shots: Named[int | None]
     priority: Named[int] = Column(server_default="0")  # said by a person: its place among jobs of its tier
+    gate: Named[int | None]  # rank from which on nothing is handed out before a person has looked
+    budget_seconds: Named[float | None]  # of workers
+    budget_end: Named[str] = Column(server_default="hold")  # what becomes of the job when it is spent
     submitted_at: Named[datetime] = Column(Instant)
     started_at: Named[datetime | None] = Column(Instant)
     ended_at: Named[datetime | None] = Column(Instant)

@@ -93,7 +93,7 @@ def render(
         with kept_when_stopped(job.job_id), Ticker() as ticker:
             job = render_job(house, job.job_id, ticker)
     shipment, refusal = None, None
-    if ship and not job.counts.missing:
+    if ship and job.counts.made and not job.counts.missing:
         try:
             shipment = ship_job(house, job.job_id, tell=say)
         except Refused as refused:  # what was made is still worth a look

@@ -1,16 +1,18 @@
-"""``rightstep job pause|cancel|requeue|eat|priority|deadline``: a word to a job, while it runs or not."""
+"""``rightstep job pause|cancel|requeue|eat|priority|deadline|budget``: a word to a job under way."""
 
 from typing import Annotated
 
 import typer
 
+from policy.errors import WrongUse
+from policy.limits import BudgetEnd
 from policy.wording import duration, names, plural
 from rightstep.cli.door import enter_house
 from rightstep.cli.options import AsJson, Job
 from rightstep.cli.output import print_json, say
 from rightstep.cli.shapes import DeadlineAnswer, JobAnswer, ShotsAnswer
 
-NO_DEADLINE = "none"
+NONE = "none"  # no deadline, no budget
 
 Shots = Annotated[
     list[str],
@@ -34,6 +36,7 @@ def add_words(app: typer.Typer) -> None:
     app.command("eat")(eat)
     app.command("priority")(priority)
     app.command("deadline")(deadline)
+    app.command("budget")(budget)
 
 
 def pause(
@@ -148,7 +151,7 @@ def deadline(
     """Move the deadline of a job; queued shots get fewer or more steps where the order allows it."""
     from flows.steps import move_deadline
 
-    moved = move_deadline(enter_house(), job, None if when == NO_DEADLINE else when)
+    moved = move_deadline(enter_house(), job, None if when == NONE else when)
     if as_json:
         print_json(DeadlineAnswer(job=moved.job, round=moved.round))
         return
@@ -163,3 +166,40 @@ def deadline(
         if moved.round.at_risk:
             left = duration(max(moved.round.left_seconds, 0.0))
             say(f"The deadline is at risk: {duration(moved.round.p95)} of work (p95) for {left}.")
+
+
+def budget(
+    job: Job,
+    seconds: Annotated[
+        str,
+        typer.Argument(
+            metavar="SECONDS", help="Of workers, loads included; or none for no budget.", show_default=False
+        ),
+    ],
+    *,
+    then: Annotated[
+        BudgetEnd | None,
+        typer.Option("--then", help="What becomes of the job when it is spent.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a job a budget of worker seconds; spent, it is held, ends with what is in flight, or stops."""
+    from flows.steps import set_budget
+
+    record = set_budget(enter_house(), job, _seconds(seconds), then)
+    if as_json:
+        print_json(JobAnswer(job=record))
+    elif record.budget_seconds is None:
+        say(f"Job {record.job_id} has no budget any more.")
+    else:
+        told = f"{duration(record.budget_seconds)} of workers, then {record.budget_end.value}"
+        say(f"Job {record.job_id} has {told}.")
+
+
+def _seconds(text: str) -> float | None:
+    if text == NONE:
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise WrongUse(f"{text!r} is no number of seconds.", "Write 3600, or none.") from error

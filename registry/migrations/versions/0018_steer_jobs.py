@@ -1,4 +1,4 @@
-"""Steer jobs: a paused job is unfinished too, and a person may put one before others of its tier."""
+"""Steer jobs: a paused one is unfinished too, one may go before others, and one may stop by itself."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,4 +21,7 @@ def upgrade() -> None:
         sqlite_where=UNFINISHED,
         postgresql_where=UNFINISHED,
     )
+    op.add_column("jobs", sa.Column("gate", sa.Integer(), nullable=True))
+    op.add_column("jobs", sa.Column("budget_seconds", sa.Double(), nullable=True))
+    op.add_column("jobs", sa.Column("budget_end", sa.String(), nullable=False, server_default="hold"))
     op.add_column("jobs", sa.Column("priority", sa.Integer(), nullable=False, server_default="0"))

@@ -33,9 +33,9 @@ QUICK_STEPS = {"steps": 4, "method": "emoji-64-lcm"}
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_night_is_paused_steered_and_made_whole(make_house: MakeHouse, tmp_path: Path):
-    house = make_house(**SLOW)
+    house = make_house(workers=1, **SLOW)  # what is handed out first settles first
     job = submit(house, write_order(tmp_path, 240, shots=QUICK_STEPS))
-    driver = start_command(house, "job", "resume", job.job_id, **SLOW)
+    driver = start_command(house, "job", "resume", job.job_id, workers=1, **SLOW)
     try:
         wait_for_driver(driver, house, job.job_id)
         pause_job(house, job.job_id, "The power is dear until ten.")
@@ -50,7 +50,7 @@ def test_a_night_is_paused_steered_and_made_whole(make_house: MakeHouse, tmp_pat
         eat_shots(house, job.job_id, [waiting[0]], "The scene was cut.")
         put_shots_before(house, job.job_id, [waiting[-1]], 9)
         reopen_job(house, job.job_id)
-        driver = start_command(house, "job", "resume", job.job_id, **SLOW)
+        driver = start_command(house, "job", "resume", job.job_id, workers=1, **SLOW)
         _, talk = driver.communicate(timeout=PATIENCE)
     finally:
         driver.kill()
