@@ -21,6 +21,7 @@ from flows.steering import (
     put_shots_before,
     reopen_job,
     requeue_shots,
+    set_budget,
 )
 from flows.workshop import Workshop
 from policy.errors import ManifestRejected, WrongMoment, WrongUse
@@ -204,3 +205,44 @@ def test_a_paused_shot_that_was_eaten_needs_nobody_to_close_the_job(house: House
     found = eat_shots(house, job.job_id, [shot.name for shot in shots_of(house, job.job_id)], "Cut.")
     assert found.job.state is JobState.FINISHED
     assert {shot.state for shot in shots_of(house, job.job_id)} == {TakeState.EATEN}
+
+
+def test_a_night_is_held_after_its_probes_and_its_resumption_is_the_approval(house: House, tmp_path: Path):
+    job = submit(house, write_order(tmp_path, 160, name="probed", hold_after_probes=True))
+    workshop = workshop_near(house, near_station(house), job.job_id)
+    held = render_rest(workshop)
+    assert held.state is JobState.HELD
+    made = {shot.batch for shot in shots_of(house, job.job_id) if shot.state is TakeState.DONE}
+    last = max(shot.batch for shot in shots_of(house, job.job_id))
+    assert made == {0, last // 2, last}
+    assert export_job(house, job.job_id, tmp_path / "out").pictures == held.counts.done
+    reopen_job(house, job.job_id)
+    assert render_rest(workshop).counts.done == 160
+    ((_, _, facts),) = [one for one in told(house, job.job_id) if one[0] == "job:limit:reached"]
+    assert (facts["code"], facts["then"]) == ("probes_made", "hold")
+
+
+def test_a_night_that_spent_its_budget_waits_for_another_one(house: House, tmp_path: Path):
+    job = submit(house, write_order(tmp_path, 160, name="dear", budget_seconds=1e-6))
+    workshop = workshop_near(house, near_station(house), job.job_id)
+    held = render_rest(workshop)
+    assert (held.state, held.counts.leased) == (JobState.HELD, 0)
+    assert 0 < held.counts.done < 160
+    assert set_budget(house, job.job_id, None).budget_seconds is None
+    reopen_job(house, job.job_id)
+    assert render_rest(workshop).state is JobState.FINISHED
+    assert tags(house, job.job_id)[1:] == ["job:limit:reached", "job:budget:changed", "job:run:resumed"]
+
+
+def test_a_night_that_finishes_at_its_budget_cancels_what_it_had_not_begun(house: House, tmp_path: Path):
+    order = write_order(tmp_path, 160, name="dear", budget_seconds=1e-6, budget_end="finish")
+    workshop = workshop_near(house, near_station(house), submit(house, order).job_id)
+    ended = render_rest(workshop)
+    assert ended.state is JobState.CANCELLED
+    assert ended.counts.done + ended.counts.cancelled == 160
+    assert "budget" in ended.detail
+
+
+def test_a_budget_of_nothing_cannot_be_meant(house: House, job: JobRecord):
+    with pytest.raises(WrongUse, match="more than nothing"):
+        set_budget(house, job.job_id, 0.0)

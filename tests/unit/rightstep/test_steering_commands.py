@@ -78,6 +78,23 @@ def test_a_deadline_comes_and_goes_and_one_that_passed_is_wrong_use(rightstep: R
     assert rightstep("job", "deadline", job_id, "2020-01-01").code == ExitCode.WRONG_USE
 
 
+def test_a_budget_comes_with_its_end_and_goes(rightstep: Run, job_id: str):
+    job = rightstep("job", "budget", job_id, "3600", "--then", "stop", "--json").data["job"]
+    assert (job["budget_seconds"], job["budget_end"]) == (3600.0, "stop")
+    kept = rightstep("job", "budget", job_id, "7200")
+    assert "then stop" in kept.err
+    assert "no budget" in rightstep("job", "budget", job_id, "none").err
+    assert rightstep("job", "budget", job_id, "much").code == ExitCode.WRONG_USE
+    assert rightstep("job", "budget", job_id, "0").code == ExitCode.WRONG_USE
+
+
+def test_nobody_is_at_work_where_nothing_runs_and_nobody_is_drained(rightstep: Run, job_id: str):
+    assert rightstep("worker", "list", "--json").data == []
+    answer = rightstep("worker", "drain", "here:1", "--reason", "Loud.")
+    assert answer.code == ExitCode.WRONG_USE
+    assert "here:1" in answer.err
+
+
 def test_a_cancelled_job_refuses_every_other_word(rightstep: Run, job_id: str):
     assert rightstep("job", "cancel", job_id).code == ExitCode.DONE
     for words in (
@@ -86,6 +103,7 @@ def test_a_cancelled_job_refuses_every_other_word(rightstep: Run, job_id: str):
         ("eat", job_id, "shot-0001", "--reason", "Cut."),
         ("priority", job_id, "1"),
         ("deadline", job_id, "08:00"),
+        ("budget", job_id, "60"),
     ):
         answer = rightstep("job", *words)
         assert answer.code == ExitCode.BROKEN
