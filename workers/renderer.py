@@ -55,9 +55,10 @@ class Snapshot:
 class RenderSetAside(Exception):
     """The batch was told to make room: it goes on from this snapshot."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        super().__init__(snapshot)
+    def __init__(self, snapshot: Snapshot, seconds: float = 0.0) -> None:
+        super().__init__(snapshot, seconds)
         self.snapshot = snapshot
+        self.seconds = seconds  # of denoising since it was taken up here
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,7 +34,7 @@ class SyntheticRenderer:
         if self._resident is None or self._resident.stack_id != task.load.stack.stack_id:
             raise RenderFault("The stack of this batch is not resident.", "Load it first.")
         started = time.perf_counter()
-        before = 0 if since is None else since.steps
+        before, behind = (0, 0.0) if since is None else (since.steps, since.seconds)
         for done in range(before + 1, task.steps + 1):
             if self._options.seconds_per_step > 0:
                 time.sleep(self._options.seconds_per_step)
@@ -42,7 +42,7 @@ class SyntheticRenderer:
                 Step(
                     done=done,
                     preview=lambda: _pictures(task) if task.frames == 1 else None,
-                    snapshot=partial(_snapshot, done, started),
+                    snapshot=partial(_snapshot, done, started - behind),
                 )
             )
         pictures = _pictures(task)
@@ -51,7 +51,7 @@ class SyntheticRenderer:
             pictures=pictures,
             timesteps=published or tuple(float(step) for step in range(task.steps - 1, -1, -1)),
             rows=len(task.shots),
-            seconds=time.perf_counter() - started + (0.0 if since is None else since.seconds),
+            seconds=time.perf_counter() - started + behind,
         )
 
 

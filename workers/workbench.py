@@ -146,13 +146,13 @@ class Workbench:
         try:
             self._stop_if_leaving()
             load_seconds = self._make_resident(task.load)
-            rendered = self._go_on(task)
-        except RenderSetAside as aside:
+            rendered, before = self._go_on(task)
+        except RenderSetAside as aside:  # what it rendered counts where the batch is made, as its whole cost
             return replace(
                 batch,
                 fault=FaultKind.CANCELLED,
                 detail=f"Set aside after {plural(aside.snapshot.steps, 'step')}.",
-                total_seconds=time.perf_counter() - started,
+                total_seconds=max(0.0, time.perf_counter() - started - aside.seconds),
             )
         except Exception as fault:  # noqa: BLE001 - whatever happens to one batch, the worker answers for it and goes on
             kind, detail = classified(fault)
@@ -162,7 +162,7 @@ class Workbench:
             rendered=rendered,
             loaded=self._loaded,
             load_seconds=load_seconds,
-            total_seconds=time.perf_counter() - started,
+            total_seconds=time.perf_counter() - started + before,
             is_synthetic=self._renderer.is_synthetic,
         )
 
@@ -188,20 +188,22 @@ class Workbench:
         self._note(stack_id=load.stack.stack_id)
         return time.perf_counter() - started
 
-    def _go_on(self, task: RenderTask) -> Rendered:
-        """Render a batch from where it was set aside, or from its start."""
+    def _go_on(self, task: RenderTask) -> tuple[Rendered, float]:
+        """Render a batch from where it was set aside, or from its start; with the seconds behind it."""
         if self._snapshots is None:
-            return self._renderer.render(task, self._step_watch(None))
+            return self._renderer.render(task, self._step_watch()), 0.0
         place = self._snapshots.place_of(task, self._renderer.device)
-        watch = self._step_watch(place)
+        since = place.load()
+        before = 0.0 if since is None else since.seconds
         try:
-            rendered = self._renderer.render(task, watch, place.load())
+            rendered = self._renderer.render(task, self._step_watch(place, before), since)
         except FormatFault:  # a snapshot is a shortcut and no more
-            rendered = self._renderer.render(task, watch)
+            before = 0.0
+            rendered = self._renderer.render(task, self._step_watch(place))
         place.clear()
-        return rendered
+        return rendered, before
 
-    def _step_watch(self, place: SnapshotPlace | None) -> OnStep:
+    def _step_watch(self, place: SnapshotPlace | None = None, behind: float = 0.0) -> OnStep:
         self._note(stage="rendering")
         before = self._progress.steps_done
 
@@ -210,7 +212,7 @@ class Workbench:
             self._stop_if_cancelled()
             if place is not None and self._aside.is_set() and (kept := step.snapshot()) is not None:
                 place.keep(kept)
-                raise RenderSetAside(kept)
+                raise RenderSetAside(kept, kept.seconds - behind)
 
         return on_step
 

@@ -20,8 +20,8 @@ TASK = make_task(steps=6)
 class Counting(SyntheticRenderer):
     """The synthetic renderer with a count of its steps, and a word at one of them."""
 
-    def __init__(self) -> None:
-        super().__init__(RenderOptions(kind=RendererKind.SYNTHETIC))
+    def __init__(self, options: RenderOptions | None = None) -> None:
+        super().__init__(options or RenderOptions(kind=RendererKind.SYNTHETIC))
         self.made: list[int] = []
         self.at, self.word = 0, lambda: None
 
@@ -75,6 +75,18 @@ def test_a_batch_makes_room_at_the_next_step_and_goes_on_from_there_on_another_b
         take.artefact.sha256 for take in expected.takes if take.artefact
     ]
     assert list(folder.iterdir()) == [], "what is made waits no more"
+
+
+def test_what_a_batch_took_counts_once_and_where_it_is_made(tmp_path: Path, folder: Path):
+    slow = RenderOptions(kind=RendererKind.SYNTHETIC, seconds_per_step=0.05)
+    first = Counting(slow)
+    bench = bench_on(tmp_path, first, folder)
+    first.at, first.word = 4, bench.set_aside
+    (aside,) = bench.run([TASK])
+    (made,) = bench_on(tmp_path, Counting(slow), folder).run([TASK])
+    assert made.denoise_seconds >= 6 * 0.05
+    assert made.total_seconds >= made.denoise_seconds, "a measure of the whole batch"
+    assert aside.denoise_seconds == 0.0, "and what was set aside is none"
 
 
 def test_another_composition_of_a_batch_is_another_batch(tmp_path: Path, folder: Path):
