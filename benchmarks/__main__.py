@@ -16,6 +16,7 @@ BENCHMARKS = (
     "flow_efficiency",
     "resume",
     "few_steps",
+    "stopping",
     "cached",
     "causal_stream",
     "prediction",

@@ -78,6 +78,9 @@ class IdleBench:
     def cancel(self) -> None:
         return
 
+    def set_aside(self) -> None:
+        return
+
     def progress(self) -> BenchProgress:
         return BenchProgress(stage="idle", stack_id="", steps_done=0, takes_done=0)
 

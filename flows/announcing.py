@@ -14,7 +14,7 @@ from flows.bootstrap import House
 from flows.prefect_requests import ask
 from flows.prefect_server import standing_server
 from policy.errors import Refused, RightstepError
-from registry.records import JobRecord, JobState
+from registry.records import JobRecord
 
 RENDER_REQUESTED = "rightstep.render.requested"  # what an event is called that asks for a render
 ORDER_REFUSED = "rightstep.order.refused"
@@ -25,7 +25,7 @@ def announce_job(house: House, job: JobRecord) -> None:
 
     The same end said twice is one event, by its id.
     """
-    if not job.state.is_finished and job.state is not JobState.HELD:
+    if not job.state.is_at_rest:
         return
     counts = job.counts
     _announce(

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from policy.limits import BudgetEnd
 from policy.manifest import LoraRequest
 from policy.tiers import ServiceTier
 from policy.uses import Act
@@ -111,6 +112,10 @@ class ManifestFields(KnownFields):
     recipients: tuple[Annotated[str, Field(max_length=200)], ...] = ()
     max_failed_shots: Annotated[int, Field(ge=0)] | None = None
     waive_output_checks: bool = False
+    probes: bool = False
+    hold_after_probes: bool = False
+    budget_seconds: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = None
+    budget_end: BudgetEnd = BudgetEnd.HOLD
 
     @field_validator("deadline", mode="before")
     @classmethod

@@ -22,6 +22,7 @@ from yaml.composer import ComposerError
 from flows.clock_times import resolve_deadline
 from flows.manifest_fields import InputFields, ManifestFields, ShotFields
 from policy.errors import ManifestRejected
+from policy.limits import Limits
 from policy.manifest import RenderManifest, Shot, ShotInput
 from policy.tiers import ServiceLevel
 from policy.uses import Context, IntendedUse
@@ -90,6 +91,12 @@ def _manifest(path: Path, text: str, now: datetime, take_input: TakeInput) -> Re
         timezone=head.timezone,
         max_failed_shots=head.max_failed_shots,
         waive_output_checks=head.waive_output_checks,
+        limits=Limits(
+            probes=head.probes or head.hold_after_probes,
+            hold_after_probes=head.hold_after_probes,
+            budget_seconds=head.budget_seconds,
+            budget_end=head.budget_end,
+        ),
         source=path.name,
     )
 

@@ -14,14 +14,15 @@ from flows.planning import Overrides, apply_overrides
 from flows.prefect_requests import ON_DEMAND, SUBMITTED, ask, deployment_of
 from flows.prefect_server import PrefectServer, standing_server
 from flows.progress import OnProgress, report_stage, watched
-from flows.rendering import WATCH_SECONDS, cancel_job, job_of, list_jobs
+from flows.rendering import WATCH_SECONDS, job_of, list_jobs
+from flows.steering import cancel_job
 from flows.submitting import error_of, job_key
 from flows.turns import is_driven
 from policy.errors import ServiceFault
 from policy.manifest import RenderManifest
 from policy.plan import PlanRefusal
 from policy.tiers import ServiceTier
-from registry.records import JobRecord, JobState
+from registry.records import JobRecord
 
 FINAL_STATES = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})  # of a flow run
 
@@ -112,7 +113,7 @@ def render_by_house(house: House, job_id: str, on_progress: OnProgress) -> JobRe
 
 
 def _is_at_rest(job: JobRecord) -> bool:
-    return job.state.is_finished or job.state is JobState.HELD
+    return job.state.is_at_rest
 
 
 def _has_ended(house: House, run: str) -> bool:

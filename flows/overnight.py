@@ -64,7 +64,7 @@ def render_order(path: Path, overrides: Overrides, key: str | None = None) -> Ou
 
 def render_submitted(house: House, job: JobRecord) -> Outcome:
     """A job from the ledger to exported pictures."""
-    if not job.state.is_finished and job.state is not JobState.HELD:
+    if not job.state.is_at_rest:
         render_batch(job.job_id)
         job = job_of(house, job.job_id)
     deliver(house, job.job_id)

@@ -21,8 +21,8 @@ from flows.holders import own_holder
 from flows.judging import figures_of, hold_and_close, judgements_of
 from flows.keeping import leave_unkept
 from flows.planning import Overrides, PlanningView, apply_overrides, plan_order, shelf_of
-from flows.rendering import cancel_job
 from flows.stages import stage
+from flows.steering import cancel_job
 from flows.submitting import (
     forget_request,
     job_of_request,

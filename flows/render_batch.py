@@ -25,6 +25,7 @@ from flows.judging import judge_job
 from flows.progress import report_stage
 from flows.rendering import job_of
 from flows.settings import load_settings
+from flows.steering import cancel_job
 from flows.summaries import job_table
 from flows.turns import fleet_turn
 from flows.workshop import Workshop, is_alone, open_workshop
@@ -42,10 +43,7 @@ Waiting = PrefectConcurrentFuture[int]
 def relay_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """A flow run that is cancelled in Prefect cancels its job, which reaches the workers at the next step."""
     del flow, state  # Prefect passes them by name
-    house = open_house(load_settings())
-    with unit_of_work(house.engine) as work:
-        work.ledger.cancel(str(flow_run.parameters["job_id"]), actor="prefect", now=house.clock())
-        work.commit()
+    cancel_job(open_house(load_settings()), str(flow_run.parameters["job_id"]), actor="prefect")
 
 
 @flow(

@@ -24,8 +24,9 @@ from flows.prefect_server import (
 )
 from flows.progress import OnProgress, report_stage, watched
 from flows.signals import sigterm_as_ctrl_c
+from flows.steering import reopen_job
 from policy.errors import RightstepError, ServiceFault, UnknownName
-from registry.records import ArtefactRecord, JobRecord, JobState, ReplanningRecord, ShotRecord
+from registry.records import ArtefactRecord, JobRecord, ReplanningRecord, ShotRecord
 from registry.unit_of_work import unit_of_work
 
 WATCH_SECONDS = 0.5
@@ -39,11 +40,11 @@ def render_job(
 
     Interrupted, it leaves a job that ``resume_job`` goes on with: what was made stays made.
     ``detach`` leaves the work to a process of its own and returns at once. Nothing is
-    started for a job whose shots are all made already, nor for a held one, which waits for
+    started for a job whose shots are all made already, nor for a held or paused one, which waits for
     ``resume_job``.
     """
     job = job_of(house, job_id)
-    if job.state.is_finished or job.state is JobState.HELD:
+    if job.state.is_at_rest:
         return job
     if not job.counts.open:
         judge_job(house, job.job_id)
@@ -57,28 +58,8 @@ def render_job(
 
 
 def resume_job(house: House, job_id: str, on_progress: OnProgress | None = None) -> JobRecord:
-    """Go on with a stopped, held or failed job; finished shots stay, dead ones get a new try."""
+    """Go on with a stopped, held, paused or failed job; finished shots stay, dead ones get a new try."""
     return render_job(house, reopen_job(house, job_id).job_id, on_progress)
-
-
-def reopen_job(house: House, job_id: str) -> JobRecord:
-    """Open a held or failed job again, every dead shot with a new try; somebody has to render it then.
-
-    WrongMoment where it was cancelled, or where the same order is under way already.
-    """
-    with unit_of_work(house.engine) as work:
-        job = work.ledger.resume(work.ledger.job(job_id).job_id, retry_dead=True)
-        work.commit()
-    return job
-
-
-def cancel_job(house: House, job_id: str) -> JobRecord:
-    """Cancel a job: its driver stops the workers at the next step; what was made stays."""
-    with unit_of_work(house.engine) as work:
-        found = work.ledger.job(job_id)
-        job = work.ledger.cancel(found.job_id, actor=house.settings.actor, now=house.clock())
-        work.commit()
-    return job
 
 
 def job_of(house: House, job_id: str) -> JobRecord:
@@ -134,7 +115,7 @@ def watch_job(house: House, job_id: str, on_progress: OnProgress) -> JobRecord:
     """Follow a job that another process drives until it ends or is held."""
     job = job_of(house, job_id)
     with watched(house, job.job_id, on_progress):
-        while not job.state.is_finished and job.state is not JobState.HELD:
+        while not job.state.is_at_rest:
             time.sleep(WATCH_SECONDS)
             job = job_of(house, job.job_id)
     return job

@@ -26,32 +26,41 @@ def replan_job(
     it can still be kept by more workers or a later deadline, and again after a recovery.
     """
     with unit_of_work(house.engine) as work:
-        job = work.ledger.job(job_id)
-        if job.deadline is None or job.state not in {JobState.QUEUED, JobState.RUNNING}:
-            return None
-        now = house.clock()
-        header = work.ledger.header(job_id)
-        fleet = house.settings.fleet.in_order
-        looked = replan(
-            header.decisions,
-            _standings(work.ledger.standings(job_id)),
-            _ground(header, costs, fleet.devices),
-            Crew(fleet=fleet, deadline=job.deadline, now=now),
-        )
-        if looked is None:
-            return None
-        rounds = work.ledger.rounds(job_id)
-        was_at_risk = bool(rounds) and rounds[-1].at_risk
-        changes = work.ledger.change_steps(
-            job_id, [_new_steps(header, change, runtime) for change in looked.changes]
-        )
-        if not changes and looked.is_at_risk == was_at_risk:
-            return None
-        record = work.ledger.note_round(
-            job_id, finish=(looked.after.p50, looked.after.p95), left=looked.left, changes=changes, now=now
-        )
-        _tell(house, work, record, looked, newly_at_risk=record.at_risk and not was_at_risk)
-        work.commit()
+        record = replan_within(house, work, job_id, costs, runtime)
+        if record is not None:
+            work.commit()
+    return record
+
+
+def replan_within(
+    house: House, work: UnitOfWork, job_id: str, costs: tuple[CostProfile, ...], runtime: Versions
+) -> ReplanningRecord | None:
+    """The same in a transaction of the caller's, who commits."""
+    job = work.ledger.job(job_id)
+    if job.deadline is None or job.state not in {JobState.QUEUED, JobState.RUNNING}:
+        return None
+    now = house.clock()
+    header = work.ledger.header(job_id)
+    fleet = house.settings.fleet.in_order
+    looked = replan(
+        header.decisions,
+        _standings(work.ledger.standings(job_id)),
+        _ground(header, costs, fleet.devices),
+        Crew(fleet=fleet, deadline=job.deadline, now=now),
+    )
+    if looked is None:
+        return None
+    rounds = work.ledger.rounds(job_id)
+    was_at_risk = bool(rounds) and rounds[-1].at_risk
+    changes = work.ledger.change_steps(
+        job_id, [_new_steps(header, change, runtime) for change in looked.changes]
+    )
+    if not changes and looked.is_at_risk == was_at_risk:
+        return None
+    record = work.ledger.note_round(
+        job_id, finish=(looked.after.p50, looked.after.p95), left=looked.left, changes=changes, now=now
+    )
+    _tell(house, work, record, looked, newly_at_risk=record.at_risk and not was_at_risk)
     return record
 
 

@@ -17,6 +17,7 @@ from policy.discharges import RecordedDischarge
 from policy.gates import QualityHold, ShipEvidence, ShippedItem, StackEvidence
 from policy.plan import Decision
 from policy.stacks import Stack
+from policy.tasks import TakeState
 from policy.uses import IntendedUse, asked_again
 from policy.verdicts import Reason, Verdict
 from registry.known_registry import KnownRegistry
@@ -140,7 +141,9 @@ def make_evidence(
             for stack_id, (stack, _) in goods.stacks.items()
         ),
         items=tuple(_items(goods, found)),
-        undone=tuple(shot.name for shot in goods.shots if shot.artefact is None),
+        undone=tuple(
+            shot.name for shot in goods.shots if shot.artefact is None and shot.state is not TakeState.EATEN
+        ),
         holds=quality_holds(house, goods),
         drift=holds_among(goods.registry.findings, pins),
         act=goods.use.act,

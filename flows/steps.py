@@ -29,6 +29,7 @@ from flows.auditing import (
 from flows.concluding import conclude_licence
 from flows.delivery import DeliveredPictures
 from flows.doctor import Finding, FindingState, doctor
+from flows.draining import drain_worker, list_workers
 from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.erasing import erase_prompts, hold_job, holds_of, release_hold
 from flows.exporting import Exported, export_job
@@ -55,11 +56,9 @@ from flows.readiness import look_at_ledger
 from flows.recalling import affected, affected_csv, reevaluate, revoke_model
 from flows.rendering import (
     artefact_of,
-    cancel_job,
     job_of,
     list_jobs,
     render_job,
-    reopen_job,
     resume_job,
     rounds_of,
     shot_of,
@@ -72,6 +71,18 @@ from flows.shipment import ship_job
 from flows.stages import Stage, heard_by
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
 from flows.standing_work import count_work
+from flows.steering import (
+    MovedDeadline,
+    cancel_job,
+    eat_shots,
+    move_deadline,
+    pause_job,
+    put_job_before,
+    put_shots_before,
+    reopen_job,
+    requeue_shots,
+    set_budget,
+)
 from flows.stocktaking import (
     explain_licences,
     list_models,
@@ -103,6 +114,7 @@ __all__ = [
     "OrderedPictures",
     "Overrides",
     "Preflight",
+    "MovedDeadline",
     "Question",
     "PlannedLive",
     "Progress",
@@ -133,6 +145,8 @@ __all__ = [
     "create_key",
     "deliver_pictures",
     "doctor",
+    "drain_worker",
+    "eat_shots",
     "end_live",
     "erase_prompts",
     "explain_licences",
@@ -154,24 +168,29 @@ __all__ = [
     "list_keys",
     "list_models",
     "list_schedules",
+    "list_workers",
     "look_at_ledger",
     "lost_batch",
     "look_for_drift",
     "make_checkpoint",
     "make_audit_report",
     "may_go_on",
+    "move_deadline",
     "method_as_run",
     "open_questions",
     "native_size",
     "note_segments",
     "order_of_file",
     "order_pictures",
+    "pause_job",
     "pin_model",
     "plan_live",
     "plan_manifest",
     "preflight",
     "prove_event",
     "prove_growth",
+    "put_job_before",
+    "put_shots_before",
     "read_sketch",
     "record_use",
     "reevaluate",
@@ -180,6 +199,7 @@ __all__ = [
     "render_by_house",
     "render_job",
     "reopen_job",
+    "requeue_shots",
     "require_standing_house",
     "reseal",
     "resume_job",
@@ -187,6 +207,7 @@ __all__ = [
     "revoke_key",
     "revoke_model",
     "rounds_of",
+    "set_budget",
     "settle_pictures",
     "ship_job",
     "shot_of",

@@ -9,6 +9,7 @@ from policy.audit import AuditEvent
 from policy.canonical import canonical_json, digest, digest_text
 from policy.errors import Refused
 from policy.gates import licence_gate, require
+from policy.limits import Limits
 from policy.manifest import RenderManifest, Shot
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.verdicts import Reason, Verdict, from_reasons
@@ -152,6 +153,7 @@ def job_key(manifest: RenderManifest) -> str:
             "recipients": manifest.recipients,
             "max_failed_shots": manifest.max_failed_shots,
             "waive_output_checks": manifest.waive_output_checks,
+            **({} if manifest.limits == Limits() else {"limits": manifest.limits}),
         },
     )
     return digest_text("job-key", "\n".join([head, *_shot_lines(manifest.shots)]))

@@ -20,7 +20,7 @@ from policy.errors import RightstepError
 from policy.queue_views import Served
 from policy.tiers import ServiceTier
 from policy.turns import Contender, Turn, next_turn
-from registry.records import JobState, ServedSeconds, TurnKey, TurnRecord
+from registry.records import ServedSeconds, TurnKey, TurnRecord
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.cluster import standing_address
 
@@ -83,7 +83,7 @@ class FleetTurn:
         now = self._house.clock()
         with unit_of_work(self._house.engine, read_only=True) as work:
             job = work.ledger.job(self._key.job_id)
-            self.is_over = job.state.is_finished or job.state is JobState.HELD or not job.counts.open
+            self.is_over = job.state.is_at_rest or not job.counts.open
             found = self._queue(work, now)
             turn = self._next(work, found, now)
         if self.is_over:
@@ -183,6 +183,7 @@ def _contender(one: TurnRecord) -> Contender:
         picture_p50=one.picture_p50,
         picture_p95=one.picture_p95,
         has_fleet=one.has_fleet,
+        priority=one.priority,
     )
 
 

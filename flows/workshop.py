@@ -3,7 +3,9 @@
 Ray allows one connection a process, so there is one workshop a process too.
 """
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,21 +18,25 @@ from flows.holders import is_dead_holder, own_holder
 from flows.planning import known_costs, pinned_models
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
+from flows.steering import note_halt
 from flows.tasks import make_task, make_template
 from policy.errors import RightstepError
 from policy.tasks import BatchResult, RenderTask
 from registry.known_digests import KnownDigests
-from registry.records import JobState, LeasedChunk, SettledChunk
+from registry.ledger_workers import WorkerStanding
+from registry.records import JobRecord, JobState, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
-from workers.pool import PoolOptions, RenderPool, SeatGroup
+from workers.pool import PoolOptions, RenderPool, SeatGroup, WorkerRecord
 from workers.renderer import RendererKind, RenderOptions, runtime_versions
 from workers.workbench import BenchOptions, make_workbench
 
+DRAINED = "Every worker was drained. Whoever resumes the job starts others."
 Tell = Callable[[str], None]
 GoesOn = Callable[[UnitOfWork], bool]  # whether the workers are still this driver's
 ROUND_CHUNKS = 8  # settled ones between two looks at the night
+LOOK_SECONDS = 0.1  # between two looks whether the job was cancelled: one row
 CHUNKS_IN_FLIGHT = 2  # a worker: one renders while the other waits its turn
 
 
@@ -67,6 +73,7 @@ class Workshop:
         self.is_cancelled = False
         self.gave_way = False  # another job is next: no chunk is leased any more
         self._goes_on = goes_on
+        # Known once there is a deadline to reckon with; as they were before tonight was measured.
         self._costs = known_costs(house) if header.manifest.service.deadline is not None else ()
         self._runtime = runtime_versions(RendererKind(house.settings.renderer))
         self._settled_since = 0  # chunks since the last look at the night
@@ -119,51 +126,68 @@ class Workshop:
     def replan(self) -> None:
         """Look at the night again: queued batches may get other steps; nothing without a deadline.
 
-        A look that fails is made again at the next round: it never stops what is rendered.
+        A look that fails is made again at the next round: it never stops what is rendered. The
+        deadline may have come, moved or gone since the last one.
         """
-        if not self._costs:
-            return
         try:
             with self._turn:
+                if self._job().deadline is None:
+                    return
+                self._costs = self._costs or known_costs(self.house)
                 replan_job(self.house, self.job_id, self._costs, self._runtime)
         except RightstepError:
             return
 
     def renew(self) -> None:
-        """Hold on to every chunk that is being rendered."""
+        """Hold on to what is being rendered, tell of the workers, let go whom somebody drained."""
         with self._lock:
             held = tuple(self._held.values())
-        if not held:
-            return
+        standing = [_standing(one) for one in self.pool.workers() if one.name and not one.is_gone]
+        now = self.house.clock()
         with self._turn, unit_of_work(self.house.engine) as work:
             for chunk in held:
-                work.ledger.renew(
-                    chunk, ttl_seconds=self.house.settings.lease_seconds, now=self.house.clock()
-                )
+                work.ledger.renew(chunk, ttl_seconds=self.house.settings.lease_seconds, now=now)
+            leaving = work.ledger.tell_workers(self.holder, self.job_id, standing, now)
             work.commit()
+        for worker in leaving:
+            self.pool.drain(worker)
+
+    def is_outranked(self) -> bool:
+        """Whether the workers are another job's now; asked between leases too: a batch may take long."""
+        if self._goes_on is is_alone:
+            return False
+        with unit_of_work(self.house.engine, read_only=True) as work:
+            return not self._goes_on(work)
+
+    def give_way(self) -> None:
+        """Set aside what is being rendered at the next step; whoever goes on with the job begins there."""
+        self.gave_way = True
+        self.pool.set_aside()
 
     def release_all(self) -> None:
         """Give back whatever is still leased: the next driver need not wait for it to expire."""
         with self._lock:
             held, self._held = tuple(self._held.values()), {}
             self._ready.clear()
-        if not held:
-            return
         with unit_of_work(self.house.engine) as work:
             for chunk in held:
                 work.ledger.release(chunk)
+            work.ledger.tell_workers(self.holder, self.job_id, (), self.house.clock())
             work.commit()
 
     def state(self) -> JobState:
         """Where the job stands now."""
         with unit_of_work(self.house.engine, read_only=True) as work:
-            return work.ledger.job(self.job_id).state
+            return work.ledger.state(self.job_id)
 
     def others_are_at_work(self) -> bool:
         """Whether open shots are in the hands of another driver: they settle, or their lease runs out."""
-        with unit_of_work(self.house.engine, read_only=True) as work:
-            job = work.ledger.job(self.job_id)
+        job = self._job()
         return job.state is JobState.RUNNING and job.counts.leased > 0
+
+    def _job(self) -> JobRecord:
+        with unit_of_work(self.house.engine, read_only=True) as work:
+            return work.ledger.job(self.job_id)
 
     def _settle(
         self, chunk: LeasedChunk, results: list[BatchResult]
@@ -184,6 +208,13 @@ class Workshop:
         """
         if self.gave_way or not self._goes_on(work):
             self.gave_way = True
+            return None
+        if (found := work.ledger.enforce_limits(self.job_id, self.house.clock())) is not None:
+            note_halt(self.house, work, self.job_id, found)
+            return None
+        if self.pool.is_drained:
+            if work.ledger.state(self.job_id) is JobState.RUNNING:
+                work.ledger.hold(self.job_id, reason=DRAINED)
             return None
         queued = work.ledger.queued_batches(self.job_id, at_most=self._sizes.horizon)
         chunk = self._lease_up_to(work, self._sizes.fitting(queued))
@@ -218,6 +249,17 @@ class Workshop:
             facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
             self._templates[number] = make_template(self.decisions[number], self._roots, facts)
         return [make_task(batch, self._templates[batch.decision], self._salt) for batch in chunk.batches]
+
+
+def _standing(one: WorkerRecord) -> WorkerStanding:
+    """A worker of the pool as the ledger keeps it."""
+    return WorkerStanding(
+        worker=one.name,
+        device=one.device,
+        stack_id=one.stack_id,
+        in_flight=one.in_flight,
+        batches=one.batches,
+    )
 
 
 def _full(house: House) -> str:
@@ -295,22 +337,33 @@ def bench_options(house: House, group: GroupSetting) -> BenchOptions:
             threads=group.threads,
             seconds_per_step=group.step,
         ),
+        snapshots=house.settings.home / "snapshots",
     )
 
 
 @contextmanager
 def _heartbeat(workshop: Workshop) -> Generator[None]:
-    """Renew leases and relay a cancellation from the ledger to the workers, three times a lease."""
+    """Renew leases three times a lease, relay a cancellation, and make room where another job is next.
+
+    The ledger is asked for the state of the job more often than for its leases: between the
+    word and the workers there should be less than a step.
+    """
     over = threading.Event()
     pause = min(1.0, workshop.house.settings.lease_seconds / 3)
+    look = min(LOOK_SECONDS, pause)
 
     def beat() -> None:
-        while not over.wait(pause):
+        renewed = -math.inf  # at once: whoever looks finds the workers
+        while not over.wait(look):
             try:
-                workshop.renew()
-                if workshop.state() is JobState.CANCELLED:
+                if not workshop.is_cancelled and workshop.state() is JobState.CANCELLED:
                     workshop.is_cancelled = True
                     workshop.pool.cancel()
+                if time.monotonic() - renewed >= pause:
+                    workshop.renew()
+                    renewed = time.monotonic()
+                    if not workshop.gave_way and workshop.is_outranked():
+                        workshop.give_way()
             except RightstepError:
                 continue  # a locked or lost ledger: the next beat tries again before the lease is over
 
@@ -327,5 +380,6 @@ def reclaim_dead_leases(house: House) -> int:
     """Queue what expired leases and dead drivers of this host held; returns how many batches."""
     with unit_of_work(house.engine) as work:
         count = work.ledger.expire_leases(house.clock()) + work.ledger.reclaim_leases(is_dead_holder)
+        work.ledger.forget_workers(is_dead_holder)
         work.commit()
     return count

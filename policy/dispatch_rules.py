@@ -127,7 +127,15 @@ class Ground:
             if order.deadline is None or self.now + quickest <= order.deadline:
                 found.append(one)
                 continue
-            kind = (order.stack_id, rank_of(order.tier), order.owner, quickest, left, order.pictures)
+            kind = (
+                order.stack_id,
+                rank_of(order.tier),
+                order.priority,
+                order.owner,
+                quickest,
+                left,
+                order.pictures,
+            )
             if kind not in late or _sooner(order) < _sooner(late[kind][0]):
                 late[kind] = one
         return [*found, *late.values()]
@@ -202,13 +210,17 @@ def _owed(pair: Pair, ground: Ground) -> float:
 
 
 def _late(pair: Pair, ground: Ground) -> float:
-    if not pair.is_late:
+    if not pair.is_late or pair.order.priority > 0:  # somebody wants it all the same
         return 1.0
     return 0.0 if ground.is_owed_overdue(pair) else 2.0
 
 
 def _tier(pair: Pair, _ground: Ground) -> float:
     return rank_of(pair.order.tier)
+
+
+def _priority(pair: Pair, _ground: Ground) -> float:
+    return -pair.order.priority
 
 
 def _pressing(pair: Pair, _ground: Ground) -> float:
@@ -245,6 +257,7 @@ PREFERENCES: tuple[Preference, ...] = (
     Preference(name="reserved share", says="its tier is owed a part of its share", key=_owed),
     Preference(name="in time", says="it can be in time, or is long overdue and owed a share", key=_late),
     Preference(name="tier", says="its tier goes first", key=_tier),
+    Preference(name="priority", says="somebody put it before the others of its tier", key=_priority),
     Preference(name="pressing", says="it cannot wait for a load", key=_pressing),
     Preference(name="resident", says="its stack is resident, or its owner is loads behind", key=_load),
     Preference(name="deadline", says="of what cannot wait it is due first", key=_pressing_due),

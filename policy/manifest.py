@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from policy.limits import Limits
 from policy.tiers import ServiceLevel
 from policy.uses import IntendedUse
 
@@ -66,4 +67,5 @@ class RenderManifest:
     timezone: str = "UTC"  # IANA zone in which HH:MM deadlines are read
     max_failed_shots: int | None = None  # stop the job beyond this many
     waive_output_checks: bool = False  # explicit, recorded in the plan
+    limits: Limits = field(default_factory=Limits)
     source: str = ""  # file name, for messages

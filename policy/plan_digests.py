@@ -10,6 +10,7 @@ from dataclasses import fields
 from itertools import chain
 
 from policy.canonical import canonical_json, decimal_text, digest, digest_text
+from policy.limits import Limits
 from policy.manifest import RenderManifest, Shot
 from policy.plan import POLICY_VERSION, Decision, PlannedBatch, PlannedShot
 from policy.shot_keys import text
@@ -20,8 +21,10 @@ def manifest_digest(manifest: RenderManifest) -> str:
     head = {
         field.name: getattr(manifest, field.name)
         for field in fields(RenderManifest)
-        if field.name not in {"shots", "source", "service"}
+        if field.name not in {"shots", "source", "service", "limits"}
     }
+    if manifest.limits != Limits():  # an order without any is the order it was before there were any
+        head["limits"] = manifest.limits
     head["service"] = _service(manifest)
     return digest_text("manifest", "\n".join(chain([canonical_json(head)], map(shot_text, manifest.shots))))
 

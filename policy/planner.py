@@ -25,6 +25,7 @@ from policy.decisions import decide
 from policy.finish import device_seconds
 from policy.ladder import Candidate, Climb, Ground, Need, climb, judged_on
 from policy.layouts import Laid, Layout, Part, keeps, lay_out, price, sized
+from policy.limits import told as told_limits
 from policy.manifest import RenderManifest, Shot
 from policy.menu import Menu, Offer
 from policy.night import (
@@ -408,4 +409,4 @@ def _warnings(manifest: RenderManifest, menu: Menu, courses: Sequence[Course]) -
     ]
     waived = ("Output checks are waived in the manifest.",) if manifest.waive_output_checks else ()
     strange = (*unknown_words(manifest.shots, menu), *strange_sizes(manifest.shots, menu))
-    return (*night, *deaf, *strange, *waived)
+    return (*night, *deaf, *strange, *waived, *told_limits(manifest.limits))

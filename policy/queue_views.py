@@ -46,6 +46,7 @@ class OpenOrder:
     may_degrade: bool = False
     batch_key: str = ""  # pictures of one key and one stack may share a batch
     share: float = 1.0  # of its own seconds that one more picture adds to a batch
+    priority: int = 0  # said by a person: before or after the others of its tier, late or not
 
     @property
     def due(self) -> float:

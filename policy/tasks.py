@@ -17,6 +17,7 @@ class TakeState(StrEnum):
     FAILED = "failed"  # this attempt failed; another may follow
     DEAD = "dead"  # failed on enough distinct workers: given up
     CANCELLED = "cancelled"
+    EATEN = "eaten"  # closed unmade by a person, who said why: neither done nor failed
 
 
 class FaultKind(StrEnum):

@@ -31,6 +31,7 @@ class Contender:
     picture_p50: float  # seconds on the whole fleet
     picture_p95: float
     has_fleet: bool = False
+    priority: int = 0  # said by a person, among jobs of its tier
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,4 +71,5 @@ def _order(contender: Contender, handover_seconds: float) -> OpenOrder:
         asked=1,
         pictures=contender.pictures,
         deadline=contender.deadline,
+        priority=contender.priority,
     )

@@ -11,20 +11,26 @@ from sqlalchemy import Connection
 
 from policy.costs import CostSample
 from policy.forecast import SettledBatch
+from policy.limits import BudgetEnd, Halt
 from policy.plan import Decision, ExecutionPlan
 from policy.tasks import BatchResult
 from registry import (
     ledger_closing,
     ledger_leases,
+    ledger_limits,
     ledger_measures,
     ledger_reading,
     ledger_replanning,
     ledger_settling,
+    ledger_steering,
     ledger_submission,
     ledger_turns,
+    ledger_workers,
 )
 from registry.ledger_replanning import DecisionStanding, NewSteps
+from registry.ledger_steering import SteeredShots
 from registry.ledger_submission import FirstLease, Submission
+from registry.ledger_workers import WorkerAtWork, WorkerStanding
 from registry.records import (
     Attestation,
     ChangedBatches,
@@ -103,6 +109,15 @@ class Ledger:
     def job(self, id_or_prefix: str) -> JobRecord:
         """The job of this id, or of this beginning where only one has it; else UnknownName."""
         return ledger_reading.job(self._connection, id_or_prefix)
+
+    def lock(self, id_or_prefix: str) -> JobRecord:
+        """The same, its row locked until the transaction ends: nothing is leased or settled meanwhile."""
+        found = ledger_reading.job(self._connection, id_or_prefix)
+        return ledger_reading.job(self._connection, found.job_id, lock=True)
+
+    def state(self, job_id: str) -> JobState:
+        """Where the job of an id stands: one row, whatever its size."""
+        return ledger_reading.state(self._connection, job_id)
 
     def jobs(
         self, *, states: Sequence[JobState] = (), limit: int = 100, after: str | None = None
@@ -226,6 +241,26 @@ class Ledger:
         """Worker seconds that drivers of a host had settled since then, by tier and owner."""
         return ledger_turns.served(self._connection, host, since)
 
+    # Workers
+
+    def tell_workers(
+        self, holder: str, job_id: str, standing: Sequence[WorkerStanding], now: datetime
+    ) -> tuple[str, ...]:
+        """Write a driver's workers as they stand; returns which of them were asked to leave."""
+        return ledger_workers.tell(self._connection, holder, job_id, standing, now)
+
+    def workers(self) -> tuple[WorkerAtWork, ...]:
+        """Every worker that a driver told of."""
+        return ledger_workers.at_work(self._connection)
+
+    def drain_worker(self, worker: str, *, actor: str, reason: str) -> bool:
+        """Ask a worker to leave once its chunks are done; False where it was asked before."""
+        return ledger_workers.drain(self._connection, worker, actor, reason)
+
+    def forget_workers(self, is_gone: Callable[[str], bool]) -> int:
+        """Drop what drivers that are gone told of theirs; returns how many."""
+        return ledger_workers.forget(self._connection, is_gone)
+
     # Planning anew, while it runs
 
     def standings(self, job_id: str) -> tuple[DecisionStanding, ...]:
@@ -252,6 +287,46 @@ class Ledger:
         """Every round that changed something or found the deadline at risk, in order."""
         return ledger_replanning.rounds(self._connection, job_id)
 
+    # Steering, while it runs
+
+    def pause(self, job_id: str, *, actor: str, reason: str) -> JobRecord:
+        """Hand out no more of a job until a person resumes it; what is leased may still settle."""
+        return ledger_steering.pause(self._connection, job_id, actor, reason)
+
+    def requeue(self, job_id: str, shots: Sequence[str]) -> SteeredShots:
+        """Another attempt for shots that were given up or eaten; without names, for all given up."""
+        return ledger_steering.requeue(self._connection, job_id, shots)
+
+    def eat(
+        self, job_id: str, shots: Sequence[str], *, actor: str, reason: str, now: datetime
+    ) -> SteeredShots:
+        """Close shots unmade, by who says so and why: they count as neither done nor failed."""
+        return ledger_steering.eat(self._connection, job_id, shots, actor, reason, now)
+
+    def put_before(self, job_id: str, priority: int) -> JobRecord:
+        """The place of a job among those of its tier that want the same fleet; 0 is where all begin."""
+        return ledger_steering.put_before(self._connection, job_id, priority)
+
+    def put_shots_before(self, job_id: str, shots: Sequence[str], priority: int) -> SteeredShots:
+        """Another priority for shots of a job: what is queued is rendered in the order that follows."""
+        return ledger_steering.put_shots_before(self._connection, job_id, shots, priority)
+
+    def move_deadline(self, job_id: str, deadline: datetime | None) -> JobRecord:
+        """Another deadline for an unfinished job, or none."""
+        return ledger_steering.move_deadline(self._connection, job_id, deadline)
+
+    def set_budget(self, job_id: str, seconds: float | None, end: BudgetEnd | None = None) -> JobRecord:
+        """Another budget of worker seconds, or none; ``end`` is what becomes of the job when it is spent."""
+        return ledger_steering.set_budget(self._connection, job_id, seconds, end)
+
+    def enforce_limits(self, job_id: str, now: datetime) -> Halt | None:
+        """Stop a running job at its budget or after its probes; what was done, None where it may go on."""
+        return ledger_limits.enforce(self._connection, job_id, now)
+
+    def spent_seconds(self, job_id: str) -> float:
+        """Worker seconds of everything that was settled of a job."""
+        return ledger_limits.spent_seconds(self._connection, job_id)
+
     # Ending, and going on
 
     def hold(self, job_id: str, *, reason: str) -> JobRecord:
@@ -259,7 +334,7 @@ class Ledger:
         return ledger_closing.hold(self._connection, job_id, reason)
 
     def resume(self, job_id: str, *, retry_dead: bool = False) -> JobRecord:
-        """Let a held or failed job go on; ``retry_dead`` gives every dead shot a new attempt."""
+        """Let a held, paused or failed job go on; ``retry_dead`` gives every dead shot a new attempt."""
         return ledger_closing.resume(self._connection, job_id, retry_dead=retry_dead)
 
     def cancel(self, job_id: str, *, actor: str, now: datetime) -> JobRecord:

@@ -1,15 +1,19 @@
 """Holding, resuming, cancelling and finishing a job: each one transaction, each a typed state."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, literal, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, literal, select, update
 
 from policy.errors import WrongMoment
+from policy.steering import NotNow, Standing, Word, why_not
 from policy.tasks import TakeState
+from policy.wording import plural
 from registry import ledger_reading, tables
 from registry.bulk import write_many
 from registry.instants import Instant
+from registry.ledger_limits import cancel_open, open_gate
 from registry.records import BatchState, JobRecord, JobState
 
 SET_THE_JOB = (
@@ -23,12 +27,33 @@ SET_THE_JOB = (
 )
 
 
-def _lock(connection: Connection, job_id: str) -> JobRecord:
+def lock(connection: Connection, job_id: str) -> JobRecord:
     """The job, its row locked until the transaction ends."""
     return ledger_reading.job(connection, job_id, lock=True)
 
 
-def _set(
+def lock_for(connection: Connection, job_id: str, word: Word) -> JobRecord:
+    """The same, where a person may say this to it as it stands; else WrongMoment."""
+    record = lock(connection, job_id)
+    standing = Standing(
+        job_id=record.job_id,
+        state=record.state.value,
+        detail=record.detail,
+        is_over=record.state.is_finished,
+        is_cancelled=record.state is JobState.CANCELLED,
+        is_held=record.state is JobState.HELD,
+    )
+    require(why_not(word, standing))
+    return record
+
+
+def require(refused: NotNow | None) -> None:
+    """Raise a refusal as WrongMoment."""
+    if refused is not None:
+        raise WrongMoment(refused.message, refused.next_step)
+
+
+def set_state(
     connection: Connection, record: JobRecord, state: JobState, detail: str, ended_at: datetime | None
 ) -> JobRecord:
     """The job in another state; its shots stand as the record says."""
@@ -39,32 +64,34 @@ def _set(
 
 def hold(connection: Connection, job_id: str, reason: str) -> JobRecord:
     """Hold an unfinished job; a finished one cannot be held."""
-    record = _lock(connection, job_id)
+    record = lock(connection, job_id)
     if record.state.is_finished:
         raise WrongMoment(
             f"Job {record.job_id} is {record.state.value} and cannot be held.", "Render it again."
         )
-    return _set(connection, record, JobState.HELD, reason, None)
+    return set_state(connection, record, JobState.HELD, reason, None)
 
 
 def resume(connection: Connection, job_id: str, *, retry_dead: bool) -> JobRecord:
-    """Open a held or failed job again; one that runs or is finished is returned as it is."""
-    record = _lock(connection, job_id)
-    if record.state is JobState.CANCELLED:
-        raise WrongMoment(
-            f"Job {record.job_id} was cancelled.", "Render its manifest again: finished shots are reused."
-        )
-    if record.state not in {JobState.HELD, JobState.FAILED}:
+    """Open a held, paused or failed job again; one that runs or is finished is returned as it is."""
+    record = lock_for(connection, job_id, Word.RESUME)
+    if record.state not in {JobState.HELD, JobState.PAUSED, JobState.FAILED}:
         return record
     if record.state is JobState.FAILED:
-        _refuse_twin(connection, record)
+        refuse_twin(connection, record)
     if retry_dead:
-        _retry_dead(connection, record.job_id)
+        retry(connection, record.job_id)
+    open_gate(connection, record.job_id)
+    return reopen(connection, record)
+
+
+def reopen(connection: Connection, record: JobRecord) -> JobRecord:
+    """The job as somebody may render it again."""
     state = JobState.QUEUED if record.started_at is None else JobState.RUNNING
-    return _set(connection, ledger_reading.job(connection, record.job_id), state, "", None)
+    return set_state(connection, ledger_reading.job(connection, record.job_id), state, "", None)
 
 
-def _refuse_twin(connection: Connection, record: JobRecord) -> None:
+def refuse_twin(connection: Connection, record: JobRecord) -> None:
     """One order has one unfinished job: a second one would render its shots twice."""
     jobs_table = tables.jobs
     unfinished = [state.value for state in JobState if not state.is_finished]
@@ -77,9 +104,12 @@ def _refuse_twin(connection: Connection, record: JobRecord) -> None:
         raise WrongMoment(f"Job {twin} renders the same order already.", f"See: rightstep job watch {twin}.")
 
 
-def _retry_dead(connection: Connection, job_id: str) -> None:
-    """Count every dead take as failed and queue another attempt in the same batch."""
-    takes_table, batches_table = tables.takes, tables.batches
+def retry(connection: Connection, job_id: str, only: Sequence[int] | None = None) -> None:
+    """Count dead takes as failed and queue another attempt in the same batch; ``only`` of these ordinals."""
+    takes_table = tables.takes
+    given_up = and_(takes_table.c.job_id == job_id, takes_table.c.state == TakeState.DEAD)
+    if only is not None:
+        given_up = and_(given_up, takes_table.c.ordinal.in_(only))
     dead = (
         select(
             takes_table.c.job_id,
@@ -89,24 +119,26 @@ def _retry_dead(connection: Connection, job_id: str) -> None:
             literal(TakeState.QUEUED.value).label("state"),
             literal("").label("detail"),
         )
-        .where(takes_table.c.job_id == job_id, takes_table.c.state == TakeState.DEAD)
+        .where(given_up)
         .order_by(takes_table.c.ordinal)
     )
     attempts = [dict(row) for row in connection.execute(dead).mappings()]
     if not attempts:
         return
-    connection.execute(
-        update(takes_table)
-        .where(takes_table.c.job_id == job_id, takes_table.c.state == TakeState.DEAD)
-        .values(state=TakeState.FAILED)
-    )
+    connection.execute(update(takes_table).where(given_up).values(state=TakeState.FAILED))
     connection.execute(insert(takes_table), attempts)
+    queue_again(connection, job_id, {row["batch"] for row in attempts})
+
+
+def queue_again(connection: Connection, job_id: str, numbers: Collection[int]) -> None:
+    """Open settled batches of which something is to be made after all."""
+    batches_table = tables.batches
     connection.execute(
         update(batches_table)
         .where(
             batches_table.c.job_id == job_id,
             batches_table.c.state == BatchState.SETTLED,
-            batches_table.c.number.in_({row["batch"] for row in attempts}),
+            batches_table.c.number.in_(numbers),
         )
         .values(state=BatchState.QUEUED)
     )
@@ -114,42 +146,27 @@ def _retry_dead(connection: Connection, job_id: str) -> None:
 
 def cancel(connection: Connection, job_id: str, actor: str, now: datetime) -> JobRecord:
     """Cancel every open take; a job that is cancelled already is returned as it is."""
-    record = _lock(connection, job_id)
+    record = lock_for(connection, job_id, Word.CANCEL)
     if record.state is JobState.CANCELLED:
         return record
-    if record.state.is_finished:
-        raise WrongMoment(
-            f"Job {record.job_id} is {record.state.value}: nothing is left to cancel.",
-            "See: rightstep job show.",
-        )
-    takes_table, batches_table = tables.takes, tables.batches
-    connection.execute(
-        update(takes_table)
-        .where(takes_table.c.job_id == record.job_id, takes_table.c.state == TakeState.QUEUED)
-        .values(state=TakeState.CANCELLED, settled_at=now)
-    )
-    connection.execute(
-        update(batches_table)
-        .where(
-            batches_table.c.job_id == record.job_id,
-            batches_table.c.state.in_([BatchState.QUEUED.value, BatchState.LEASED.value]),
-        )
-        .values(state=BatchState.CANCELLED, holder=None, lease=None, lease_expires_at=None)
-    )
+    cancel_open(connection, record.job_id, (BatchState.QUEUED, BatchState.LEASED), now)
     record = ledger_reading.job(connection, record.job_id)
-    return _set(connection, record, JobState.CANCELLED, f"Cancelled by {actor}.", now)
+    return set_state(connection, record, JobState.CANCELLED, f"Cancelled by {actor}.", now)
 
 
 def close(connection: Connection, job_id: str, now: datetime) -> JobRecord:
     """Close a job whose shots are all terminal; one that is closed already, or not yet, is as it stands."""
-    record = _lock(connection, job_id)
+    record = lock(connection, job_id)
     standing = record.counts
     if record.state.is_finished or standing.open:
         return record
+    if standing.cancelled:  # by its budget: what was in flight has ended
+        return set_state(connection, record, JobState.CANCELLED, record.detail, now)
     if standing.dead:
         detail = f"{standing.dead} of {standing.shots} shots could not be made."
-        return _set(connection, record, JobState.FAILED, detail, now)
-    return _set(connection, record, JobState.FINISHED, "", now)
+        return set_state(connection, record, JobState.FAILED, detail, now)
+    detail = f"{plural(standing.eaten, 'shot')} eaten." if standing.eaten else ""
+    return set_state(connection, record, JobState.FINISHED, detail, now)
 
 
 def finish(connection: Connection, job_id: str, now: datetime) -> JobRecord:

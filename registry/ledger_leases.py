@@ -37,6 +37,8 @@ class Wish:
 QUEUED_OF_THE_JOB = and_(
     tables.batches.c.job_id == bindparam("job_id"), tables.batches.c.state == BatchState.QUEUED
 )
+NO_GATE = 2**31 - 1
+BELOW_THE_GATE = tables.batches.c.rank < bindparam("gate", type_=Integer)
 START_THE_JOB = (
     update(tables.jobs)
     .where(tables.jobs.c.job_id == bindparam("b_job_id"), tables.jobs.c.state == JobState.QUEUED)
@@ -46,13 +48,13 @@ START_THE_JOB = (
     )
 )
 STATE_OF_THE_JOB = (
-    select(tables.jobs.c.state)
+    select(tables.jobs.c.state, tables.jobs.c.gate)
     .where(tables.jobs.c.job_id == bindparam("job_id"))
     .with_for_update(read=True)  # shared: no cancel comes between
 )
 NEXT_STACK = (
     select(tables.batches.c.stack_id)
-    .where(QUEUED_OF_THE_JOB)
+    .where(QUEUED_OF_THE_JOB, BELOW_THE_GATE)
     .order_by(tables.batches.c.rank)
     .limit(1)
     .with_for_update(skip_locked=True)
@@ -66,7 +68,7 @@ NEXT_BATCHES = (
         tables.batches.c.height,
         tables.batches.c.frames,
     )
-    .where(QUEUED_OF_THE_JOB, tables.batches.c.stack_id == bindparam("stack_id"))
+    .where(QUEUED_OF_THE_JOB, BELOW_THE_GATE, tables.batches.c.stack_id == bindparam("stack_id"))
     .order_by(tables.batches.c.rank)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
@@ -142,13 +144,14 @@ def queued_batches(connection: Connection, job_id: str, at_most: int) -> int:
 
 def lease_chunk(connection: Connection, wish: Wish, now: datetime) -> LeasedChunk | None:
     """Lease up to ``max_batches`` queued batches of one stack, the most urgent first."""
-    if not _is_running(connection, wish.job_id, now):
+    gate = _running_up_to(connection, wish.job_id, now)
+    if gate is None:
         return None
     expire(connection, now, wish.job_id)
-    stack_id = _next_stack(connection, wish)
+    stack_id = _next_stack(connection, wish, gate)
     if stack_id is None:
         return None
-    asked = {"job_id": wish.job_id, "stack_id": stack_id, "most": wish.max_batches}
+    asked = {"job_id": wish.job_id, "stack_id": stack_id, "most": wish.max_batches, "gate": gate}
     picked = connection.execute(NEXT_BATCHES, asked).mappings().all()
     lease, expires_at = secrets.token_hex(8), now + timedelta(seconds=wish.ttl_seconds)
     numbers = [row["number"] for row in picked]
@@ -173,23 +176,29 @@ def lease_chunk(connection: Connection, wish: Wish, now: datetime) -> LeasedChun
     )
 
 
-def _is_running(connection: Connection, job_id: str, now: datetime) -> bool:
-    """Start a queued job; then hold its row until the transaction ends."""
+def _running_up_to(connection: Connection, job_id: str, now: datetime) -> int | None:
+    """Start a queued job; then hold its row until the transaction ends.
+
+    The rank from which on nothing of it is handed out; None where it does not run.
+    """
     connection.execute(START_THE_JOB, {"b_job_id": job_id, "now": now})
-    state = connection.execute(STATE_OF_THE_JOB, {"job_id": job_id}).scalar_one_or_none()
-    if state is None:
+    found = connection.execute(STATE_OF_THE_JOB, {"job_id": job_id}).one_or_none()
+    if found is None:
         raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
-    return state == JobState.RUNNING
+    state, gate = found
+    if state != JobState.RUNNING:
+        return None
+    return NO_GATE if gate is None else gate
 
 
-def _next_stack(connection: Connection, wish: Wish) -> str | None:
+def _next_stack(connection: Connection, wish: Wish, gate: int) -> str | None:
     """The stack that is resident, while it has work; else that of the most urgent batch."""
     if wish.stack_id is not None:
-        asked = {"job_id": wish.job_id, "stack_id": wish.stack_id}
+        asked = {"job_id": wish.job_id, "stack_id": wish.stack_id, "gate": gate}
         found = connection.execute(RESIDENT_STACK, asked).scalar_one_or_none()
         if found is not None:
             return found
-    return connection.execute(NEXT_STACK, {"job_id": wish.job_id}).scalar_one_or_none()
+    return connection.execute(NEXT_STACK, {"job_id": wish.job_id, "gate": gate}).scalar_one_or_none()
 
 
 def _members(connection: Connection, job_id: str, numbers: list[int]) -> dict[int, list[LeasedShot]]:

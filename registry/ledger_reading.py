@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, or_, select
 
 from policy.codec import decode
 from policy.errors import UnknownName
+from policy.limits import BudgetEnd
 from policy.manifest import Shot, ShotInput
 from policy.menu import Offer
 from policy.plan import ExecutionPlan, PlannedBatch, PlannedShot
@@ -46,6 +47,7 @@ JOB_COLUMNS = tuple(column for column in tables.jobs.c if column is not tables.j
 # Built once: whoever waits for a picture has each of these asked, and building costs more than running.
 THE_JOB = select(*JOB_COLUMNS).where(tables.jobs.c.job_id == bindparam("job_id"))
 THE_JOB_LOCKED = THE_JOB.with_for_update()
+STATE_OF_THE_JOB = select(tables.jobs.c.state).where(tables.jobs.c.job_id == bindparam("job_id"))
 HEADER_OF_THE_JOB = select(tables.jobs.c.header_json).where(tables.jobs.c.job_id == bindparam("job_id"))
 TAKES_BY_STATE = (
     select(tables.takes.c.state, func.count())
@@ -131,6 +133,14 @@ def job(connection: Connection, id_or_prefix: str, *, lock: bool = False) -> Job
     return job_record(chosen[0], counts(connection, chosen[0]["job_id"]))
 
 
+def state(connection: Connection, job_id: str) -> JobState:
+    """Where the job of an id stands, without a look at its shots."""
+    found = connection.execute(STATE_OF_THE_JOB, {"job_id": job_id}).scalar_one_or_none()
+    if found is None:
+        raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
+    return JobState(found)
+
+
 def jobs(
     connection: Connection, states: Sequence[JobState], limit: int, after: str | None
 ) -> tuple[JobRecord, ...]:
@@ -178,6 +188,7 @@ def counts(connection: Connection, job_id: str) -> ShotCounts:
         reused=by_state.get(TakeState.REUSED, 0),
         dead=by_state.get(TakeState.DEAD, 0),
         cancelled=by_state.get(TakeState.CANCELLED, 0),
+        eaten=by_state.get(TakeState.EATEN, 0),
         failed_takes=by_state.get(TakeState.FAILED, 0),
     )
 
@@ -204,6 +215,9 @@ def job_record(row: Any, shot_counts: ShotCounts) -> JobRecord:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         counts=shot_counts,
+        priority=row["priority"],
+        budget_seconds=row["budget_seconds"],
+        budget_end=BudgetEnd(row["budget_end"]),
     )
 
 

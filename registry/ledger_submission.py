@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from policy.canonical import decimal_text
 from policy.codec import encode
 from policy.errors import LedgerFault
+from policy.limits import gate_of, rendering_order
 from policy.manifest import Shot
 from policy.plan import ExecutionPlan
 from policy.stacks import AdapterPin, Stack
@@ -201,6 +202,10 @@ def _job_row(job_id: str, plan: ExecutionPlan, submission: Submission) -> dict[s
         "header_json": json.dumps(encode(PlanHeader.of(plan)), sort_keys=True, ensure_ascii=False),
         "shot_count": len(plan.shots),
         "max_failed_shots": manifest.max_failed_shots,
+        "priority": 0,
+        "gate": gate_of(manifest.limits, len(plan.batches)),
+        "budget_seconds": manifest.limits.budget_seconds,
+        "budget_end": manifest.limits.budget_end.value,
         "submitted_at": submission.now,
     }
 
@@ -289,10 +294,8 @@ def _kept_artefacts(connection: Connection, job_id: str, kept: Callable[[str], b
 
 
 def _batch_rows(job_id: str, plan: ExecutionPlan, reused: dict[int, str]) -> Iterator[dict[str, Any]]:
-    def urgency(number: int) -> tuple[int, int]:
-        return -max(plan.shots[index].shot.priority for index in plan.batches[number].shots), number
-
-    for rank, number in enumerate(sorted(range(len(plan.batches)), key=urgency)):
+    urgency = [max(plan.shots[index].shot.priority for index in batch.shots) for batch in plan.batches]
+    for rank, number in enumerate(rendering_order(urgency, probes=plan.manifest.limits.probes)):
         batch = plan.batches[number]
         offer = plan.decisions[batch.decision].offer
         first = plan.shots[batch.shots[0]].shot

@@ -79,6 +79,7 @@ def turns(connection: Connection, fleet: str, now: datetime, *, lock: bool) -> t
             jobs_table.c.tier,
             jobs_table.c.owner,
             jobs_table.c.deadline,
+            jobs_table.c.priority,
             jobs_table.c.submitted_at,
         )
         .join(jobs_table, jobs_table.c.job_id == turns_table.c.job_id)
@@ -98,6 +99,7 @@ def turns(connection: Connection, fleet: str, now: datetime, *, lock: bool) -> t
             picture_p50=row["picture_p50"],
             picture_p95=row["picture_p95"],
             has_fleet=row["began_at"] is not None,
+            priority=row["priority"],
         )
         for row in connection.execute(query).mappings().all()
     )

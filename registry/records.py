@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from policy.limits import BudgetEnd
 from policy.manifest import RenderManifest, ShotInput
 from policy.plan import Decision, ExecutionPlan, PlanTotals
 from policy.tasks import FaultKind, PictureFigures, TakeState
@@ -15,6 +16,7 @@ class JobState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     HELD = "held"  # stopped by a limit or for review; resumed by a person
+    PAUSED = "paused"  # stopped by a person; resumed by one
     FINISHED = "finished"  # every shot is done or reused
     FAILED = "failed"  # ended, with shots that could not be made
     CANCELLED = "cancelled"
@@ -22,6 +24,11 @@ class JobState(StrEnum):
     @property
     def is_finished(self) -> bool:
         return self in {JobState.FINISHED, JobState.FAILED, JobState.CANCELLED}
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing will happen until a person does something."""
+        return self.is_finished or self in {JobState.HELD, JobState.PAUSED}
 
 
 class BatchState(StrEnum):
@@ -51,11 +58,12 @@ class ShotCounts:
     reused: int = 0
     dead: int = 0
     cancelled: int = 0
+    eaten: int = 0  # closed unmade by a person
     failed_takes: int = 0  # attempts that failed; their shots are counted above
 
     @property
     def shots(self) -> int:
-        return self.queued + self.leased + self.done + self.reused + self.dead + self.cancelled
+        return self.queued + self.leased + self.done + self.reused + self.dead + self.cancelled + self.eaten
 
     @property
     def made(self) -> int:
@@ -64,6 +72,11 @@ class ShotCounts:
     @property
     def open(self) -> int:
         return self.queued + self.leased
+
+    @property
+    def missing(self) -> int:
+        """Shots that are wanted and not made."""
+        return self.shots - self.made - self.eaten
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +87,7 @@ class JobRecord:
     job_key: str
     name: str
     state: JobState
-    detail: str  # why it is held, failed or cancelled
+    detail: str  # why it is held, paused, failed or cancelled
     tier: str
     deadline: datetime | None
     owner: str
@@ -90,6 +103,9 @@ class JobRecord:
     ended_at: datetime | None
     counts: ShotCounts
     attached: bool = False  # submit found this job unfinished and added nothing
+    priority: int = 0  # said by a person: before or after other jobs of its tier on a shared fleet
+    budget_seconds: float | None = None  # of workers, loads included
+    budget_end: BudgetEnd = BudgetEnd.HOLD
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -329,6 +345,7 @@ class TurnRecord:
     picture_p50: float  # seconds on the whole fleet
     picture_p95: float
     has_fleet: bool
+    priority: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

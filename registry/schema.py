@@ -9,6 +9,7 @@ from registry import (
     tables,
     trust_tables,
     upstream_tables,
+    worker_tables,
 )
 
 TABLE_MODULES = (
@@ -20,5 +21,6 @@ TABLE_MODULES = (
     request_tables,
     revision_tables,
     live_tables,
+    worker_tables,
 )
 metadata = tables.metadata

@@ -34,7 +34,7 @@ metadata = MetaData(
     },
 )
 
-UNFINISHED_JOB = text("state IN ('queued', 'running', 'held')")
+UNFINISHED_JOB = text("state IN ('queued', 'running', 'held', 'paused')")
 LEASED_BATCH = text("state = 'leased'")
 STANDING_TAKE = text("state <> 'failed'")
 BEGUN_TURN = text("began_at IS NOT NULL")
@@ -140,7 +140,7 @@ class JobColumns(TypedColumns):
     job_key: Named[str]  # idempotency key, unique among unfinished jobs
     name: Named[str]
     state: Named[str]
-    detail: Named[str] = Column(Text)  # why it is held, failed or cancelled
+    detail: Named[str] = Column(Text)  # why it is held, paused, failed or cancelled
     tier: Named[str]
     deadline: Named[datetime | None] = Column(Instant)
     owner: Named[str]
@@ -153,6 +153,10 @@ class JobColumns(TypedColumns):
     header_json: Named[str] = Column(Text)  # the plan without its shots and batches
     shot_count: Named[int]
     max_failed_shots: Named[int | None]
+    priority: Named[int] = Column(server_default="0")  # said by a person: its place among jobs of its tier
+    gate: Named[int | None]  # rank from which on nothing is handed out before a person has looked
+    budget_seconds: Named[float | None]  # of workers
+    budget_end: Named[str] = Column(server_default="hold")  # what becomes of the job when it is spent
     submitted_at: Named[datetime] = Column(Instant)
     started_at: Named[datetime | None] = Column(Instant)
     ended_at: Named[datetime | None] = Column(Instant)

@@ -54,6 +54,11 @@ class RenderActor:
         """Stop the bench at its next step boundary."""
         self._bench.cancel()
 
+    @ray.method(concurrency_group="control")
+    def set_aside(self) -> None:
+        """Stop the bench there, its batch kept."""
+        self._bench.set_aside()
+
 
 class RayStation:
     """A worker process of a pool, seen from the driver."""
@@ -97,6 +102,9 @@ class RayStation:
 
     def cancel(self) -> None:
         self._actor.cancel.remote()
+
+    def set_aside(self) -> None:
+        self._actor.set_aside.remote()
 
     def close(self) -> None:
         ray.kill(self._actor, no_restart=True)

@@ -36,6 +36,11 @@ class Loop:
         if told is not None:
             self.timestep = float(torch.as_tensor(told).flatten()[0])
 
+    def go_on(self, seconds: float) -> None:
+        """After the last step that was made before: only what such steps took then counts."""
+        self._first = time.perf_counter() - seconds
+        self.seconds = seconds
+
     def stop(self) -> None:
         """After each step."""
         self._is_first_step = False

@@ -17,9 +17,10 @@ from workers.clips import pictures_of, run_stages, sound_of
 from workers.denoising import Loop, watched
 from workers.pipelines import CLIPS, call_arguments
 from workers.previews import PreviewWatch
-from workers.renderer import OnStep, Rendered, RenderOptions, Sound, Step
+from workers.renderer import OnStep, Rendered, RenderOptions, Snapshot, Sound, Step, no_snapshot
 from workers.schedules import LiveSchedule, build_scheduler, require_published, schedule_of
 from workers.shifts import Caller
+from workers.snapshots import resumed, take_snapshot
 from workers.stack_loading import is_exhausted, load_pipeline
 
 
@@ -50,7 +51,7 @@ class DiffusersRenderer:
         self._pipeline = load_pipeline(load, self._options.device)
         self._resident = load.stack
 
-    def render(self, task: RenderTask, on_step: OnStep) -> Rendered:
+    def render(self, task: RenderTask, on_step: OnStep, since: Snapshot | None = None) -> Rendered:
         if self._resident is None or self._resident.stack_id != task.load.stack.stack_id:
             raise RenderFault("The stack of this batch is not resident.", "Load it first.")
         if task.frames != 1 and task.load.stack.pipeline not in CLIPS:
@@ -64,12 +65,14 @@ class DiffusersRenderer:
             pipeline=stack.pipeline, settings=stack.settings, call=task.call, size=(task.width, task.height)
         )
         expected = require_published(task.scheduler, task.schedule, task.steps, caller)
-        return self._render_halving(task, expected, on_step)
+        return self._render_halving(task, expected, on_step, since)
 
-    def _render_halving(self, task: RenderTask, expected: LiveSchedule, on_step: OnStep) -> Rendered:
+    def _render_halving(
+        self, task: RenderTask, expected: LiveSchedule, on_step: OnStep, since: Snapshot | None = None
+    ) -> Rendered:
         """Render the batch, or its halves where memory runs out; one shot that does not fit fails."""
         try:
-            return self._render_batch(task, expected, on_step)
+            return self._render_batch(task, expected, on_step, since)
         except RuntimeError as fault:
             if not is_exhausted(fault) or len(task.shots) == 1:
                 raise
@@ -77,14 +80,17 @@ class DiffusersRenderer:
             torch.cuda.empty_cache()
 
         def at_step(step: Step) -> None:  # half a batch is no picture of it
-            on_step(replace(step, preview=lambda: None))
+            on_step(replace(step, preview=lambda: None, snapshot=no_snapshot))
 
         return join_halves([self._render_halving(half, expected, at_step) for half in halves(task)])
 
-    def _render_batch(self, task: RenderTask, expected: LiveSchedule, on_step: OnStep) -> Rendered:
+    def _render_batch(
+        self, task: RenderTask, expected: LiveSchedule, on_step: OnStep, since: Snapshot | None
+    ) -> Rendered:
         pipeline = self._pipeline
         arguments = call_arguments(task)
-        arguments["generator"] = [torch.Generator("cpu").manual_seed(shot.seed) for shot in task.shots]
+        generators = [torch.Generator("cpu").manual_seed(shot.seed) for shot in task.shots]
+        arguments["generator"] = generators
         loops: list[Loop] = []
         timesteps: list[float] = []
 
@@ -93,17 +99,30 @@ class DiffusersRenderer:
             pipeline.scheduler = build_scheduler(task.scheduler)  # fresh: no state of the call before
             # A clip's pipeline may copy its scheduler, and a copy that is watched would step the original.
             watch = PreviewWatch(pipeline) if self._options.previews and task.frames == 1 else None
-            with watched(pipeline, planned) as loop:
+            # A cache remembers passes of its own, which no snapshot holds.
+            is_kept = task.cache is None and task.frames == 1
+            with (
+                watched(pipeline, planned) as loop,
+                resumed(pipeline, since if is_kept else None, generators) as resumption,
+            ):
                 loops.append(loop)
 
                 def at_boundary(
                     _pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]
                 ) -> dict[str, Any]:
                     loop.stop()
+                    done = before + step + 1
+                    if resumption is not None and resumption.skips(done):
+                        return tensors | resumption.at(done, loop.go_on)
                     on_step(
                         Step(
-                            done=before + step + 1,
+                            done=done,
                             preview=lambda: None if watch is None else watch.pictures(tensors["latents"]),
+                            snapshot=lambda: (
+                                take_snapshot(pipeline, tensors["latents"], generators, done, loop.seconds)
+                                if is_kept
+                                else None
+                            ),
                         )
                     )
                     return tensors

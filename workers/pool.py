@@ -58,6 +58,8 @@ class WorkerRecord:
     batches: int  # finished by this seat, replaced processes included
     deaths: int
     blocked: tuple[str, ...]  # stacks that it may no longer take
+    is_draining: bool = False  # it takes no more chunks, and ends with those that it has
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +89,7 @@ class _Seat:
     name: str = ""
     pid: int | None = None
     is_closed: bool = False
+    is_draining: bool = False
     incidents: Counter[str] = field(default_factory=Counter[str])
     steps_before: int = 0  # of processes that are gone
     takes_before: int = 0
@@ -99,7 +102,7 @@ class _Seat:
             stack_id=self.stack_id,
             in_flight=len(self.queue),
             blocked=blocked,
-            is_closed=self.is_closed,
+            is_closed=self.is_closed or self.is_draining,
             device=self.group.device,
             busy_seconds=self._busy_seconds(now),
         )
@@ -202,12 +205,19 @@ class RenderPool:
 
     def cancel(self) -> None:
         """Stop every worker at its next step boundary; chunks that wait come back as cancelled. Final."""
+        for station in self._ended():
+            station.cancel()
+
+    def set_aside(self) -> None:
+        """The same, with every batch kept for whoever gets it next; one that cannot be is rendered first."""
+        for station in self._ended():
+            station.set_aside()
+
+    def _ended(self) -> list[Station]:
         with self._changed:
             self._is_cancelled = True
             self._changed.notify_all()
-            stations = [seat.station for seat in self._seats if not seat.is_closed]
-        for station in stations:
-            station.cancel()
+            return [seat.station for seat in self._seats if not seat.is_closed]
 
     def progress(self) -> PoolProgress:
         """Ask every worker where it stands; one that does not answer in time stays as last seen."""
@@ -249,9 +259,41 @@ class RenderPool:
                     batches=seat.batches,
                     deaths=seat.deaths,
                     blocked=tuple(sorted(seat.view().blocked)),
+                    is_draining=seat.is_draining,
+                    is_gone=seat.is_closed,
                 )
                 for seat in self._seats
             )
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nobody takes a chunk any more, because somebody sent the workers away."""
+        with self._changed:
+            return self._is_drained()
+
+    def _is_drained(self) -> bool:
+        is_left = any(not seat.is_closed and not seat.is_draining for seat in self._seats)
+        return not is_left and any(seat.is_draining for seat in self._seats)
+
+    def drain(self, name: str) -> bool:
+        """Let a worker end with the chunks that it has, nobody takes its seat; False where it is not here."""
+        with self._changed:
+            found = [seat for seat in self._seats if seat.name == name and not seat.is_closed]
+            for seat in found:
+                seat.is_draining = True
+            self._changed.notify_all()
+        for seat in found:
+            self._end_drained(seat)
+        return bool(found)
+
+    def _end_drained(self, seat: _Seat) -> None:
+        """End a worker that was asked to leave and has nothing left to do."""
+        with self._changed:
+            if not seat.is_draining or seat.is_closed or seat.queue:
+                return
+            seat.is_closed = True
+            self._changed.notify_all()
+        seat.station.close()
 
     def stop(self) -> None:
         """End every worker process. What was in flight comes back to its caller as a worker's fault."""
@@ -296,6 +338,8 @@ class RenderPool:
                     forecast=replace(forecast, behind=behind),
                 )
                 views = [seat.view(now) for seat in self._seats]
+                if self._is_drained():
+                    return FaultKind.CANCELLED, "Every worker was drained."
                 if not any(may_take(request, view) for view in views):
                     told = "No worker is left that may take this stack: it failed on each."
                     return FaultKind.WORKER, f"{told} {self._reasons.get(stack_id, '')}".strip()
@@ -338,6 +382,7 @@ class RenderPool:
             died = len(results) < asked and place.was_begun and not self._is_cancelled
             seat.incidents[place.stack_id] += failed + died
             self._changed.notify_all()
+        self._end_drained(seat)
 
     def _replace(self, place: _Place) -> None:
         """Put a fresh process where one has died; two chunks that lost the same one replace it once.
@@ -356,7 +401,7 @@ class RenderPool:
             seat.steps_before += seat.seen.steps_done if seat.seen else 0
             seat.takes_before += seat.seen.takes_done if seat.seen else 0
             seat.seen, seat.stack_id = None, ""
-            if seat.dead_starts >= DEAD_STARTS:
+            if seat.dead_starts >= DEAD_STARTS or seat.is_draining:
                 seat.is_closed = True
                 return
             seat.station = self._opened(seat.group)

@@ -44,6 +44,24 @@ class RenderCancelled(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """A batch between two steps, from which it can go on to the same bits."""
+
+    steps: int  # that are behind it
+    seconds: float  # of denoising that they took
+    content: bytes  # as the renderer that took it reads it
+
+
+class RenderSetAside(Exception):
+    """The batch was told to make room: it goes on from this snapshot."""
+
+    def __init__(self, snapshot: Snapshot, seconds: float = 0.0) -> None:
+        super().__init__(snapshot, seconds)
+        self.snapshot = snapshot
+        self.seconds = seconds  # of denoising since it was taken up here
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RenderOptions:
     """How this worker renders, whatever it renders."""
 
@@ -76,6 +94,11 @@ class Rendered:
     )
 
 
+def no_snapshot() -> Snapshot | None:
+    """Of a batch that can only be made in one go."""
+    return None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """A step boundary of a batch."""
@@ -84,6 +107,7 @@ class Step:
     preview: Callable[
         [], Pictures | None
     ]  # what the batch looks like by now; None where nothing can be shown
+    snapshot: Callable[[], Snapshot | None] = no_snapshot  # None where it could not go on from here
 
 
 OnStep = Callable[[Step], None]  # called at every step boundary; raises to stop there
@@ -106,10 +130,11 @@ class Renderer(Protocol):
         """Make a verified stack resident in place of the one before; raises RenderFault."""
         ...
 
-    def render(self, task: RenderTask, on_step: OnStep) -> Rendered:
+    def render(self, task: RenderTask, on_step: OnStep, since: Snapshot | None = None) -> Rendered:
         """Render one batch on the resident stack, or raise what ``on_step`` raises.
 
-        RenderFault means that the batch would fail anywhere; any other error is this worker's.
+        ``since`` goes on from a snapshot of the very same batch, to the same bits. RenderFault
+        means that the batch would fail anywhere; any other error is this worker's.
         """
         ...
 

@@ -44,6 +44,10 @@ class Station(Protocol):
         """Stop at the next step boundary; does not wait."""
         ...
 
+    def set_aside(self) -> None:
+        """Stop there and keep the batch to go on with; does not wait."""
+        ...
+
     def close(self) -> None:
         """End the process; does not wait."""
         ...

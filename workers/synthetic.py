@@ -2,13 +2,14 @@
 
 import hashlib
 import time
+from functools import partial
 
 import numpy as np
 
 from policy.errors import RenderFault
 from policy.stacks import Stack
 from policy.tasks import RenderTask, ShotTask, StackLoad
-from workers.renderer import OnStep, Pictures, Rendered, RenderOptions, Step
+from workers.renderer import OnStep, Pictures, Rendered, RenderOptions, Snapshot, Step
 
 
 class SyntheticRenderer:
@@ -29,22 +30,34 @@ class SyntheticRenderer:
     def load(self, load: StackLoad) -> None:
         self._resident = load.stack
 
-    def render(self, task: RenderTask, on_step: OnStep) -> Rendered:
+    def render(self, task: RenderTask, on_step: OnStep, since: Snapshot | None = None) -> Rendered:
         if self._resident is None or self._resident.stack_id != task.load.stack.stack_id:
             raise RenderFault("The stack of this batch is not resident.", "Load it first.")
         started = time.perf_counter()
-        for done in range(1, task.steps + 1):
+        before, behind = (0, 0.0) if since is None else (since.steps, since.seconds)
+        for done in range(before + 1, task.steps + 1):
             if self._options.seconds_per_step > 0:
                 time.sleep(self._options.seconds_per_step)
-            on_step(Step(done=done, preview=lambda: _pictures(task) if task.frames == 1 else None))
+            on_step(
+                Step(
+                    done=done,
+                    preview=lambda: _pictures(task) if task.frames == 1 else None,
+                    snapshot=partial(_snapshot, done, started - behind),
+                )
+            )
         pictures = _pictures(task)
         published = task.schedule.timesteps if task.schedule else ()
         return Rendered(
             pictures=pictures,
             timesteps=published or tuple(float(step) for step in range(task.steps - 1, -1, -1)),
             rows=len(task.shots),
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - started + behind,
         )
+
+
+def _snapshot(done: int, started: float) -> Snapshot:
+    """Nothing but where it is: what is drawn follows from the shot alone."""
+    return Snapshot(steps=done, seconds=time.perf_counter() - started, content=b"")
 
 
 def _pictures(task: RenderTask) -> Pictures:

@@ -12,18 +12,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from policy.tasks import BatchResult, RenderTask, StackLoad
+from policy.errors import FormatFault
+from policy.tasks import BatchResult, FaultKind, RenderTask, StackLoad
+from policy.wording import plural
 from workers.artefacts import ArtefactStore
 from workers.finishing import Batch, classified, finish
 from workers.renderer import (
     OnStep,
     RenderCancelled,
+    Rendered,
     Renderer,
     RenderOptions,
+    RenderSetAside,
     Step,
     make_renderer,
     runtime_versions,
 )
+from workers.snapshot_files import SnapshotFolder, SnapshotPlace
 from workers.verified_stacks import Digests, Verify, resident_key, verified
 
 FINISHERS = 4  # a flush to disk costs milliseconds and no CPU; several at once share one journal commit
@@ -37,6 +42,7 @@ class BenchOptions:
     verify: Verify  # asked before a single byte of a stack is loaded
     digests: Digests  # what the loaded files hash to on this worker
     render: RenderOptions = field(default_factory=RenderOptions)
+    snapshots: Path | None = None  # where batches that made room wait to go on; None: they begin again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +66,13 @@ class Bench(Protocol):
         """Stop at the next step boundary, and answer every task from now on as cancelled."""
         ...
 
+    def set_aside(self) -> None:
+        """The same, with the batch kept as it stands: the next bench that gets it goes on from there.
+
+        A batch that cannot be kept is rendered to its end first.
+        """
+        ...
+
     def progress(self) -> BenchProgress:
         """Where it stands; safe to call from another thread."""
         ...
@@ -75,6 +88,7 @@ def make_workbench(options: BenchOptions) -> Bench:
         verify=options.verify,
         digests=options.digests,
         versions=runtime_versions(options.render.kind),
+        snapshots=SnapshotFolder(options.snapshots) if options.snapshots is not None else None,
     )
 
 
@@ -89,6 +103,7 @@ class Workbench:
         verify: Verify,
         digests: Digests,
         versions: tuple[tuple[str, str], ...],
+        snapshots: SnapshotFolder | None = None,
     ) -> None:
         self._renderer = renderer
         self._store = store
@@ -99,11 +114,16 @@ class Workbench:
         self._resident = ""  # what the renderer holds
         self._loaded: tuple[tuple[str, str], ...] = ()
         self._cancelled = threading.Event()
+        self._aside = threading.Event()
+        self._snapshots = snapshots
         self._board = threading.Lock()
         self._progress = BenchProgress(stage="idle", stack_id="", steps_done=0, takes_done=0)
 
     def cancel(self) -> None:
         self._cancelled.set()
+
+    def set_aside(self) -> None:
+        self._aside.set()
 
     def progress(self) -> BenchProgress:
         return self._progress
@@ -124,9 +144,16 @@ class Workbench:
         started = time.perf_counter()
         batch = Batch(task=task, worker=self._worker, device=self._renderer.device, versions=self._versions)
         try:
-            self._stop_if_cancelled()
+            self._stop_if_leaving()
             load_seconds = self._make_resident(task.load)
-            rendered = self._renderer.render(task, self._step_watch())
+            rendered, before = self._go_on(task)
+        except RenderSetAside as aside:  # what it rendered counts where the batch is made, as its whole cost
+            return replace(
+                batch,
+                fault=FaultKind.CANCELLED,
+                detail=f"Set aside after {plural(aside.snapshot.steps, 'step')}.",
+                total_seconds=max(0.0, time.perf_counter() - started - aside.seconds),
+            )
         except Exception as fault:  # noqa: BLE001 - whatever happens to one batch, the worker answers for it and goes on
             kind, detail = classified(fault)
             return replace(batch, fault=kind, detail=detail, total_seconds=time.perf_counter() - started)
@@ -135,7 +162,7 @@ class Workbench:
             rendered=rendered,
             loaded=self._loaded,
             load_seconds=load_seconds,
-            total_seconds=time.perf_counter() - started,
+            total_seconds=time.perf_counter() - started + before,
             is_synthetic=self._renderer.is_synthetic,
         )
 
@@ -161,15 +188,39 @@ class Workbench:
         self._note(stack_id=load.stack.stack_id)
         return time.perf_counter() - started
 
-    def _step_watch(self) -> OnStep:
+    def _go_on(self, task: RenderTask) -> tuple[Rendered, float]:
+        """Render a batch from where it was set aside, or from its start; with the seconds behind it."""
+        if self._snapshots is None:
+            return self._renderer.render(task, self._step_watch()), 0.0
+        place = self._snapshots.place_of(task, self._renderer.device)
+        since = place.load()
+        before = 0.0 if since is None else since.seconds
+        try:
+            rendered = self._renderer.render(task, self._step_watch(place, before), since)
+        except FormatFault:  # a snapshot is a shortcut and no more
+            before = 0.0
+            rendered = self._renderer.render(task, self._step_watch(place))
+        place.clear()
+        return rendered, before
+
+    def _step_watch(self, place: SnapshotPlace | None = None, behind: float = 0.0) -> OnStep:
         self._note(stage="rendering")
         before = self._progress.steps_done
 
         def on_step(step: Step) -> None:
             self._note(steps_done=before + step.done)
             self._stop_if_cancelled()
+            if place is not None and self._aside.is_set() and (kept := step.snapshot()) is not None:
+                place.keep(kept)
+                raise RenderSetAside(kept, kept.seconds - behind)
 
         return on_step
+
+    def _stop_if_leaving(self) -> None:
+        """Before a batch: of one that is not begun there is nothing to keep."""
+        self._stop_if_cancelled()
+        if self._aside.is_set():
+            raise RenderCancelled
 
     def _stop_if_cancelled(self) -> None:
         if self._cancelled.is_set():

@@ -18,7 +18,7 @@ class Card:
 
     shot: ShotRecord
     thumbnail: Thumbnail | None
-    kind: str  # done | reused | lost | open
+    kind: str  # done | reused | lost | eaten | open
     file: str  # beside the page; "" where there is none
     held: str  # why an output check holds it; ""
 
@@ -44,6 +44,7 @@ KINDS = {
     TakeState.FAILED: "lost",
     TakeState.DEAD: "lost",
     TakeState.CANCELLED: "lost",
+    TakeState.EATEN: "eaten",
 }
 
 

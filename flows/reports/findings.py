@@ -102,7 +102,9 @@ def make_headline(view: JobView) -> Headline:
     match view.job.state:
         case JobState.FINISHED:
             text = f"All {plural(total, 'picture')} are made" if total != 1 else "The picture is made"
-            tone = Tone.GOOD
+            if counts.eaten:
+                text = f"{counts.made:,} of {plural(total, 'picture')} made, {counts.eaten:,} eaten"
+            tone = Tone.NOTE if counts.eaten else Tone.GOOD
         case JobState.FAILED:
             text = f"{counts.made:,} of {plural(total, 'picture')} made, {counts.dead:,} given up"
             tone = Tone.BAD
@@ -111,6 +113,9 @@ def make_headline(view: JobView) -> Headline:
             tone = Tone.NOTE
         case JobState.HELD:
             text = f"Held, with {counts.made:,} of {plural(total, 'picture')} made"
+            tone = Tone.NOTE
+        case JobState.PAUSED:
+            text = f"Paused, with {counts.made:,} of {plural(total, 'picture')} made"
             tone = Tone.NOTE
         case JobState.QUEUED | JobState.RUNNING:
             text = f"Under way: {counts.made:,} of {plural(total, 'picture')} made"

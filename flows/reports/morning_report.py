@@ -53,6 +53,7 @@ def write_morning_report(view: JobView, out: Path) -> Path:
         "timeline": make_timeline(view),
         "prediction": make_prediction(view),
         "failures": failure_rows(view),
+        "eaten": [shot for shot in view.shots if shot.state is TakeState.EATEN],
         "given_up": [shot for shot in view.shots if shot.state is TakeState.DEAD][:GIVEN_UP_SHOWN],
         "duties": make_duties(view.verdict),
         "stacks": make_stacks(view),

@@ -19,7 +19,7 @@ AS_IT_IS = 160  # pixels: up to this size the very bytes are embedded, marking i
 PREVIEW = 320  # pixels: larger ones are scaled down to this
 PREVIEW_QUALITY = 80
 
-GIVEN_UP = frozenset({TakeState.FAILED, TakeState.DEAD, TakeState.CANCELLED})
+GIVEN_UP = frozenset({TakeState.FAILED, TakeState.DEAD, TakeState.CANCELLED, TakeState.EATEN})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

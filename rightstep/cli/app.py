@@ -19,6 +19,7 @@ from rightstep.cli import (
     schedule,
     serve,
     ship,
+    worker,
 )
 
 HELP = """
@@ -60,6 +61,7 @@ app.command("down")(house.down)
 app.command("status")(house.status)
 app.command("serve")(serve.serve)
 app.add_typer(job.app, name="job")
+app.add_typer(worker.app, name="worker")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(model.app, name="model")
 app.add_typer(method.app, name="method")

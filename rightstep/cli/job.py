@@ -10,6 +10,7 @@ import typer
 
 from policy.tasks import TakeState
 from policy.wording import duration, plural
+from rightstep.cli import steering
 from rightstep.cli.door import enter_house
 from rightstep.cli.options import AsJson, Job
 from rightstep.cli.output import ExitCode, print_json, print_pairs, print_table, say
@@ -111,7 +112,9 @@ def show_record(record: "JobRecord") -> None:
             ("reused", counts.reused),
             ("waiting", counts.open),
             ("given up", counts.dead),
+            *((("eaten", counts.eaten),) if counts.eaten else ()),
             ("tier", record.tier),
+            *((("priority", record.priority),) if record.priority else ()),
             *((("deadline", f"{record.deadline:%Y-%m-%d %H:%M %Z}"),) if record.deadline else ()),
             ("for", record.act),
             ("owner", record.owner or "nobody named"),
@@ -159,7 +162,7 @@ def watch(job: Job, *, as_json: AsJson = False) -> None:
 
 @app.command("resume")
 def resume(job: Job, *, as_json: AsJson = False) -> None:
-    """Go on with a job that was stopped, killed or held; finished shots are never rendered again."""
+    """Go on with a job that was stopped, killed, held or paused; finished shots are never rendered again."""
     from flows.steps import resume_job, shots_of
 
     house = enter_house()
@@ -191,18 +194,6 @@ def goes_on_when_left(job: str) -> Generator[None]:
             f"`rightstep job watch {job}` waits again, `rightstep job cancel {job}` ends it."
         )
         raise
-
-
-@app.command("cancel")
-def cancel(job: Job, *, as_json: AsJson = False) -> None:
-    """Cancel a job: workers stop at the next step, finished pictures are kept."""
-    from flows.steps import cancel_job
-
-    record = cancel_job(enter_house(), job)
-    if as_json:
-        print_json(JobAnswer(job=record))
-    else:
-        say(f"Cancelled job {record.job_id}; {plural(record.counts.made, 'picture')} kept.")
 
 
 @app.command("report")
@@ -280,7 +271,7 @@ def leave(record: "JobRecord", *, as_json: bool) -> None:
         print_json(JobAnswer(job=record))
     else:
         say(ending(record))
-    if record.counts.made < record.counts.shots:
+    if record.counts.missing:
         raise typer.Exit(ExitCode.BROKEN)
 
 
@@ -293,4 +284,8 @@ def ending(record: "JobRecord") -> str:
     made = f"{counts.made:,} of {plural(counts.shots, 'shot')} made{took}"
     parts = [made, *((f"{counts.reused:,} reused",) if counts.reused else ())]
     parts += [f"{counts.dead:,} given up"] if counts.dead else []
+    parts += [f"{counts.eaten:,} eaten"] if counts.eaten else []
     return f"Job {record.job_id} {record.state.value}: {', '.join(parts)}."
+
+
+steering.add_words(app)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from registry.records import JobRecord
     from registry.shipment_records import ShipmentRecord
 
-STOPPED = frozenset({"finished", "failed", "cancelled", "held"})  # nobody is rendering it any more
+STOPPED = frozenset({"finished", "failed", "cancelled", "held", "paused"})  # nobody is rendering it any more
 
 
 def render(
@@ -93,7 +93,7 @@ def render(
         with kept_when_stopped(job.job_id), Ticker() as ticker:
             job = render_job(house, job.job_id, ticker)
     shipment, refusal = None, None
-    if ship and job.counts.made == job.counts.shots:
+    if ship and job.counts.made and not job.counts.missing:
         try:
             shipment = ship_job(house, job.job_id, tell=say)
         except Refused as refused:  # what was made is still worth a look
@@ -126,7 +126,7 @@ def finish(
             print_data(f"Shipped {items} as {shipment.shipment_id}, notices {shipment.notices_sha256[:12]}.")
         if exported is not None:
             print_files(exported)
-    if job.state in STOPPED and job.counts.made < job.counts.shots:
+    if job.state in STOPPED and job.counts.missing:
         raise typer.Exit(ExitCode.BROKEN)
 
 

@@ -48,6 +48,22 @@ class JobAnswer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShotsAnswer:
+    """What a word about shots of a job came to."""
+
+    job: JobRecord
+    shots: tuple[str, ...]  # those that it changed, in the order of the plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadlineAnswer:
+    """A job with another deadline."""
+
+    job: JobRecord
+    round: ReplanningRecord | None  # how the night was planned anew; null where nothing had to change
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Files:
     """What was written for people."""
 

@@ -50,7 +50,7 @@ Failures are problem details (RFC 9457) with the reasons and the next step as fu
 
 TAGS = [
     {"name": "plan", "description": "What an order would take; nothing is written."},
-    {"name": "jobs", "description": "Orders handed in, followed, cancelled and tried again."},
+    {"name": "jobs", "description": "Orders handed in, followed, paused, cancelled and tried again."},
     {"name": "shots", "description": "What was planned of a job, and the pictures."},
     {"name": "models", "description": "What may be asked for, in OpenAI's shape."},
     {"name": "live", "description": "Pictures that change while somebody watches: tickets for the socket."},

@@ -17,7 +17,7 @@ from fastapi.responses import Response, StreamingResponse
 from flows.steps import job_of
 from policy.access import Scope
 from policy.errors import LedgerFault
-from registry.records import JobRecord, JobState
+from registry.records import JobRecord
 from rightstep.web.desk import Desk
 from rightstep.web.documents import told
 from rightstep.web.doors import Visitor
@@ -32,7 +32,7 @@ RETRY_MILLISECONDS = 2000
 NO_MORE = 204  # the answer that tells an EventSource to stop coming back
 EXAMPLE = """retry: 2000
 
-id: running.6.2.4.0.0.0.0
+id: running.6.2.4.0.0.0.0.0
 event: progress
 data: {"job_id": "20260131-0123abcd", "state": "running", "counts": {"made": 4, "shots": 12}}
 
@@ -124,6 +124,7 @@ def event_id(job: JobRecord) -> str:
         counts.reused,
         counts.dead,
         counts.cancelled,
+        counts.eaten,
         counts.failed_takes,
     )
     return ".".join([job.state.value, *(str(number) for number in numbers)])
@@ -131,4 +132,4 @@ def event_id(job: JobRecord) -> str:
 
 def is_at_rest(job: JobRecord) -> bool:
     """Whether nothing will happen until a person does something."""
-    return job.state.is_finished or job.state is JobState.HELD
+    return job.state.is_at_rest

@@ -1,11 +1,11 @@
-"""``/v1/jobs``: orders handed in, looked at, cancelled and tried again."""
+"""``/v1/jobs``: orders handed in, looked at, paused, cancelled and tried again."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
 
-from flows.steps import GivenOrder, cancel_job, hand_in, job_of, list_jobs, reopen_job
+from flows.steps import GivenOrder, cancel_job, hand_in, job_of, list_jobs, pause_job, reopen_job
 from policy.access import Scope
 from policy.manifest import RenderManifest
 from policy.plan import PlanRefusal
@@ -93,9 +93,14 @@ def make_router(desk: Desk) -> APIRouter:
         """Workers stop at the next step; finished pictures are kept. Twice is as good as once."""
         return job_shape(cancel_job(visitor.house, job_id))
 
+    @router.post("/{job_id}/pause", summary="Pause a job", responses=told(UNKNOWN_NAME, WRONG_MOMENT))
+    def pause(job_id: JobId, visitor: Annotated[Visitor, submits]) -> JobAnswer:
+        """Nothing more of it is begun, what is in flight ends; `retry` goes on. Twice is as good as once."""
+        return job_shape(pause_job(visitor.house, job_id))
+
     @router.post(
         "/{job_id}/retry",
-        summary="Go on with a job that was stopped, held or failed",
+        summary="Go on with a job that was stopped, held, paused or failed",
         responses=told(UNKNOWN_NAME, WRONG_MOMENT, NO_HOUSE),
     )
     def retry(job_id: JobId, visitor: Annotated[Visitor, submits]) -> JobAnswer:

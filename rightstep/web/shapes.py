@@ -21,7 +21,7 @@ class OfRecord(BaseModel):
 
 
 class Counts(OfRecord):
-    """How many shots stand where; the first six add up to ``shots``."""
+    """How many shots stand where; the first seven add up to ``shots``."""
 
     queued: int
     leased: int = Field(description="With a worker right now.")
@@ -29,6 +29,7 @@ class Counts(OfRecord):
     reused: int = Field(description="Made before, by the same pixels' key.")
     dead: int = Field(description="Given up.")
     cancelled: int
+    eaten: int = Field(description="Closed unmade by a person.")
     failed_takes: int = Field(description="Attempts that failed; their shots are counted above.")
     shots: int
     made: int = Field(description="Done and reused.")
@@ -40,7 +41,7 @@ class JobAnswer(OfRecord):
     job_id: str
     name: str
     state: JobState
-    detail: Told = Field(description="Why it is held, failed or cancelled.")
+    detail: Told = Field(description="Why it is held, paused, failed or cancelled.")
     tier: str
     deadline: datetime | None
     owner: str
@@ -51,6 +52,7 @@ class JobAnswer(OfRecord):
     plan_hash: str
     policy_version: str
     max_failed_shots: int | None
+    priority: int = Field(description="Its place among jobs of its tier, as somebody said; 0 at first.")
     submitted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -90,7 +92,7 @@ class ShotAnswer(OfRecord):
     state: TakeState
     attempts: int
     seconds: float | None
-    detail: Told = Field(description="Why the last attempt failed.")
+    detail: Told = Field(description="Why the last attempt failed, or who ate the shot and why.")
     artefact: ArtefactAnswer | None
 
 

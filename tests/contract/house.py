@@ -31,6 +31,7 @@ RENDERER_MODULES = (
     "workers.previews",
     "workers.schedules",
     "workers.shifts",
+    "workers.snapshots",
     "workers.stack_loading",
 )
 WEB = "rightstep.web"  # what speaks HTTP, and nothing else does

@@ -40,6 +40,9 @@ class NearStation:
     def cancel(self) -> None:
         self.bench.cancel()
 
+    def set_aside(self) -> None:
+        self.bench.set_aside()
+
     def close(self) -> None:
         """Ends with the process."""
 

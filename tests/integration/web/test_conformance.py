@@ -28,6 +28,7 @@ OPERATIONS = [
     "POST /v1/jobs",
     "GET /v1/jobs",
     "GET /v1/jobs/{job_id}",
+    "POST /v1/jobs/{job_id}/pause",
     "POST /v1/jobs/{job_id}/cancel",
     "POST /v1/jobs/{job_id}/retry",
     "GET /v1/jobs/{job_id}/shots",

@@ -23,6 +23,7 @@ ROUTES = [
     ("POST", "/v1/live/tickets", Scope.SUBMIT),
     ("POST", "/v1/plan", Scope.SUBMIT),
     ("POST", "/v1/jobs", Scope.SUBMIT),
+    ("POST", f"{UNKNOWN_JOB}/pause", Scope.SUBMIT),
     ("POST", f"{UNKNOWN_JOB}/cancel", Scope.SUBMIT),
     ("POST", f"{UNKNOWN_JOB}/retry", Scope.SUBMIT),
     ("GET", "/v1/jobs", Scope.READ),

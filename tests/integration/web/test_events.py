@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from flows.access import create_key
 from flows.bootstrap import House
-from flows.rendering import cancel_job, reopen_job
+from flows.steering import cancel_job, reopen_job
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.jobs.night import wait_until
 from tests.integration.flows.near import near_station, workshop_near

@@ -263,6 +263,18 @@ def test_a_cancelled_job_stays_so_and_a_finished_one_cannot_be(client: TestClien
     assert client.post(f"/v1/jobs/{job}/retry").status_code == 409
 
 
+def test_a_paused_job_says_so_and_goes_on_when_it_is_tried_again(client: TestClient, driver: NearDriver):
+    driver.is_prompt = False
+    job = client.post("/v1/jobs", json=order("a")).json()["job_id"]
+    for _ in range(2):
+        paused = client.post(f"/v1/jobs/{job}/pause")
+        assert (paused.status_code, paused.json()["state"]) == (200, "paused")
+        assert paused.json()["detail"] == "Paused by tester."
+    driver.is_prompt = True
+    assert client.post(f"/v1/jobs/{job}/retry").json()["state"] == "finished"
+    assert client.post(f"/v1/jobs/{job}/pause").status_code == 409
+
+
 def test_a_job_whose_shots_were_given_up_gets_another_try(
     client: TestClient, driver: NearDriver, house: House
 ):

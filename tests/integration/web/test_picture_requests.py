@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from flows.access import create_key
 from flows.bootstrap import House
-from flows.rendering import cancel_job, job_of, list_jobs
+from flows.rendering import job_of, list_jobs
+from flows.steering import cancel_job
 from policy.waiting import WaitingRoom
 from registry.records import JobState
 from registry.unit_of_work import unit_of_work

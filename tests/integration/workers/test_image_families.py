@@ -34,7 +34,8 @@ from tests.integration.workers.families import (
 from tests.tiny_hub.planning import SIZE, catalogue_of, plan_on, put_papers, task_on
 from tests.tiny_hub.transformers import write_flux
 from tests.unit.registry.licensing import catalogue
-from workers.renderer import RenderOptions, make_renderer
+from workers.renderer import RenderOptions, RenderSetAside, Snapshot, Step, make_renderer
+from workers.snapshots import RESUMABLE
 from workers.workbench import BenchOptions, make_workbench
 
 BY_NAME = {family.name: family for family in FAMILIES}
@@ -82,6 +83,34 @@ def test_a_method_equals_the_code_of_its_card_bit_for_bit(shelf, plain, name):
     assert np.isfinite(expected).all()
     assert expected.std() > 0
     assert np.array_equal(result.pictures, expected)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [one.name for one in FAMILIES if one.preset.pipeline in RESUMABLE and one.steps > 1],
+)
+def test_a_batch_that_is_set_aside_goes_on_to_the_same_bits(shelf, plain, name):
+    task = task_of(shelf, name)
+    if task.cache is not None:
+        pytest.skip("a cache remembers passes that no snapshot holds")
+    kept: list[Snapshot] = []
+
+    def at_first(step: Step) -> None:
+        taken = step.snapshot()
+        assert taken is not None
+        kept.append(taken)
+        raise RenderSetAside(taken)
+
+    renderer = make_renderer(RenderOptions(threads=1))
+    renderer.load(task.load)
+    with pytest.raises(RenderSetAside):
+        renderer.render(task, at_first)
+    result = renderer.render(task, lambda _step: None, kept[0])
+    assert np.array_equal(result.pictures, plain(name))
+
+
+def test_every_pipeline_that_may_go_on_is_held_here():
+    assert set(RESUMABLE) <= {one.preset.pipeline for one in FAMILIES if one.steps > 1}
 
 
 def test_every_image_method_is_proved_or_differs_by_names_and_steps_alone():

@@ -37,6 +37,9 @@ class BrokenBench:
     def cancel(self) -> None:
         """Nothing to stop."""
 
+    def set_aside(self) -> None:
+        """Nothing to keep."""
+
     def progress(self) -> BenchProgress:
         return BenchProgress(stage="idle", stack_id="", steps_done=0, takes_done=0)
 

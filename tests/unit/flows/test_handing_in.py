@@ -6,7 +6,8 @@ import pytest
 
 from flows.handing_in import EVENTS, hand_in, order_of_file
 from flows.planning import Overrides
-from flows.rendering import cancel_job, list_jobs
+from flows.rendering import list_jobs
+from flows.steering import cancel_job
 from policy.errors import ManifestRejected, RequestKeyReused, WrongUse
 from policy.plan import PlanRefusal
 from policy.tiers import ServiceTier

@@ -8,6 +8,7 @@ import pytest
 
 from flows.manifest_files import load_manifest
 from policy.errors import ManifestRejected
+from policy.limits import BudgetEnd, Limits
 from policy.manifest import LoraRequest, RenderManifest
 from policy.tiers import ServiceTier
 from policy.uses import Act
@@ -315,3 +316,14 @@ def test_an_input_is_its_bytes_and_must_be_the_bytes_it_says(tmp_path):
     assert "has other bytes than its sha256 says" in refusal(tmp_path, "n.json", one_shot(inputs=[other]))
     right = {**given, "sha256": found.sha256}
     assert load(tmp_path, "n.json", one_shot(inputs=[right])).shots[0].inputs == order.shots[0].inputs
+
+
+def test_limits_of_an_order_are_read_and_a_hold_after_probes_asks_for_probes(tmp_path: Path):
+    shots = '[[shots]]\nname = "fox"\nprompt = "a fox"\nmodel = "rightstep/emoji-64"\n'
+    head = 'hold_after_probes = true\nbudget_seconds = 7200\nbudget_end = "finish"\n'
+    asked = load(tmp_path, "n.toml", head + shots).limits
+    assert asked == Limits(
+        probes=True, hold_after_probes=True, budget_seconds=7200.0, budget_end=BudgetEnd.FINISH
+    )
+    assert load(tmp_path, "plain.toml", shots).limits == Limits()
+    assert "budget_end" in refusal(tmp_path, "bad.toml", 'budget_end = "explode"\n' + shots)

@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 
 from flows.planning import Overrides, complete_use, plan_manifest
-from flows.rendering import cancel_job, list_jobs, shots_of
+from flows.rendering import list_jobs, shots_of
+from flows.steering import cancel_job
 from flows.submitting import job_key, refuse_order, submit_plan
 from policy.errors import Refused
+from policy.limits import Limits
 from policy.manifest import LoraRequest
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.tasks import TakeState
@@ -54,6 +56,7 @@ def plan(house, **changes):
         {"recipients": ("a@b",)},
         {"max_failed_shots": 1},
         {"waive_output_checks": True},
+        {"limits": Limits(budget_seconds=60.0)},
         {"service": make_service(tier=ServiceTier.INTERACTIVE)},
         {"service": make_service(quality_floor=0.5)},
         {"service": make_service(may_degrade=True)},

@@ -5,6 +5,7 @@ import pytest
 
 from policy.canonical import canonical_value
 from policy.clips import ClipRule
+from policy.limits import Limits
 from policy.manifest import RenderManifest, Shot
 from policy.plan_digests import manifest_digest, shot_text
 from tests.factories import (
@@ -132,6 +133,7 @@ CHANGED = {
     "timezone": "Europe/Berlin",
     "max_failed_shots": 3,
     "waive_output_checks": True,
+    "limits": Limits(probes=True),
 }
 
 

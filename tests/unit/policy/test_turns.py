@@ -67,3 +67,21 @@ def test_of_two_nights_the_one_that_has_the_fleet_keeps_it_until_the_other_is_fa
 def test_a_deadline_that_would_be_lost_takes_the_fleet_from_one_that_would_not():
     there = [contender("easy", has_fleet=True, deadline=90_000.0), contender("tight", deadline=1020.0)]
     assert turn_of(there).turn_id == "tight"
+
+
+def test_the_night_that_somebody_put_first_takes_the_fleet_from_another_late_or_not():
+    there = [contender("night", has_fleet=True), contender("wanted", priority=1)]
+    assert turn_of(there).turn_id == "wanted"
+    assert turn_of(there).reasons[0].rule == "priority"
+    late = [contender("night", has_fleet=True), contender("wanted", priority=1, deadline=5.0)]
+    assert turn_of(late).turn_id == "wanted"
+
+
+def test_a_night_that_was_put_first_still_waits_for_whoever_waits_at_a_screen():
+    there = [contender("night", priority=9), contender("now", tier=INTERACTIVE)]
+    assert turn_of(there).turn_id == "now"
+
+
+def test_a_night_that_was_put_last_goes_after_the_others_even_where_it_is_due_first():
+    there = [contender("easy", deadline=90_000.0), contender("tight", priority=-1, deadline=1020.0)]
+    assert turn_of(there).turn_id == "easy"

@@ -34,6 +34,7 @@ class Worker:
         self.lane = threading.Lock()
         self.dead = threading.Event()
         self.cancelled = threading.Event()
+        self.aside = threading.Event()
         self.is_closed = False
         self.steps = 0
 
@@ -65,6 +66,9 @@ class Worker:
 
     def cancel(self) -> None:
         self.cancelled.set()
+
+    def set_aside(self) -> None:
+        self.aside.set()
 
     def close(self) -> None:
         self.is_closed = True
@@ -342,3 +346,72 @@ def test_a_chunk_goes_only_to_devices_that_its_forecast_names():
         slow.fate.put(done)
     assert [chunk.faults() for chunk in chunks] == [[None, None]] * 2
     assert quick.begun.empty()
+
+
+def test_a_drained_worker_ends_with_the_chunks_that_it_has_and_nobody_takes_its_seat():
+    house = House(workers=2)
+    first, second = house.opened
+    sent = house.send(make_task(0))
+    first.begun.get(timeout=10)
+    assert house.pool.drain(first.name)
+    assert not first.is_closed, "it has a chunk"
+    others = [house.send(make_task(number)) for number in (1, 2)]
+    house.wait_for(lambda: house.pool.progress().chunks_in_flight == 3)
+    for worker, chunks in ((first, 1), (second, 2)):
+        for _ in range(chunks):
+            worker.fate.put(done)
+    assert [chunk.faults() for chunk in (sent, *others)] == [[None, None]] * 3
+    house.wait_for(lambda: first.is_closed)
+    assert [record.batches for record in house.pool.workers()] == [1, 2]
+    assert [(record.is_draining, record.is_gone) for record in house.pool.workers()] == [
+        (True, True),
+        (False, False),
+    ]
+    assert not house.pool.is_drained
+    assert len(house.opened) == 2
+
+
+def test_an_idle_worker_is_drained_at_once_and_a_name_that_is_none_drains_nobody():
+    house = House(workers=2)
+    assert not house.pool.drain("elsewhere:1")
+    assert house.pool.drain(house.opened[0].name)
+    assert house.opened[0].is_closed
+    assert not house.pool.drain(house.opened[0].name), "it is gone"
+
+
+def test_where_every_worker_was_drained_what_waits_comes_back_without_blame():
+    house = House()
+    first = house.send(make_task(0))
+    house.opened[0].begun.get(timeout=10)
+    house.send(make_task(1))
+    house.wait_for(lambda: house.pool.progress().chunks_in_flight == 2)
+    waiting = house.send(make_task(2))
+    house.pool.drain(house.opened[0].name)
+    assert waiting.faults() == [FaultKind.CANCELLED] * 2
+    assert house.pool.is_drained
+    house.opened[0].fate.put(done)
+    house.opened[0].fate.put(done)
+    assert first.faults() == [None, None]
+    house.wait_for(lambda: house.opened[0].is_closed)
+
+
+def test_a_worker_that_dies_while_it_is_drained_is_not_replaced():
+    house = House(workers=2)
+    chunk = house.send(make_task(0))
+    house.opened[0].begun.get(timeout=10)
+    house.pool.drain(house.opened[0].name)
+    house.opened[0].fate.put(LOST)
+    assert chunk.faults() == [FaultKind.WORKER] * 2
+    assert len(house.opened) == 2
+
+
+def test_chunks_that_are_set_aside_come_back_without_blame_and_nothing_is_begun_after_them():
+    house = House()
+    chunk = house.send(make_task(0))
+    house.opened[0].begun.get(timeout=10)
+    house.pool.set_aside()
+    assert house.opened[0].aside.is_set()
+    assert not house.opened[0].cancelled.is_set()
+    house.opened[0].fate.put(lambda task: done(task, FaultKind.CANCELLED))
+    assert chunk.faults() == [FaultKind.CANCELLED] * 2
+    assert house.send(make_task(1)).faults() == [FaultKind.CANCELLED] * 2

@@ -38,10 +38,10 @@ class Faulty(SyntheticRenderer):
             raise self.load_fault
         super().load(load)
 
-    def render(self, task, on_step) -> Rendered:
+    def render(self, task, on_step, since=None) -> Rendered:
         if self.render_fault:
             raise self.render_fault
-        rendered = super().render(task, on_step)
+        rendered = super().render(task, on_step, since)
         return self.spoil(rendered) if self.spoil else rendered
 
 

@@ -15,9 +15,10 @@ from flows.exporting import export_job
 from flows.pinning import pin_model
 from flows.progress import Progress
 from flows.recalling import affected
-from flows.rendering import cancel_job, job_of, render_job, resume_job, shots_of
+from flows.rendering import job_of, render_job, resume_job, shots_of
 from flows.settings import load_settings
 from flows.shipment import ship_job
+from flows.steering import cancel_job
 from flows.stocktaking import verify_models
 from policy.tasks import TakeState
 from registry.records import JobState

@@ -69,3 +69,37 @@ def test_an_interactive_job_goes_before_the_rest_of_a_night_and_the_night_goes_o
     assert of_night[0] < of_quick[0]
     between = [at for at in of_night if of_quick[0] <= at <= of_quick[-1]]
     assert between == [], "nobody else rendered while the interactive job had the workers"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_long_batch_makes_room_at_its_next_step_and_goes_on_from_there(
+    make_house: MakeHouse, tmp_path: Path
+):
+    house = make_house(
+        workers=1, synthetic_seconds_per_step=0.5
+    )  # a batch of forty steps takes twenty seconds
+    long = {"steps": 40, "method": "emoji-64-full"}
+    night = submit(house, write_order(tmp_path, 8, shots=long))
+    quick = submit(
+        house,
+        write_order(tmp_path, 1, name="now", shots={"prompt": "a flat dolphin", "steps": 4}),
+        tier=ServiceTier.INTERACTIVE,
+    )
+    aside = house.settings.home / "snapshots"
+    drivers = [start_command(house, "job", "resume", night.job_id)]
+    try:
+        wait_until("the night is at a batch", lambda: job_of(house, night.job_id).counts.leased > 0)
+        drivers.append(start_command(house, "job", "resume", quick.job_id))
+        wait_until("the batch is set aside", lambda: list(aside.glob("*.snapshot")))
+        assert job_of(house, night.job_id).counts.done == 0
+        wait_until("the interactive job is finished", lambda: state_of(house, quick) is JobState.FINISHED)
+        wait_until("the night is finished", lambda: state_of(house, night) is JobState.FINISHED)
+    finally:
+        for driver in drivers:
+            driver.communicate(timeout=PATIENCE)
+
+    assert_each_shot_done_once(house, night.job_id)
+    assert settled(house, quick.job_id)[-1] < settled(house, night.job_id)[0]
+    assert list(aside.glob("*")) == [], "who went on with it began where it stood"
+    assert job_of(house, night.job_id).counts.failed_takes == 0, "nobody is to blame"

@@ -112,6 +112,7 @@ def count_shots(shots: Sequence[ShotRecord], failed_takes: int = 0) -> ShotCount
         reused=states.count(TakeState.REUSED),
         dead=states.count(TakeState.DEAD),
         cancelled=states.count(TakeState.CANCELLED),
+        eaten=states.count(TakeState.EATEN),
         failed_takes=failed_takes,
     )
 

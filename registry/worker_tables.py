@@ -1,0 +1,24 @@
+"""The table of workers that drivers have at work: part of the schema of ``registry.tables``."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, ForeignKey, Index, Named, Table, Text, TypedColumns
+
+from registry.instants import Instant
+from registry.tables import metadata
+
+
+class WorkerColumns(TypedColumns):
+    worker: Named[str] = Column(primary_key=True)  # host:pid
+    holder: Named[str]  # the driver that started it
+    job_id: Named[str] = Column(ForeignKey("jobs.job_id"))
+    device: Named[str]  # class
+    stack_id: Named[str]  # what it holds; "" for nothing yet
+    in_flight: Named[int]  # chunks
+    batches: Named[int]  # finished
+    seen_at: Named[datetime] = Column(Instant)
+    drained_by: Named[str | None]  # who asked it to leave
+    drained_because: Named[str] = Column(Text)
+
+
+workers = Table("workers", metadata, WorkerColumns, Index(None, "holder"))

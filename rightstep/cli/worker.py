@@ -1,0 +1,62 @@
+"""``rightstep worker``: who renders now, and the word that sends one away."""
+
+from typing import Annotated
+
+import typer
+
+from policy.wording import plural
+from rightstep.cli.door import enter_house
+from rightstep.cli.options import AsJson
+from rightstep.cli.output import print_json, print_table, say
+
+app = typer.Typer(no_args_is_help=True, help="Who renders now, and the word that sends one away.")
+
+
+@app.command("list")
+def list_workers(*, as_json: AsJson = False) -> None:
+    """List the workers of every job under way: what each holds, and what it has done."""
+    from flows.steps import list_workers as found
+
+    workers = found(enter_house())
+    if as_json:
+        print_json(workers)
+        return
+    print_table(
+        ("worker", "job", "device", "stack", "chunks", "batches", "seen", "leaves"),
+        [
+            (
+                one.worker,
+                one.job_id,
+                one.device,
+                one.stack,
+                str(one.in_flight),
+                f"{one.batches:,}",
+                f"{one.seen_at:%H:%M:%S}",
+                f"{one.drained_because} ({one.drained_by})" if one.is_draining else "",
+            )
+            for one in workers
+        ],
+        right=(4, 5),
+        empty="No worker is at work: they start with a job and end with it.",
+    )
+
+
+@app.command("drain")
+def drain(
+    worker: Annotated[
+        str,
+        typer.Argument(metavar="WORKER", help="host:pid, as the list names it.", show_default=False),
+    ],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it goes into the audit log.")],
+    as_json: AsJson = False,
+) -> None:
+    """Send a worker away: it ends with what it has begun, and nobody takes its place in this job."""
+    from flows.steps import drain_worker
+
+    found = drain_worker(enter_house(), worker, reason)
+    if as_json:
+        print_json(found)
+    else:
+        left = f" after {plural(found.in_flight, 'chunk')}" if found.in_flight else ""
+        say(f"Worker {found.worker} leaves job {found.job_id}{left}.")

@@ -1,0 +1,115 @@
+"""Words to a night that a driver renders in a process of its own, on real workers: each takes effect there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.bootstrap import House
+from flows.draining import drain_worker, list_workers
+from flows.rendering import job_of, shots_of
+from flows.steering import cancel_job, eat_shots, pause_job, put_shots_before, reopen_job
+from policy.tasks import TakeState
+from registry.records import JobState
+from rightstep.cli.output import ExitCode
+from tests.integration.flows.jobs.night import (
+    PATIENCE,
+    done_per_shot,
+    pictures,
+    start_command,
+    submit,
+    takes_of,
+    wait_for_done,
+    wait_for_driver,
+    wait_until,
+    write_order,
+)
+
+MakeHouse = Callable[..., House]
+SLOW = {"synthetic_seconds_per_step": 0.05}
+QUICK_STEPS = {"steps": 4, "method": "emoji-64-lcm"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_night_is_paused_steered_and_made_whole(make_house: MakeHouse, tmp_path: Path):
+    house = make_house(workers=1, **SLOW)  # what is handed out first settles first
+    job = submit(house, write_order(tmp_path, 240, shots=QUICK_STEPS))
+    driver = start_command(house, "job", "resume", job.job_id, workers=1, **SLOW)
+    try:
+        wait_for_driver(driver, house, job.job_id)
+        pause_job(house, job.job_id, "The power is dear until ten.")
+        _, talk = driver.communicate(timeout=PATIENCE)
+        paused = job_of(house, job.job_id)
+        assert driver.returncode == ExitCode.BROKEN, talk
+        assert f"Job {job.job_id} paused" in talk
+        assert (paused.state, paused.counts.leased) == (JobState.PAUSED, 0)
+        assert 0 < paused.counts.done < 240
+
+        waiting = [shot.name for shot in shots_of(house, job.job_id) if shot.state is TakeState.QUEUED]
+        eat_shots(house, job.job_id, [waiting[0]], "The scene was cut.")
+        put_shots_before(house, job.job_id, [waiting[-1]], 9)
+        reopen_job(house, job.job_id)
+        driver = start_command(house, "job", "resume", job.job_id, workers=1, **SLOW)
+        _, talk = driver.communicate(timeout=PATIENCE)
+    finally:
+        driver.kill()
+        driver.wait()
+    ended = job_of(house, job.job_id)
+    assert driver.returncode == ExitCode.DONE, talk
+    assert (ended.state, ended.counts.done, ended.counts.eaten) == (JobState.FINISHED, 239, 1)
+    assert set(done_per_shot(house, job.job_id).values()) == {1}
+    of_rest = [take for take in takes_of(house, job.job_id) if take.shot in waiting[1:]]
+    first = min(of_rest, key=lambda take: (take.settled_at is None, take.settled_at))
+    urgent = next(take for take in of_rest if take.shot == waiting[-1])
+    assert urgent.settled_at == first.settled_at, "what was put first was made first"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_drained_worker_leaves_and_the_job_is_held_when_the_last_one_does(
+    make_house: MakeHouse, tmp_path: Path
+):
+    house = make_house(**SLOW)
+    job = submit(house, write_order(tmp_path, 4000, shots=QUICK_STEPS))
+    driver = start_command(house, "job", "resume", job.job_id, **SLOW)
+    try:
+        wait_for_driver(driver, house, job.job_id)
+        wait_until("both workers are told of", lambda: len(list_workers(house)) == 2)
+        first, second = list_workers(house)
+        assert {first.job_id, second.job_id} == {job.job_id}
+        assert first.device.startswith("synthetic")
+        drain_worker(house, first.worker, "The fan is loud.")
+        wait_until("it is gone", lambda: [one.worker for one in list_workers(house)] == [second.worker])
+        made = job_of(house, job.job_id).counts.done
+        wait_for_done(house, job.job_id, made + 8)
+        drain_worker(house, second.worker, "The other one too.")
+        _, talk = driver.communicate(timeout=PATIENCE)
+    finally:
+        driver.kill()
+        driver.wait()
+    held = job_of(house, job.job_id)
+    assert driver.returncode == ExitCode.BROKEN, talk
+    assert (held.state, held.counts.leased) == (JobState.HELD, 0)
+    assert "Every worker was drained." in held.detail
+    assert held.counts.failed_takes == 0, "nobody is to blame"
+    assert list_workers(house) == ()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_cancelled_night_leaves_its_workers_at_the_next_step(make_house: MakeHouse, tmp_path: Path):
+    slow = {"synthetic_seconds_per_step": 1.0}
+    house = make_house(**slow)
+    job = submit(house, write_order(tmp_path, 96, shots={"steps": 40, "method": "emoji-64-full"}))
+    driver = start_command(house, "job", "resume", job.job_id, **slow)
+    try:
+        wait_until("a batch is begun", lambda: any(one.in_flight for one in list_workers(house)))
+        cancel_job(house, job.job_id)
+        _, talk = driver.communicate(timeout=PATIENCE)
+    finally:
+        driver.kill()
+        driver.wait()
+    assert f"Job {job.job_id} cancelled" in talk
+    assert job_of(house, job.job_id).counts.cancelled == 96
+    assert pictures(house) == [], "no batch was rendered to its end"

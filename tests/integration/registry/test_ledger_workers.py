@@ -1,0 +1,82 @@
+"""Workers in the ledger, on both databases: what drivers tell, and whom somebody sent away."""
+
+from typing import Any
+
+import pytest
+
+from policy.errors import UnknownName
+from registry.ledger_workers import WorkerAtWork, WorkerStanding
+from registry.unit_of_work import unit_of_work
+from tests.integration.registry.ledger_play import later, must_lease, submit
+from tests.integration.registry.stores import Store
+
+DRIVER = "here:1:1"
+
+
+def standing(worker: str, **changes: Any) -> WorkerStanding:
+    facts: dict[str, Any] = {"device": "cpu-2", "stack_id": "", "in_flight": 0, "batches": 0}
+    return WorkerStanding(worker=worker, **(facts | changes))
+
+
+def tell(store: Store, job_id: str, *there: WorkerStanding, holder: str = DRIVER, at: float = 0) -> Any:
+    with unit_of_work(store.engine) as work:
+        leaving = work.ledger.tell_workers(holder, job_id, there, later(at))
+        work.commit()
+    return leaving
+
+
+def at_work(store: Store) -> tuple[WorkerAtWork, ...]:
+    with unit_of_work(store.engine, read_only=True) as work:
+        return work.ledger.workers()
+
+
+def drain(store: Store, worker: str) -> bool:
+    with unit_of_work(store.engine) as work:
+        found = work.ledger.drain_worker(worker, actor="alice", reason="The fan is loud.")
+        work.commit()
+    return found
+
+
+def test_a_driver_tells_of_its_workers_and_what_they_hold_by_name(store: Store):
+    job = submit(store.engine)
+    stack_id = must_lease(store.engine, job.job_id).stack_id
+    tell(store, job.job_id, standing("here:2"), standing("here:3"))
+    tell(store, job.job_id, standing("here:2", stack_id=stack_id, in_flight=2, batches=9), at=5)
+    (one,) = at_work(store)
+    assert (one.worker, one.holder, one.job_id, one.device) == ("here:2", DRIVER, job.job_id, "cpu-2")
+    assert (one.stack, one.in_flight, one.batches, one.seen_at) == ("emoji-64", 2, 9, later(5))
+    assert not one.is_draining
+    tell(store, job.job_id)
+    assert at_work(store) == ()
+
+
+def test_a_driver_hears_whom_somebody_sent_away_until_that_one_is_gone(store: Store):
+    job = submit(store.engine)
+    there = standing("here:2"), standing("here:3")
+    assert tell(store, job.job_id, *there) == ()
+    assert drain(store, "here:3")
+    assert not drain(store, "here:3"), "once is as good as twice"
+    assert tell(store, job.job_id, *there) == ("here:3",)
+    (leaving,) = [one for one in at_work(store) if one.is_draining]
+    assert (leaving.drained_by, leaving.drained_because) == ("alice", "The fan is loud.")
+    assert tell(store, job.job_id, there[0]) == ()
+
+
+def test_nobody_drains_a_worker_that_is_not_there(store: Store):
+    with pytest.raises(UnknownName, match="here:9"):
+        drain(store, "here:9")
+
+
+def test_what_a_dead_driver_told_is_forgotten_and_a_process_id_that_comes_round_is_another_worker(
+    store: Store,
+):
+    job = submit(store.engine)
+    tell(store, job.job_id, standing("here:2"))
+    drain(store, "here:2")
+    assert tell(store, job.job_id, standing("here:2"), holder="here:7:7") == ()
+    (one,) = at_work(store)
+    assert (one.holder, one.is_draining) == ("here:7:7", False)
+    with unit_of_work(store.engine) as work:
+        assert work.ledger.forget_workers(lambda holder: holder == "here:7:7") == 1
+        work.commit()
+    assert at_work(store) == ()
