@@ -33,9 +33,19 @@ def ray_environment(folder: Path) -> dict[str, str]:
     return {**WORKER_ENVIRONMENT, **QUIET, **guard, **_import_path()}
 
 
-def set_ray_environment(folder: Path) -> None:
+def joining_environment(address: str) -> dict[str, str]:
+    """The environment for a driver on a Ray that others run; ServiceFault where its token is not given."""
+    token = os.environ.get("RAY_AUTH_TOKEN") or _content(os.environ.get("RAY_AUTH_TOKEN_PATH", ""))
+    if not token:
+        raise ServiceFault(
+            f"There is no token for the Ray at {address}.",
+            "Set RAY_AUTH_TOKEN_PATH to the file that holds the token of that Ray, or RAY_AUTH_TOKEN.",
+        )
+    return {**WORKER_ENVIRONMENT, **QUIET, "RAY_AUTH_MODE": "token", **_import_path()}
+
+
+def set_ray_environment(environment: Mapping[str, str]) -> None:
     """Set it for this process, which Ray's own child processes inherit; ServiceFault where Ray was faster."""
-    environment = ray_environment(folder)
     changed = [name for name in QUIET if os.environ.get(name) != environment[name]]
     if "ray" in sys.modules and changed:
         raise ServiceFault(

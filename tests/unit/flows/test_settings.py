@@ -81,13 +81,13 @@ def test_a_folder_means_the_same_to_a_process_that_runs_elsewhere(monkeypatch, t
 
 
 def test_migrations_run_as_the_owner_and_the_rest_as_the_application(monkeypatch):
-    monkeypatch.setenv("RIGHTSTEP_DATABASE_URL", "postgresql://app:secret@db/house")
+    monkeypatch.setenv("RIGHTSTEP_DATABASE_URL", "postgresql://app:apricot@db/house")
     settings = load_settings()
-    assert settings.owner_url == settings.app_url == "postgresql://app:secret@db/house"
+    assert settings.owner_url == settings.app_url == "postgresql://app:apricot@db/house"
     monkeypatch.setenv("RIGHTSTEP_DATABASE_OWNER_URL", "postgresql://owner:word@db/house")
     settings = load_settings()
     assert settings.owner_url == "postgresql://owner:word@db/house"
-    assert "secret" not in repr(settings)
+    assert "apricot" not in repr(settings)
     assert "word" not in repr(settings)
 
 
