@@ -1,4 +1,4 @@
-"""Alert rules and dashboards: every query parses as PromQL; with promtool at hand, the rules are tested as well.
+"""Alert rules and dashboards: every query parses as PromQL; with promtool at hand, the rules are tested.
 
 promtool comes with Prometheus (in Debian, in the package ``prometheus``) and with no wheel.
 """

@@ -1,4 +1,4 @@
-"""The bill of materials of Rightstep itself: CycloneDX 1.6, of what an image installs, as it is installed here.
+"""The bill of materials of Rightstep itself: CycloneDX 1.6, of what an image installs, as it is here.
 
 The same installation gives the same bytes: there is no time in it, and its number is drawn from
 its content. Licences are what each distribution says of itself; what is inside the wheels as well
@@ -85,7 +85,7 @@ def _ref(name: str) -> str:
 
 
 def _component(name: str) -> dict[str, Any]:
-    """A distribution; a label such as ``+cpu`` is left out, because it is another file of the same version."""
+    """A distribution; a label such as ``+cpu`` is left out: it is another file of the same version."""
     return {
         "type": "library",
         "bom-ref": _ref(name),
