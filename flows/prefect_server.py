@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.prefect_requests import PrefectApi
+from flows.prefect_requests import TIMEOUT_SECONDS, PrefectApi
 from flows.settings import Settings
 from policy.errors import ServiceFault
 from workers.processes import OwnProcess, ProcessRecord, end, own_process, read_record, reap, write_record
@@ -28,6 +28,7 @@ from workers.ray_environment import token_file
 LOOPBACK = "127.0.0.1"
 STANDING = "standing-prefect.json"
 OK = 200
+REFUSED = frozenset({401, 403})
 CALLER = "rightstep"  # the name before the secret
 
 
@@ -182,6 +183,21 @@ def answers(api: PrefectApi) -> bool:
             return bool(response.status == OK)
     except (urllib.error.URLError, OSError, ValueError):
         return False
+
+
+def is_let_in(api: PrefectApi) -> bool:
+    """Whether a server takes the secret that a client would send; ServiceFault where it is broken."""
+    asked = urllib.request.Request(f"{api.url}/admin/version", headers=api.headers)  # noqa: S310 - as above
+    try:
+        with urllib.request.urlopen(asked, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
+            return bool(response.status == OK)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code not in REFUSED:
+            raise ServiceFault(f"{api.url} answers {error.code}.", "Look at its log.") from error
+        return False
+    except OSError as error:
+        raise ServiceFault(f"{api.url} does not answer: {error}", "Look at its log.") from error
 
 
 def _without_prefect(environment: Mapping[str, str]) -> dict[str, str]:

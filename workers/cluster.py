@@ -180,7 +180,8 @@ def _start_standing(folder: Path, cpus: int, host: str, environment: dict[str, s
     """One start; None where it did not come up, and nothing of it is left."""
     temporary = short_folder(folder)
     log = folder / "standing-ray.log"
-    with log.open("wb") as sink:
+    came_up = False
+    with log.open("wb") as sink, contextlib.suppress(subprocess.TimeoutExpired):
         outcome = subprocess.run(
             [*_start_command(host, cpus), f"--temp-dir={temporary}"],
             env=environment,
@@ -191,11 +192,12 @@ def _start_standing(folder: Path, cpus: int, host: str, environment: dict[str, s
             timeout=START_SECONDS,
             check=False,
         )
+        came_up = outcome.returncode == 0
     processes = _session_processes(temporary)
     end(process for process in processes if process.name == CLIENT_SERVER)
     processes = tuple(process for process in processes if process.is_alive)
     raylet = next((process for process in processes if process.name == "raylet"), None)
-    if outcome.returncode != 0 or raylet is None:
+    if not came_up or raylet is None:
         end(processes, PATIENCE_SECONDS)
         return None
     address = (temporary / "ray_current_cluster").read_text().strip()

@@ -6,7 +6,7 @@ promtool comes with Prometheus (in Debian, in the package ``prometheus``) and wi
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import promql_parser
 
@@ -27,13 +27,18 @@ def queries() -> Iterator[tuple[str, str]]:
                 yield f"{path.name} {panel['title']}", target["expr"].replace("$__rate_interval", "5m")
 
 
-def faults() -> Iterator[str]:
-    """Queries that are no PromQL, and rules that do not do what their tests say."""
-    for where, query in queries():
+def no_queries(asked: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Of these queries, what is no PromQL."""
+    for where, query in asked:
         try:
             promql_parser.parse(query)
         except ValueError as error:
             yield f"{where}: {error}"
+
+
+def faults() -> Iterator[str]:
+    """Queries that are no PromQL, and rules that do not do what their tests say."""
+    yield from no_queries(queries())
     if (promtool := shutil.which("promtool")) is None:
         return
     for asked in (("check", "rules", RULES), ("test", "rules", TESTS)):

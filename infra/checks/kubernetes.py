@@ -5,7 +5,8 @@ whether a claim can be bound, only a cluster knows.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import kubernetes_validate
 from jsonschema import Draft202012Validator
@@ -16,12 +17,12 @@ VERSION = "1.34"  # of Kubernetes
 RAY = "ray.io/"
 
 
-def faults() -> Iterator[str]:
-    """What does not fit."""
+def faults(objects: Iterable[tuple[Path, Document]] | None = None) -> Iterator[str]:
+    """What does not fit, of these objects or of all that are deployed."""
     validator = Draft202012Validator(
         json.loads((KUBERNETES / "kuberay.schema.json").read_text(encoding="utf-8"))
     )
-    for path, document in manifests():
+    for path, document in manifests() if objects is None else objects:
         where = f"{path.name} {document['kind']}"
         if not document["apiVersion"].startswith(RAY):
             yield from _misfits(where, document)

@@ -13,7 +13,7 @@ import pytest
 from psycopg import errors
 
 from registry.audit_walk import verify
-from registry.database import open_database, upgrade_database
+from registry.database import open_database, server_time, upgrade_database
 from tests.contract.house import ROOT
 from tests.integration.registry.stores import Server, Store
 from tests.integration.registry.test_checkpoints import append
@@ -71,8 +71,11 @@ def test_the_product_works_as_its_role_and_could_do_nothing_past_the_guards(serv
     engine = open_database(server.url(LEDGER, APP))
     append(Store(server.url(LEDGER, APP), server.url(LEDGER, OWNER), engine), 3)
     check = verify(engine)
-    engine.dispose()
+    told = server_time(engine)
+    assert told is not None
+    assert told.utcoffset() is not None
     assert (check.ok, check.rows, check.guards_missing) == (True, 3, ())
+    engine.dispose()
 
 
 BARRED = {
