@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from flows.fleet_settings import GroupSetting, read_fleet
 from flows.prefect_requests import PrefectApi
@@ -251,6 +257,19 @@ class Settings(BaseSettings):
         default=120.0, description="How long a private Prefect server may take to answer."
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it; we read no such file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its folder would be fixed in the code
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in code, then a variable, then a file of the folder of secrets."""
+        files = SecretsSettingsSource(settings_cls, secrets_dir=os.environ.get(SECRETS) or None)
+        return init_settings, env_settings, files
+
     @field_validator("model_folders", "territories", "serve_warm", "live_origins", mode="before")
     @classmethod
     def _from_one_variable(cls, given: Any, field: ValidationInfo) -> Any:
@@ -397,7 +416,7 @@ def load_settings() -> Settings:
     if folder is not None and not Path(folder).is_dir():
         raise WrongUse(f"{SECRETS}: {folder} is no folder.", "Mount the secrets there, or unset it.")
     try:
-        return Settings(_secrets_dir=folder)
+        return Settings()
     except ValidationError as error:
         told = "; ".join(
             f"RIGHTSTEP_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()

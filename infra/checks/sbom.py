@@ -98,10 +98,10 @@ def _component(name: str) -> dict[str, Any]:
 
 def _licences(name: str) -> list[dict[str, Any]]:
     about = metadata.metadata(name)
-    if (expression := about.get("License-Expression")) is not None:
-        return [{"expression": expression}]
+    if expressions := about.get_all("License-Expression"):
+        return [{"expression": expressions[0]}]
     tags = [tag.removeprefix(OLD_TAG) for tag in about.get_all("Classifier", []) if tag.startswith(OLD_TAG)]
-    said = tags or [line for line in (about.get("License") or "").splitlines()[:1] if line.strip()]
+    said = tags or [line for line in "\n".join(about.get_all("License", [])).splitlines()[:1] if line.strip()]
     return [{"license": {"name": one.strip()}} for one in said]
 
 
