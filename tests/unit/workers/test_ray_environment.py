@@ -54,7 +54,7 @@ def test_a_host_without_an_address_is_refused():
 
 @pytest.mark.parametrize(("address", "looks_outward"), [("192.0.2.7:6379", "1"), ("127.0.0.1:6379", "0")])
 def test_a_driver_knows_its_node_by_the_address_that_the_others_know(address, looks_outward, monkeypatch):
-    """On a Ray beyond this machine a driver that calls itself loopback would never find its node."""
+    """Loopback is a name that only this machine understands."""
     monkeypatch.setenv("RAY_AUTH_TOKEN", "given")
     environment = joining_environment(address)
     assert (environment[OWN_ADDRESS], environment["RAY_AUTH_MODE"]) == (looks_outward, "token")
