@@ -10,7 +10,7 @@ DEV    := $(VENV)/.ready-dev
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup render test check bench docs train clean
+.PHONY: help setup render test check bench docs sbom train clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' $(MAKEFILE_LIST)
@@ -42,10 +42,10 @@ render: $(RUN) ## render, check and ship the sample night
 test: $(DEV) ## run every test
 	@$(BIN)/python -m pytest --numprocesses 2
 
-check: $(DEV) ## format, lint, types, imports, and documents that may not drift
+check: $(DEV) ## format, lint, types, imports, documents that may not drift, what is deployed
 	@failed=0; \
 	for step in "ruff format --check --output-format concise ." "ruff check --output-format concise ." "mypy" "pyright --pythonpath $(BIN)/python" \
-	            "lint-imports --no-cache" "python -m infra.docs --check"; do \
+	            "lint-imports --no-cache" "python -m infra.docs --check" "python -m infra.checks"; do \
 	    echo "--> $$step"; $(BIN)/$$step || failed=1; \
 	done; exit $$failed
 
@@ -54,6 +54,9 @@ bench: $(RUN) ## measure, keep the figures, rewrite docs/benchmarks.md
 
 docs: $(RUN) ## rewrite the pages of docs/reference that describe commands and settings
 	@$(BIN)/python -m infra.docs
+
+sbom: $(DEV) ## write the bill of materials of the product to out/rightstep.cdx.json
+	@mkdir -p out && $(BIN)/python -m infra.checks --sbom out/rightstep.cdx.json
 
 train: $(RUN) ## train and distil the built-in models again (hours on two cores)
 	@$(BIN)/python -m training all

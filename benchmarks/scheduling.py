@@ -24,10 +24,10 @@ ITEMS, MAPPED, WORKERS, ROUNDS = 8000, 300, 2, 3
 def measure() -> Measurement:
     """Ours leases, sends, settles each picture in the ledger; the others only call."""
     with served_house(workers=WORKERS, renderer="synthetic") as house:
-        server = standing_server(house.settings.home)
+        server = standing_server(house.settings)
         if server is None:
             raise RuntimeError("The benchmark's Prefect server is gone.")
-        use_server(house.settings.home, server.api_url)
+        use_server(house.settings.home, server)
         _round(house, 0)  # warms up
         rounds = [_round(house, number) for number in range(1, ROUNDS + 1)]
         mapped = alternate({"prefect": _prefect_rate}, ROUNDS)["prefect"]

@@ -66,7 +66,7 @@ def _announce(
     house: House, name: str, resource: Mapping[str, str], payload: Mapping[str, Any], once: str = ""
 ) -> None:
     with suppress(RightstepError):
-        server = standing_server(house.settings.home)
+        server = standing_server(house.settings)
         if server is None:
             return
         event = {
@@ -76,4 +76,4 @@ def _announce(
             "resource": dict(resource),
             "payload": dict(payload),
         }
-        ask(server.api_url, "POST", "/events", [event])
+        ask(server, "POST", "/events", [event])

@@ -5,16 +5,16 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from flows.auditing import audit_check
 from flows.bootstrap import House
 from flows.contexts import find_context
+from flows.doctor_findings import Finding, FindingState, finding, judged
 from flows.listeners import listeners_of
 from flows.planning import known_costs, today
+from flows.safeguards import SAFEGUARDS
 from flows.standing_house import status
 from flows.stocktaking import verify_models
 from policy.errors import RightstepError
@@ -31,24 +31,6 @@ HOW_TO_SAY = (
 )
 
 
-class FindingState(StrEnum):
-    """How bad a finding is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"  # a render would stop
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    check: str
-    state: FindingState
-    detail: str
-    next_step: str = ""
-
-
 Check = Callable[[House], Iterator[Finding]]
 
 
@@ -62,21 +44,21 @@ def doctor(house: House) -> tuple[Finding, ...]:
             told = error.message if isinstance(error, RightstepError) else str(error)
             step = error.next_step if isinstance(error, RightstepError) else "Check that file or folder."
             name = check.__name__.replace("_", " ")
-            found.append(_finding(name, FindingState.PROBLEM, told, step))
+            found.append(finding(name, FindingState.PROBLEM, told, step))
     return tuple(found)
 
 
 def python_is_new_enough(_house: House) -> Iterator[Finding]:
     """Python 3.11 or later."""
     known = ".".join(str(part) for part in sys.version_info[:3])
-    yield _judged("python", known, "Install Python 3.11 or later.", is_good=sys.version_info >= (3, 11))
+    yield judged("python", known, "Install Python 3.11 or later.", is_good=sys.version_info >= (3, 11))
 
 
 def libraries_are_there(_house: House) -> Iterator[Finding]:
     """Everything that a render imports, without importing it."""
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     told = f"missing: {', '.join(missing)}" if missing else f"{len(LIBRARIES)} found"
-    yield _judged("libraries", told, "Install rightstep again, with constraints.txt.", is_good=not missing)
+    yield judged("libraries", told, "Install rightstep again, with constraints.txt.", is_good=not missing)
 
 
 def pinned_versions_are_installed(_house: House) -> Iterator[Finding]:
@@ -105,7 +87,7 @@ def the_home_is_writable(house: House) -> Iterator[Finding]:
     """Ledger, artefacts and logs go there."""
     home = house.settings.home
     is_good = os.access(home, os.W_OK | os.X_OK)
-    yield _judged("home", str(home), "Set RIGHTSTEP_HOME to a folder you may write.", is_good=is_good)
+    yield judged("home", str(home), "Set RIGHTSTEP_HOME to a folder you may write.", is_good=is_good)
 
 
 def there_is_room(house: House) -> Iterator[Finding]:
@@ -113,20 +95,20 @@ def there_is_room(house: House) -> Iterator[Finding]:
     free = house.store.free_bytes()
     state = FindingState.OK if free >= ENOUGH_DISK else FindingState.WARNING
     step = "" if free >= ENOUGH_DISK else "Make room, or move RIGHTSTEP_HOME."
-    yield _finding("disk", state, f"{free / 1e9:,.1f} GB free", step)
+    yield finding("disk", state, f"{free / 1e9:,.1f} GB free", step)
 
 
 def the_ledger_is_current(house: House) -> Iterator[Finding]:
     """The schema of this version."""
     found, wanted = schema_version(house.engine), newest_version()
-    yield _judged("ledger", f"schema {found}", "Run: rightstep db upgrade.", is_good=found == wanted)
+    yield judged("ledger", f"schema {found}", "Run: rightstep db upgrade.", is_good=found == wanted)
 
 
 def the_audit_log_holds(house: House) -> Iterator[Finding]:
     """Every hash as it was written, every guard in place."""
     check = audit_check(house)
     told = f"{check.rows:,} events. {check.detail}".strip()
-    yield _judged("audit log", told, "Find out who wrote past Rightstep.", is_good=check.ok)
+    yield judged("audit log", told, "Find out who wrote past Rightstep.", is_good=check.ok)
 
 
 def models_are_as_pinned(house: House) -> Iterator[Finding]:
@@ -134,7 +116,7 @@ def models_are_as_pinned(house: House) -> Iterator[Finding]:
     for check in verify_models(house):
         told = "; ".join(fault.detail for fault in check.faults) or f"{check.files} files as pinned"
         step = "Install rightstep again, or fetch and pin this model again."
-        yield _judged(f"model {check.repo}", told, step, is_good=not check.faults)
+        yield judged(f"model {check.repo}", told, step, is_good=not check.faults)
 
 
 def services_stand(house: House) -> Iterator[Finding]:
@@ -145,7 +127,7 @@ def services_stand(house: House) -> Iterator[Finding]:
         is_good = service.is_up or not is_any_up
         state = FindingState.OK if is_good else FindingState.WARNING
         step = "" if is_good else "Run: rightstep up."
-        yield _finding(f"service {service.name}", state, service.detail, step)
+        yield finding(f"service {service.name}", state, service.detail, step)
 
 
 def nothing_was_left_running(house: House) -> Iterator[Finding]:
@@ -159,7 +141,7 @@ def nothing_was_left_running(house: House) -> Iterator[Finding]:
     ]
     state = FindingState.WARNING if stale else FindingState.OK
     step = "Run: rightstep down; the next render ends the rest." if stale else ""
-    yield _finding("left running", state, ", ".join(stale) or "nothing", step)
+    yield finding("left running", state, ", ".join(stale) or "nothing", step)
 
 
 def doors_are_closed(house: House) -> Iterator[Finding]:
@@ -169,7 +151,7 @@ def doors_are_closed(house: House) -> Iterator[Finding]:
     state = FindingState.PROBLEM if outside else FindingState.OK
     step = "Run: rightstep down, and close these ports." if outside else ""
     told = ", ".join(outside) or f"{len(listeners)} ports, on loopback alone"
-    yield _finding("open doors", state, told, step)
+    yield finding("open doors", state, told, step)
     is_open = any(one.port == DASHBOARD_PORT for one in listeners)
     yield Finding(
         check="ray dashboard",
@@ -186,7 +168,7 @@ def the_fleet_is_known(house: House) -> Iterator[Finding]:
     for group in house.settings.fleet.in_order.groups:
         basis = "" if group.device in measured else ", costs guessed until some are measured"
         told.append(f"{plural(group.workers, 'worker')} of {group.device}{basis}")
-    yield _finding("fleet", FindingState.OK, "; ".join(told), "")
+    yield finding("fleet", FindingState.OK, "; ".join(told), "")
 
 
 def the_organisation_is_known(house: House) -> Iterator[Finding]:
@@ -199,17 +181,7 @@ def the_organisation_is_known(house: House) -> Iterator[Finding]:
     told += f", figures of {context.as_of}" if is_known and context.as_of else ""
     step = f"Confirm the figures of the context {context.name}, and their day." if is_known else HOW_TO_SAY
     state = FindingState.OK if is_good else FindingState.WARNING
-    yield _finding("organisation", state, told, "" if is_good else step)
-
-
-def _finding(check: str, state: FindingState, detail: str, next_step: str) -> Finding:
-    return Finding(check=check, state=state, detail=detail, next_step=next_step)
-
-
-def _judged(check: str, detail: str, next_step: str, *, is_good: bool) -> Finding:
-    """Good, or a problem with what to do."""
-    state = FindingState.OK if is_good else FindingState.PROBLEM
-    return _finding(check, state, detail, "" if is_good else next_step)
+    yield finding("organisation", state, told, "" if is_good else step)
 
 
 def _version_of(name: str) -> str:
@@ -246,6 +218,7 @@ CHECKS: tuple[Check, ...] = (
     services_stand,
     nothing_was_left_running,
     doors_are_closed,
+    *SAFEGUARDS,
     the_fleet_is_known,
     the_organisation_is_known,
 )

@@ -11,8 +11,8 @@ from flows.handing_in import EVENTS, hand_in, order_of_file
 from flows.judging import judge_job
 from flows.manifest_files import load_manifest
 from flows.planning import Overrides, apply_overrides
-from flows.prefect_requests import ON_DEMAND, SUBMITTED, ask, deployment_of
-from flows.prefect_server import PrefectServer, standing_server
+from flows.prefect_requests import ON_DEMAND, SUBMITTED, PrefectApi, ask, deployment_of
+from flows.prefect_server import standing_server
 from flows.progress import OnProgress, report_stage, watched
 from flows.rendering import WATCH_SECONDS, job_of, list_jobs
 from flows.steering import cancel_job
@@ -119,25 +119,23 @@ def _is_at_rest(job: JobRecord) -> bool:
 def _has_ended(house: House, run: str) -> bool:
     """Whether a flow run is over; ServiceFault where the house is gone."""
     server, _ = _standing(house, SUBMITTED)
-    found = ask(server.api_url, "GET", f"/flow_runs/{run}")
+    found = ask(server, "GET", f"/flow_runs/{run}")
     return found is None or found["state"]["type"] in FINAL_STATES
 
 
-def _standing(house: House, name: str) -> tuple[PrefectServer, dict[str, Any]]:
+def _standing(house: House, name: str) -> tuple[PrefectApi, dict[str, Any]]:
     """The standing server and a deployment that it serves."""
-    server = standing_server(house.settings.home)
-    deployment = None if server is None else deployment_of(server.api_url, name)
+    server = standing_server(house.settings)
+    deployment = None if server is None else deployment_of(server, name)
     if server is None or deployment is None:
         raise ServiceFault("No standing house takes orders.", "Start it: rightstep up.")
     return server, deployment
 
 
-def _run(
-    server: PrefectServer, deployment: dict[str, Any], parameters: dict[str, str], key: str | None
-) -> str:
+def _run(server: PrefectApi, deployment: dict[str, Any], parameters: dict[str, str], key: str | None) -> str:
     """Ask for a flow run; the same key is the same run. Returns its id."""
     run = ask(
-        server.api_url,
+        server,
         "POST",
         f"/deployments/{deployment['id']}/create_flow_run",
         {"parameters": parameters, "idempotency_key": key, "state": {"type": "SCHEDULED"}},

@@ -4,10 +4,12 @@ A command that only adds a schedule need not wait for Prefect's import, and a pr
 has asked one server stays free to start another.
 """
 
+import base64
 import json
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass, field
 from typing import Any
 
 from policy.errors import ServiceFault
@@ -25,15 +27,31 @@ SHIP = "ship"
 WEEKLY_AUDIT = "weekly-audit"
 
 
-def ask(api_url: str, method: str, path: str, body: Any = None) -> Any:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrefectApi:
+    """Where a Prefect server answers, and the ``NAME:SECRET`` that opens it."""
+
+    url: str
+    auth: str = field(default="", repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request to it carries."""
+        opened = base64.b64encode(self.auth.encode()).decode()
+        return {"Content-Type": "application/json"} | (
+            {"Authorization": f"Basic {opened}"} if self.auth else {}
+        )
+
+
+def ask(api: PrefectApi, method: str, path: str, body: Any = None) -> Any:
     """The server's JSON answer; None where the thing is not there (404), ServiceFault for all else.
 
     A server whose database is busy says so with 503 and has changed nothing: it is asked again.
     """
-    request = urllib.request.Request(  # noqa: S310 - our own loopback address
-        f"{api_url}{path}",
+    request = urllib.request.Request(  # noqa: S310 - an address of the settings, or our own
+        f"{api.url}{path}",
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        headers=api.headers,
         method=method,
     )
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -54,12 +72,12 @@ def ask(api_url: str, method: str, path: str, body: Any = None) -> Any:
                 ) from error
         except (OSError, ValueError) as error:
             raise ServiceFault(
-                f"The Prefect server at {api_url} does not answer: {error}", "Run: rightstep up."
+                f"The Prefect server at {api.url} does not answer: {error}", "Run: rightstep up."
             ) from error
         time.sleep(PAUSE_SECONDS)
 
 
-def deployment_of(api_url: str, name: str) -> dict[str, Any] | None:
+def deployment_of(api: PrefectApi, name: str) -> dict[str, Any] | None:
     """A deployment of this house; its flow bears the same name."""
-    found: dict[str, Any] | None = ask(api_url, "GET", f"/deployments/name/{name}/{name}")
+    found: dict[str, Any] | None = ask(api, "GET", f"/deployments/name/{name}/{name}")
     return found

@@ -1,5 +1,8 @@
 """A Prefect server of our own: one process, loopback, its database under our home, no telemetry.
 
+It asks every caller for a secret that lies in the home: other users of the machine reach loopback too.
+Where the settings name a server that stands elsewhere, that one is used and none is started.
+
 Prefect's in-process temporary server prints tracebacks when it shuts down; a process that
 we start and end by id does not.
 """
@@ -16,12 +19,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.prefect_requests import TIMEOUT_SECONDS, PrefectApi
+from flows.settings import Settings
 from policy.errors import ServiceFault
 from workers.processes import OwnProcess, ProcessRecord, end, own_process, read_record, reap, write_record
+from workers.ray_environment import token_file
 
 LOOPBACK = "127.0.0.1"
 STANDING = "standing-prefect.json"
 OK = 200
+REFUSED = frozenset({401, 403})
+CALLER = "rightstep"  # the name before the secret
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,13 +37,13 @@ class PrefectServer:
     """A server that was started, whether or not it answers yet."""
 
     process: OwnProcess
-    api_url: str
+    api: PrefectApi
     record: Path
     log: Path
 
 
-def prefect_environment(home: Path, *, api_url: str | None = None) -> dict[str, str]:
-    """Variables for a server, or with ``api_url`` for its clients; nothing of it reaches another home."""
+def prefect_environment(home: Path, *, api: PrefectApi | None = None) -> dict[str, str]:
+    """Variables for our own server, or for the clients of ``api``; nothing of it reaches another home."""
     folder = home / "prefect"
     settings = {
         "PREFECT_HOME": str(folder),
@@ -52,19 +60,23 @@ def prefect_environment(home: Path, *, api_url: str | None = None) -> dict[str, 
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
         "DO_NOT_TRACK": "1",
     }
-    if api_url is not None:
-        settings["PREFECT_API_URL"] = api_url
+    if api is None:
+        settings["PREFECT_SERVER_API_AUTH_STRING"] = _auth_in(token_file(folder))
+    else:
+        settings["PREFECT_API_URL"] = api.url
+        if api.auth:
+            settings["PREFECT_API_AUTH_STRING"] = api.auth
     return settings
 
 
-def use_server(home: Path, api_url: str, *, log_level: str = "ERROR") -> None:
+def use_server(home: Path, api: PrefectApi, *, log_level: str = "ERROR") -> None:
     """Point this process at a server; before Prefect is imported, because it reads the environment once."""
-    if "prefect" in sys.modules and os.environ.get("PREFECT_API_URL") != api_url:
+    if "prefect" in sys.modules and os.environ.get("PREFECT_API_URL") != api.url:
         raise ServiceFault(
             "Prefect is bound to another server in this process.", "Start the job from a fresh process."
         )
     os.environ.update(
-        prefect_environment(home, api_url=api_url)
+        prefect_environment(home, api=api)
         | {
             "PREFECT_LOGGING_LEVEL": log_level,
             "PREFECT_LOGGING_INTERNAL_LEVEL": log_level,
@@ -108,23 +120,24 @@ def launch_server(home: Path, *, stands: bool = False) -> PrefectServer:
     owner = process if stands else own_process("driver", os.getpid())
     if process is None or owner is None:
         raise ServiceFault("The Prefect server ended at once.", f"Look at {log}.")
+    secret = token_file(home / "prefect")
     server = PrefectServer(
         process=process,
-        api_url=f"http://{LOOPBACK}:{port}/api",
+        api=PrefectApi(url=f"http://{LOOPBACK}:{port}/api", auth=_auth_in(secret)),
         record=run / (STANDING if stands else f"private-prefect-{os.getpid()}.json"),
         log=log,
     )
-    facts = (("api_url", server.api_url),)
+    facts = (("api_url", server.api.url), ("secret", str(secret)))
     write_record(server.record, ProcessRecord(owner=owner, processes=(process,), facts=facts))
     return server
 
 
-def await_server(server: PrefectServer, *, seconds: float) -> str:
-    """The API's address once the server answers; ServiceFault where it ends or takes too long."""
+def await_server(server: PrefectServer, *, seconds: float) -> PrefectApi:
+    """The API once the server answers; ServiceFault where it ends or takes too long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if answers(server.api_url):
-            return server.api_url
+        if answers(server.api):
+            return server.api
         if not server.process.is_alive:
             stop_server(server)
             raise ServiceFault("The Prefect server ended at its start.", f"Look at {server.log}.")
@@ -144,28 +157,47 @@ def stop_server(server: PrefectServer) -> None:
     server.record.unlink(missing_ok=True)
 
 
-def standing_server(home: Path) -> PrefectServer | None:
-    """The standing server, if it is alive and answers."""
-    path = home / "run" / STANDING
-    record = read_record(path)
+def standing_server(settings: Settings) -> PrefectApi | None:
+    """The server that the settings name, or the standing one of the home; None where it does not answer."""
+    api = settings.prefect_elsewhere or _own_standing(settings.home)
+    return api if api is not None and answers(api) else None
+
+
+def _own_standing(home: Path) -> PrefectApi | None:
+    """The standing server of a home, if its process is alive."""
+    record = read_record(home / "run" / STANDING)
     if record is None or not record.owner.is_alive:
         return None
-    server = PrefectServer(
-        process=record.owner,
-        api_url=dict(record.facts)["api_url"],
-        record=path,
-        log=home / "logs" / "prefect-server.log",
-    )
-    return server if answers(server.api_url) else None
+    facts = dict(record.facts)
+    return PrefectApi(url=facts["api_url"], auth=_auth_in(Path(facts["secret"])))
 
 
-def answers(api_url: str) -> bool:
-    """Whether a Prefect server answers there."""
+def _auth_in(secret: Path) -> str:
+    return f"{CALLER}:{secret.read_text(encoding='utf-8').strip()}"
+
+
+def answers(api: PrefectApi) -> bool:
+    """Whether a Prefect server answers there; it says so to anybody."""
     try:
-        with urllib.request.urlopen(f"{api_url}/health", timeout=2) as response:  # noqa: S310 - our own loopback address
+        with urllib.request.urlopen(f"{api.url}/health", timeout=2) as response:  # noqa: S310 - an address of the settings, or our own
             return bool(response.status == OK)
     except (urllib.error.URLError, OSError, ValueError):
         return False
+
+
+def is_let_in(api: PrefectApi) -> bool:
+    """Whether a server takes the secret that a client would send; ServiceFault where it is broken."""
+    asked = urllib.request.Request(f"{api.url}/admin/version", headers=api.headers)  # noqa: S310 - as above
+    try:
+        with urllib.request.urlopen(asked, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
+            return bool(response.status == OK)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code not in REFUSED:
+            raise ServiceFault(f"{api.url} answers {error.code}.", "Look at its log.") from error
+        return False
+    except OSError as error:
+        raise ServiceFault(f"{api.url} does not answer: {error}", "Look at its log.") from error
 
 
 def _without_prefect(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Can this house work right now? Two quick looks, for whoever sends it requests."""
 
 from flows.bootstrap import House
-from flows.doctor import Finding, FindingState
+from flows.doctor_findings import Finding, FindingState
 from policy.errors import RightstepError
 from registry.database import newest_version, schema_version
 from registry.unit_of_work import unit_of_work

@@ -13,6 +13,7 @@ from flows.announcing import announce_job
 from flows.bootstrap import House
 from flows.judging import judge_job
 from flows.keeping import why_gone
+from flows.prefect_requests import PrefectApi
 from flows.prefect_server import (
     PrefectServer,
     answers,
@@ -52,8 +53,8 @@ def render_job(
     elif detach:
         _detach(house, job.job_id)
     else:
-        with sigterm_as_ctrl_c(), watched(house, job.job_id, on_progress), _prefect(house) as api_url:
-            _run_flow(house, job.job_id, api_url)
+        with sigterm_as_ctrl_c(), watched(house, job.job_id, on_progress), _prefect(house) as api:
+            _run_flow(house, job.job_id, api)
     return job_of(house, job.job_id)
 
 
@@ -136,20 +137,25 @@ def _detach(house: House, job_id: str) -> None:
 
 
 @contextmanager
-def _prefect(house: House) -> Generator[str]:
-    """The address of the standing Prefect server, or of a private one that ends with the block."""
-    home = house.settings.home
-    standing = standing_server(home)
+def _prefect(house: House) -> Generator[PrefectApi]:
+    """The standing Prefect server, or of a private one that ends with the block."""
+    home, elsewhere = house.settings.home, house.settings.prefect_elsewhere
+    standing = standing_server(house.settings)
     if standing is not None:
-        use_server(home, standing.api_url, log_level=UNSAID)
-        yield standing.api_url
+        use_server(home, standing, log_level=UNSAID)
+        yield standing
         return
+    if elsewhere is not None:
+        raise ServiceFault(
+            f"The Prefect server at {elsewhere.url} does not answer.",
+            "Start it, or unset RIGHTSTEP_PREFECT_API_URL for one of our own.",
+        )
     report_stage("starting Prefect")
     server = launch_server(home)
     try:
-        api_url = await_server(server, seconds=house.settings.prefect_start_seconds)
-        use_server(home, api_url, log_level=UNSAID)
-        yield server.api_url
+        api = await_server(server, seconds=house.settings.prefect_start_seconds)
+        use_server(home, api, log_level=UNSAID)
+        yield api
     finally:
         _end(server)
 
@@ -160,7 +166,7 @@ def _end(server: PrefectServer) -> None:
     stop_server(server)
 
 
-def _run_flow(house: House, job_id: str, api_url: str) -> None:
+def _run_flow(house: House, job_id: str, api: PrefectApi) -> None:
     """Call the flow in this process; Prefect is imported only now, after its server is known.
 
     A server that dies fails what still had to be told to it. The ledger is what counts: a
@@ -173,10 +179,10 @@ def _run_flow(house: House, job_id: str, api_url: str) -> None:
     except RightstepError:
         raise
     except Exception as error:
-        if answers(api_url):
+        if answers(api):
             raise
         if not job_of(house, job_id).state.is_finished:
             raise ServiceFault(
-                f"The Prefect server at {api_url} is gone; what was made is kept.",
+                f"The Prefect server at {api.url} is gone; what was made is kept.",
                 f"Go on with: rightstep job resume {job_id}.",
             ) from error

@@ -15,8 +15,9 @@ from pathlib import Path
 from flows.bootstrap import House
 from flows.cron_times import next_time, parse_cron, parse_zone
 from flows.manifest_files import load_manifest
-from flows.prefect_requests import OVERNIGHT, ask, deployment_of
+from flows.prefect_requests import OVERNIGHT, PrefectApi, ask, deployment_of
 from flows.prefect_server import standing_server
+from flows.settings import Settings
 from flows.standing_house import flows_are_served
 from policy.errors import FormatFault, StorageFault, UnknownName
 from policy.uses import Act
@@ -75,7 +76,7 @@ def add_schedule(
     )
     made = next((one for one in known if replace(one, name=draft.name) == draft), draft)
     _write(home, made)
-    _hand_over(home, made)
+    _hand_over(house.settings, made)
     return _record(house, made)
 
 
@@ -94,7 +95,7 @@ def remove_schedule(house: House, name: str) -> ScheduleRecord:
             f"There is no schedule {name!r}.",
             f"Did you mean {' or '.join(near)}?" if near else "Look at: rightstep schedule list.",
         )
-    if (place := _place(home)) is not None:
+    if (place := _place(house.settings)) is not None:
         _withdraw(*place, name)
     _file_of(home, name).unlink(missing_ok=True)
     return replace(_record(house, known[name]), next_run=None, will_fire=False)
@@ -136,33 +137,32 @@ def _write(home: Path, made: StoredSchedule) -> None:
         ) from error
 
 
-def _hand_over(home: Path, made: StoredSchedule) -> None:
+def _hand_over(settings: Settings, made: StoredSchedule) -> None:
     """Give a schedule to the standing server, in the place of what bears its name."""
-    if (place := _place(home)) is None:
+    if (place := _place(settings)) is None:
         return  # nothing is up, or it is starting and will read the file
-    api_url, deployment = place
-    _withdraw(api_url, deployment, made.name)
+    api, deployment = place
+    _withdraw(api, deployment, made.name)
     times = {"cron": made.cron, "timezone": made.timezone}
     body = {"schedule": times, "active": True, "parameters": made.parameters, "slug": made.name}
-    ask(api_url, "POST", f"/deployments/{deployment}/schedules", [body])
+    ask(api, "POST", f"/deployments/{deployment}/schedules", [body])
 
 
-def _withdraw(api_url: str, deployment: str, name: str) -> None:
+def _withdraw(api: PrefectApi, deployment: str, name: str) -> None:
     """Take a schedule back, with the runs that it has planned."""
-    for one in ask(api_url, "GET", f"/deployments/{deployment}/schedules") or ():
+    for one in ask(api, "GET", f"/deployments/{deployment}/schedules") or ():
         if one["slug"] == name:
-            ask(api_url, "DELETE", f"/deployments/{deployment}/schedules/{one['id']}")
+            ask(api, "DELETE", f"/deployments/{deployment}/schedules/{one['id']}")
 
 
-def _place(home: Path) -> tuple[str, str] | None:
-    """API address and id of the overnight deployment; None where no house is up."""
-    server = standing_server(home)
-    deployment = None if server is None else deployment_of(server.api_url, OVERNIGHT)
-    return None if server is None or deployment is None else (server.api_url, str(deployment["id"]))
+def _place(settings: Settings) -> tuple[PrefectApi, str] | None:
+    """The server and the id of its overnight deployment; None where no house is up."""
+    server = standing_server(settings)
+    deployment = None if server is None else deployment_of(server, OVERNIGHT)
+    return None if server is None or deployment is None else (server, str(deployment["id"]))
 
 
 def _record(house: House, one: StoredSchedule) -> ScheduleRecord:
-    home = house.settings.home
     next_run = next_time(parse_cron(one.cron), parse_zone(one.timezone), house.clock())
     return ScheduleRecord(
         name=one.name,
@@ -171,7 +171,7 @@ def _record(house: House, one: StoredSchedule) -> ScheduleRecord:
         timezone=one.timezone,
         use=one.use,
         next_run=next_run,
-        will_fire=next_run is not None and flows_are_served(home) and standing_server(home) is not None,
+        will_fire=next_run is not None and flows_are_served(house.settings),
     )
 
 

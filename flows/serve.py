@@ -32,15 +32,18 @@ def main() -> None:
     """Serve until ended; ServiceFault where no standing server answers."""
     settings = load_settings()
     home = settings.home
-    server = standing_server(home)
+    server = standing_server(settings)
     if server is None:
-        raise ServiceFault("No standing Prefect server answers.", "Start the house: rightstep up.")
+        raise ServiceFault(
+            "No standing Prefect server answers.",
+            "Start the house: rightstep up; or look at RIGHTSTEP_PREFECT_API_URL.",
+        )
     schedules = load_schedules(home)
     # Runs that were planned before and are overdue go with the deployment that planned them.
     for name in (OVERNIGHT, WEEKLY_AUDIT):
-        if (stale := deployment_of(server.api_url, name)) is not None:
-            ask(server.api_url, "DELETE", f"/deployments/{stale['id']}")
-    use_server(home, server.api_url)
+        if (stale := deployment_of(server, name)) is not None:
+            ask(server, "DELETE", f"/deployments/{stale['id']}")
+    use_server(home, server)
     from prefect import serve
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType

@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from flows.fleet_settings import GroupSetting, read_fleet
+from flows.prefect_requests import PrefectApi
 from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
 from policy.uses import DEFAULT_CONTEXT, Act, Organisation
@@ -43,6 +50,7 @@ def _is_hub_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
+SECRETS = "RIGHTSTEP_SECRETS"
 CONTEXT_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 KEY_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 Territory = Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")]
@@ -221,9 +229,46 @@ class Settings(BaseSettings):
         pattern=r"^https?://[^/\s]+(/\S*)?$",
         description="Where `rightstep serve` sends traces by OTLP over HTTP; needs the extra otel.",
     )
+    secrets: Path | None = Field(
+        default=None,
+        description="A folder with settings as files, named like their variables in small letters, "
+        "such as rightstep_database_url; a variable counts before its file.",
+    )
+    prefect_api_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="The API of a Prefect server that stands elsewhere; one of our own by default.",
+    )
+    prefect_auth: SecretStr | None = Field(
+        default=None,
+        description="What that server asks for, NAME:SECRET: its PREFECT_SERVER_API_AUTH_STRING.",
+    )
+    ray_address: str | None = Field(
+        default=None,
+        pattern=r"^\S+:\d+$",
+        description="A Ray that stands elsewhere and that this machine has joined, HOST:PORT, with its token "
+        "in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; one of our own by default.",
+    )
+    worker_start_seconds: Annotated[float, Field(ge=10, le=3600)] = Field(
+        default=180.0,
+        description="How long the workers of a job may take to stand; new machines take longer.",
+    )
     prefect_start_seconds: Annotated[float, Field(ge=5, le=600)] = Field(
         default=120.0, description="How long a private Prefect server may take to answer."
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it; we read no such file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its folder would be fixed in the code
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in code, then a variable, then a file of the folder of secrets."""
+        files = SecretsSettingsSource(settings_cls, secrets_dir=os.environ.get(SECRETS) or None)
+        return init_settings, env_settings, files
 
     @field_validator("model_folders", "territories", "serve_warm", "live_origins", mode="before")
     @classmethod
@@ -239,7 +284,9 @@ class Settings(BaseSettings):
     def _groups_from_text(cls, given: Any) -> Any:
         return read_fleet(given) if isinstance(given, str) else given
 
-    @field_validator("home", "catalogue", "contexts", "model_folders", "credentials_chain", "credentials_key")
+    @field_validator(
+        "home", "catalogue", "contexts", "model_folders", "credentials_chain", "credentials_key", "secrets"
+    )
     @classmethod
     def _absolute(cls, given: Any) -> Any:
         """Workers and servers run in folders of their own: a path must mean the same to all of them."""
@@ -258,6 +305,14 @@ class Settings(BaseSettings):
     def owner_url(self) -> str:
         """The ledger's URL for migrations."""
         return self.database_owner_url.get_secret_value() if self.database_owner_url else self.app_url
+
+    @property
+    def prefect_elsewhere(self) -> PrefectApi | None:
+        """The Prefect server that is not ours, where one is set."""
+        if self.prefect_api_url is None:
+            return None
+        auth = self.prefect_auth.get_secret_value() if self.prefect_auth else ""
+        return PrefectApi(url=self.prefect_api_url.rstrip("/"), auth=auth)
 
     @property
     def artefacts(self) -> Path:
@@ -356,7 +411,10 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment; a value out of bounds is WrongUse naming the variable."""
+    """Read the environment and the folder of secrets; WrongUse names the variable that is out of bounds."""
+    folder = os.environ.get(SECRETS) or None
+    if folder is not None and not Path(folder).is_dir():
+        raise WrongUse(f"{SECRETS}: {folder} is no folder.", "Mount the secrets there, or unset it.")
     try:
         return Settings()
     except ValidationError as error:

@@ -1,11 +1,13 @@
 """The standing house: a Prefect server, Ray and a process that serves the flows, until taken down.
 
-Each is recorded with id and start time, and ended by that record alone. Nothing of Prefect
-is imported here: a command that brings the house up stays free of it.
+What the settings say stands elsewhere is used, and neither started nor ended here. Each of ours
+is recorded with id and start time, and ended by that record alone. Nothing of Prefect is imported
+here: a command that brings the house up stays free of it.
 """
 
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -15,16 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.bootstrap import House
-from flows.prefect_requests import ON_DEMAND, OVERNIGHT, deployment_of
+from flows.prefect_requests import ON_DEMAND, OVERNIGHT, PrefectApi, deployment_of
 from flows.prefect_server import (
     STANDING,
-    PrefectServer,
+    answers,
     await_server,
     launch_server,
     prefect_environment,
     standing_server,
 )
 from flows.rendering import list_jobs
+from flows.settings import Settings
 from policy.errors import ServiceFault
 from registry.records import JobRecord
 from workers.cluster import STANDING as STANDING_RAY
@@ -42,6 +45,7 @@ from workers.processes import (
 STANDING_FLOWS = "standing-flows.json"
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 10.0  # a night under way gives its leases back before it ends
+CONNECT_SECONDS = 2.0
 WORKERS_ONLY = "HF_HUB_OFFLINE"  # set here for Ray's workers; whether flows may ask a hub is a setting
 
 
@@ -69,23 +73,28 @@ def bring_up(house: House) -> HouseStatus:
 
     Where something does not come up, what this call started is ended again: ServiceFault.
     """
-    home = house.settings.home
-    seconds = house.settings.prefect_start_seconds
+    settings, home = house.settings, house.settings.home
+    seconds = settings.prefect_start_seconds
     with _one_at_a_time(home), ExitStack() as started:
-        server = standing_server(home)
-        is_new = server is None
-        if server is None:
+        api = standing_server(settings)
+        launched = None
+        if api is None:
+            if settings.prefect_elsewhere is not None:
+                raise ServiceFault(
+                    f"The Prefect server at {settings.prefect_api_url} does not answer.", "Start it first."
+                )
             _end_recorded(home / "run" / STANDING)
-            server = launch_server(home, stands=True)
+            launched = launch_server(home, stands=True)
             started.callback(_end_recorded, home / "run" / STANDING)
-        if standing_address(home / "ray") is None:
+        if settings.ray_address is None and standing_address(home / "ray") is None:
             started.callback(stop_standing_ray, home / "ray")
-            start_standing_ray(home / "ray", house.settings.fleet.workers)
-        await_server(server, seconds=seconds)
-        if is_new or not flows_are_served(home):
+            start_standing_ray(home / "ray", settings.fleet.workers)
+        if launched is not None:
+            api = await_server(launched, seconds=seconds)
+        if api is not None and (launched is not None or not flows_are_served(settings)):
             _end_recorded(home / "run" / STANDING_FLOWS)
             started.callback(_end_recorded, home / "run" / STANDING_FLOWS)
-            _serve_flows(house, server)
+            _serve_flows(house, api)
         started.pop_all()
     return status(house)
 
@@ -102,34 +111,48 @@ def take_down(house: House) -> HouseStatus:
 
 def status(house: House) -> HouseStatus:
     """What is up now, and the jobs that are not over; changes nothing."""
-    home = house.settings.home
+    settings = house.settings
     return HouseStatus(
-        services=(_prefect_status(home), _ray_status(home), _flows_status(home)),
+        services=(_prefect_status(settings), _ray_status(settings), _flows_status(settings)),
         jobs=tuple(job for job in list_jobs(house) if not job.state.is_finished),
     )
 
 
-def flows_are_served(home: Path) -> bool:
-    """Whether the process that fires schedules is alive."""
-    return _owner(home / "run" / STANDING_FLOWS) is not None
+def flows_are_served(settings: Settings) -> bool:
+    """Whether a server answers and a process runs what it plans."""
+    api = standing_server(settings)
+    if api is None:
+        return False
+    if settings.prefect_elsewhere is not None:  # whoever serves them may be on another machine
+        return _takes_orders(api)
+    return _owner(settings.home / "run" / STANDING_FLOWS) is not None
 
 
-def _prefect_status(home: Path) -> ServiceStatus:
-    owner = _owner(home / "run" / STANDING)
-    server = standing_server(home)
+def _elsewhere(name: str, address: str, *, is_up: bool) -> ServiceStatus:
+    detail = "answers; not ours to start" if is_up else "does not answer; not ours to start"
+    return ServiceStatus(name=name, is_up=is_up, address=address if is_up else "", pid=None, detail=detail)
+
+
+def _prefect_status(settings: Settings) -> ServiceStatus:
+    if (elsewhere := settings.prefect_elsewhere) is not None:
+        return _elsewhere("prefect", elsewhere.url, is_up=answers(elsewhere))
+    owner = _owner(settings.home / "run" / STANDING)
+    server = standing_server(settings)
     detail = "answers" if server else "does not answer" if owner else "not up; a job starts one of its own"
     return ServiceStatus(
         name="prefect",
         is_up=server is not None,
-        address=server.api_url if server else "",
+        address=server.url if server else "",
         pid=owner.pid if owner else None,
         detail=detail,
     )
 
 
-def _ray_status(home: Path) -> ServiceStatus:
-    address = standing_address(home / "ray")
-    owner = _owner(home / "ray" / STANDING_RAY)
+def _ray_status(settings: Settings) -> ServiceStatus:
+    if (elsewhere := settings.ray_address) is not None:
+        return _elsewhere("ray", elsewhere, is_up=_is_open(elsewhere))
+    address = standing_address(settings.home / "ray")
+    owner = _owner(settings.home / "ray" / STANDING_RAY)
     detail = "up" if address else "lost a process" if owner else "not up; a job starts one of its own"
     return ServiceStatus(
         name="ray",
@@ -140,15 +163,26 @@ def _ray_status(home: Path) -> ServiceStatus:
     )
 
 
-def _flows_status(home: Path) -> ServiceStatus:
-    owner = _owner(home / "run" / STANDING_FLOWS)
+def _flows_status(settings: Settings) -> ServiceStatus:
+    owner = _owner(settings.home / "run" / STANDING_FLOWS)
+    is_up = flows_are_served(settings) if settings.prefect_elsewhere else owner is not None
     return ServiceStatus(
         name="flows",
-        is_up=owner is not None,
+        is_up=is_up,
         address="",
         pid=owner.pid if owner else None,
-        detail="schedules fire" if owner else "not up; no schedule fires",
+        detail="schedules fire" if is_up else "not up; no schedule fires",
     )
+
+
+def _is_open(address: str) -> bool:
+    """Whether something listens there."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def _owner(path: Path) -> OwnProcess | None:
@@ -157,7 +191,7 @@ def _owner(path: Path) -> OwnProcess | None:
     return record.owner if record is not None and record.owner.is_alive else None
 
 
-def _serve_flows(house: House, server: PrefectServer) -> None:
+def _serve_flows(house: House, api: PrefectApi) -> None:
     """Start the process that fires schedules, and wait until it has asked for work once."""
     home, seconds = house.settings.home, house.settings.prefect_start_seconds
     log = home / "logs" / "flows.log"
@@ -170,7 +204,7 @@ def _serve_flows(house: House, server: PrefectServer) -> None:
         started = subprocess.Popen(
             [sys.executable, "-m", "flows.serve"],
             cwd=home,
-            env=environment | prefect_environment(home, api_url=server.api_url) | house.settings.for_children,
+            env=environment | prefect_environment(home, api=api) | house.settings.for_children,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -181,7 +215,7 @@ def _serve_flows(house: House, server: PrefectServer) -> None:
         raise ServiceFault("The process that serves the flows ended at once.", f"Look at {log}.")
     write_record(home / "run" / STANDING_FLOWS, ProcessRecord(owner=process, processes=(process,)))
     deadline = time.monotonic() + seconds
-    while not _takes_orders(server.api_url):
+    while not _takes_orders(api):
         if not process.is_alive:
             raise ServiceFault("The process that serves the flows ended at its start.", f"Look at {log}.")
         if time.monotonic() > deadline:
@@ -192,9 +226,9 @@ def _serve_flows(house: House, server: PrefectServer) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _takes_orders(api_url: str) -> bool:
+def _takes_orders(api: PrefectApi) -> bool:
     """A deployment is ready once its process has polled; the overnight one is made anew at each start."""
-    overnight, on_demand = deployment_of(api_url, OVERNIGHT), deployment_of(api_url, ON_DEMAND)
+    overnight, on_demand = deployment_of(api, OVERNIGHT), deployment_of(api, ON_DEMAND)
     return overnight is not None and overnight["status"] == "READY" and on_demand is not None
 
 

@@ -28,7 +28,8 @@ from flows.auditing import (
 )
 from flows.concluding import conclude_licence
 from flows.delivery import DeliveredPictures
-from flows.doctor import Finding, FindingState, doctor
+from flows.doctor import doctor
+from flows.doctor_findings import Finding, FindingState
 from flows.draining import drain_worker, list_workers
 from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.erasing import erase_prompts, hold_job, holds_of, release_hold

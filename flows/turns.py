@@ -128,8 +128,9 @@ class FleetTurn:
 
 @contextmanager
 def fleet_turn(house: House, job_id: str, tell: Tell) -> Generator[FleetTurn | None]:
-    """A turn on the standing fleet, given up with the block; None where no standing Ray is up."""
-    if standing_address(house.settings.home / "ray") is None:
+    """A turn on the standing fleet, given up with the block; None where the job's Ray will be its own."""
+    settings = house.settings
+    if settings.ray_address is None and standing_address(settings.home / "ray") is None:
         yield None
         return
     turn = FleetTurn(house, job_id)
@@ -158,6 +159,8 @@ def is_driven(house: House, job_id: str) -> bool:
 
 
 def _fleet_of(house: House) -> str:
+    if house.settings.ray_address is not None:
+        return f"ray:{house.settings.ray_address}"
     return f"{platform.node()}:{(house.settings.home / 'ray').resolve()}"
 
 

@@ -27,7 +27,7 @@ from registry.ledger_workers import WorkerStanding
 from registry.records import JobRecord, JobState, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
-from workers.cluster import RayHouse, connect_ray, standing_address, start_local_ray, stop_ray
+from workers.cluster import RayHouse, connect_ray, join_ray, standing_address, start_local_ray, stop_ray
 from workers.pool import PoolOptions, RenderPool, SeatGroup, WorkerRecord
 from workers.renderer import RendererKind, RenderOptions, runtime_versions
 from workers.workbench import BenchOptions, make_workbench
@@ -296,6 +296,9 @@ def open_workshop(house: House, job_id: str, tell: Tell, goes_on: GoesOn = is_al
 
 def _start_ray(house: House, tell: Tell) -> RayHouse:
     folder = house.settings.home / "ray"
+    if house.settings.ray_address is not None:
+        tell("joining Ray")
+        return join_ray(house.settings.ray_address)
     if standing_address(folder) is not None:
         tell("connecting to Ray")
         return connect_ray(folder)
@@ -311,6 +314,7 @@ def _pool_options(house: House, tell: Tell) -> PoolOptions:
         device=first.device,
         gpus_per_worker=first.gpus_per_worker,
         others=tuple(others),
+        start_seconds=house.settings.worker_start_seconds,
         on_stage=tell,
     )
 

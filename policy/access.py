@@ -17,6 +17,9 @@ PER_MINUTE = 60  # requests, where nothing else is said
 AT_ONCE = 4
 SECRET_FORM = re.compile(r"rs_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")  # the id of the key, then 256 random bits
 _LIKE_A_SECRET = re.compile(r"(rs_[0-9a-f]{12}_)[A-Za-z0-9_-]+")  # one that was copied badly is one still
+_OF_A_URL = re.compile(r"(\w://[^\s/:@]*:)[^\s@/]+(?=@)")  # postgresql://name:password@host
+_OF_A_HEADER = re.compile(r"\b((?:Basic|Bearer) +)(?!rs_)[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
+_OF_PREFECT = re.compile(r"\b(rightstep:)[0-9a-f]{64}")  # as flows.prefect_server draws it
 
 
 class Scope(StrEnum):
@@ -142,8 +145,13 @@ def parse_scopes(words: Iterable[str]) -> tuple[Scope, ...]:
 
 
 def without_secrets(text: str) -> str:
-    """Text as it may be kept in a log: of every secret in it only the id of its key."""
-    return _LIKE_A_SECRET.sub(r"\1...", text)
+    """Text as it may be kept in a log: of an access key only its id, of other secrets only whose they are.
+
+    Blotted out are access keys, passwords in URLs, what follows Basic or Bearer, and Prefect's secret.
+    """
+    for pattern in (_LIKE_A_SECRET, _OF_A_URL, _OF_A_HEADER, _OF_PREFECT):
+        text = pattern.sub(r"\1...", text)
+    return text
 
 
 # --- how much --------------------------------------------------------------------------

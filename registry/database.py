@@ -8,6 +8,7 @@ queue at once instead of failing half-way when another writer comes between.
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from importlib.resources import as_file, files
 from typing import Any
@@ -149,6 +150,18 @@ def schema_version(engine: Engine) -> str | None:
             return MigrationContext.configure(connection).get_current_revision()
     except DBAPIError as error:
         raise explain_fault(error) from error
+
+
+def server_time(engine: Engine) -> datetime | None:
+    """What time it is at the database; None for SQLite, which has no clock of its own."""
+    if engine.dialect.name == "sqlite":
+        return None
+    try:
+        with engine.connect() as connection:
+            told: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    except DBAPIError as error:
+        raise explain_fault(error) from error
+    return told
 
 
 def _grant_to(connection: Connection, role: str) -> None:

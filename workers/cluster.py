@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +34,7 @@ from workers.processes import (
 from workers.ray_environment import (
     LOOPBACK,
     is_loopback,
+    joining_environment,
     ray_environment,
     require_closed,
     set_ray_environment,
@@ -66,7 +68,7 @@ def start_local_ray(folder: Path, cpus: int) -> RayHouse:
     started = time.monotonic()
     for path in folder.glob("private-ray-*.json"):
         reap(path)
-    ray = _ray(folder)
+    ray = _ray(ray_environment(folder))
     facts = _init_local(ray, folder, cpus, STARTS).address_info
     if not is_loopback(str(facts["node_ip_address"])):
         ray.shutdown()
@@ -114,8 +116,9 @@ def connect_ray(folder: Path) -> RayHouse:
     address = standing_address(folder)
     if address is None:
         raise ServiceFault("No standing Ray is up.", "Start the house: rightstep up.")
-    require_closed(address.rpartition(":")[0], ray_environment(folder))
-    ray = _ray(folder)
+    environment = ray_environment(folder)
+    require_closed(address.rpartition(":")[0], environment)
+    ray = _ray(environment)
     try:
         context = ray.init(
             address=address, log_to_driver=False, logging_level=logging.CRITICAL, _node_ip_address=LOOPBACK
@@ -127,9 +130,27 @@ def connect_ray(folder: Path) -> RayHouse:
     return _house(context.address_info, started, is_private=False)
 
 
+def join_ray(address: str) -> RayHouse:
+    """Connect to a Ray that others run; ServiceFault where it does not let us in.
+
+    A driver is on a node of its Ray: whoever runs this has joined it with ``ray start --address``.
+    """
+    started = time.monotonic()
+    ray = _ray(joining_environment(address))
+    try:
+        context = ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except (OSError, RuntimeError, TimeoutError, ValueError) as fault:
+        raise ServiceFault(
+            f"The Ray at {address} does not let us in: {fault}",
+            f"Join it on this machine with its token first: ray start --address={address} --num-cpus=0.",
+        ) from fault
+    return _house(context.address_info, started, is_private=False)
+
+
 def stop_ray(folder: Path, house: RayHouse) -> None:
     """Disconnect; a private Ray ends and leaves neither process nor session folder."""
-    ray = _ray(folder)
+    import ray  # noqa: PLC0415 - it was imported, with its environment, when this house was made
+
     ray.shutdown()
     if house.is_private:
         path = folder / f"private-ray-{os.getpid()}.json"
@@ -159,7 +180,8 @@ def _start_standing(folder: Path, cpus: int, host: str, environment: dict[str, s
     """One start; None where it did not come up, and nothing of it is left."""
     temporary = short_folder(folder)
     log = folder / "standing-ray.log"
-    with log.open("wb") as sink:
+    came_up = False
+    with log.open("wb") as sink, contextlib.suppress(subprocess.TimeoutExpired):
         outcome = subprocess.run(
             [*_start_command(host, cpus), f"--temp-dir={temporary}"],
             env=environment,
@@ -170,11 +192,12 @@ def _start_standing(folder: Path, cpus: int, host: str, environment: dict[str, s
             timeout=START_SECONDS,
             check=False,
         )
+        came_up = outcome.returncode == 0
     processes = _session_processes(temporary)
     end(process for process in processes if process.name == CLIENT_SERVER)
     processes = tuple(process for process in processes if process.is_alive)
     raylet = next((process for process in processes if process.name == "raylet"), None)
-    if outcome.returncode != 0 or raylet is None:
+    if not came_up or raylet is None:
         end(processes, PATIENCE_SECONDS)
         return None
     address = (temporary / "ray_current_cluster").read_text().strip()
@@ -217,8 +240,8 @@ def short_folder(folder: Path) -> Path:
     return chosen
 
 
-def _ray(folder: Path) -> ModuleType:
-    set_ray_environment(folder)
+def _ray(environment: Mapping[str, str]) -> ModuleType:
+    set_ray_environment(environment)
     import ray  # noqa: PLC0415 - only now: Ray reads its environment when it is imported
 
     return ray

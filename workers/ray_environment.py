@@ -17,11 +17,12 @@ from workers.renderer import WORKER_ENVIRONMENT
 
 LOOPBACK = "127.0.0.1"
 TOKEN_FILE = "auth-token"  # noqa: S105 - the name of the file, not a secret
+OWN_ADDRESS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # leave CUDA_VISIBLE_DEVICES alone
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # the driver's stdout is ours: a worker's death is told by its takes
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers run in this environment, not in one that uv builds
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray replaces loopback by an outer address
+    OWN_ADDRESS: "0",  # else Ray replaces loopback by an outer address
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_memory_monitor_refresh_ms": "0",  # batches halve on out-of-memory; Ray must not kill first
 }
@@ -33,9 +34,21 @@ def ray_environment(folder: Path) -> dict[str, str]:
     return {**WORKER_ENVIRONMENT, **QUIET, **guard, **_import_path()}
 
 
-def set_ray_environment(folder: Path) -> None:
+def joining_environment(address: str) -> dict[str, str]:
+    """The environment for a driver on a Ray that others run; ServiceFault where its token is not given."""
+    token = os.environ.get("RAY_AUTH_TOKEN") or _content(os.environ.get("RAY_AUTH_TOKEN_PATH", ""))
+    if not token:
+        raise ServiceFault(
+            f"There is no token for the Ray at {address}.",
+            "Set RAY_AUTH_TOKEN_PATH to the file that holds the token of that Ray, or RAY_AUTH_TOKEN.",
+        )
+    host = address.rpartition(":")[0].strip("[]")
+    own_address = {} if is_loopback(host) else {OWN_ADDRESS: "1"}  # nodes know each other by outer ones
+    return {**WORKER_ENVIRONMENT, **QUIET, **own_address, "RAY_AUTH_MODE": "token", **_import_path()}
+
+
+def set_ray_environment(environment: Mapping[str, str]) -> None:
     """Set it for this process, which Ray's own child processes inherit; ServiceFault where Ray was faster."""
-    environment = ray_environment(folder)
     changed = [name for name in QUIET if os.environ.get(name) != environment[name]]
     if "ray" in sys.modules and changed:
         raise ServiceFault(

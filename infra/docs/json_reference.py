@@ -42,7 +42,7 @@ def answers() -> tuple[tuple[str, Any], ...]:
     from flows.auditing import ConsistencyProof, InclusionProof  # noqa: PLC0415
     from flows.concluding import LicenceConcluded  # noqa: PLC0415
     from flows.context_facts import ContextShown  # noqa: PLC0415
-    from flows.doctor import Finding  # noqa: PLC0415 - reading this module loads nothing
+    from flows.doctor_findings import Finding  # noqa: PLC0415 - reading this module loads nothing
     from flows.drift import DriftLook  # noqa: PLC0415
     from flows.pinning import ImportedModel  # noqa: PLC0415
     from flows.recalling import RevocationAnswer  # noqa: PLC0415

@@ -16,7 +16,7 @@ import pytest
 from flows.auditing import audit_report
 from flows.bootstrap import House, open_house
 from flows.orders import run_on_demand
-from flows.prefect_requests import ask
+from flows.prefect_requests import PrefectApi, ask
 from flows.prefect_server import standing_server
 from flows.rendering import list_jobs
 from flows.schedules import add_schedule, list_schedules, remove_schedule
@@ -103,9 +103,9 @@ def processes_of(home: Path) -> list[str]:
 
 
 def run_of(house: House, run_id: str) -> dict[str, object]:
-    server = standing_server(house.settings.home)
+    server = standing_server(house.settings)
     assert server is not None
-    found = ask(server.api_url, "GET", f"/flow_runs/{run_id}")
+    found = ask(server, "GET", f"/flow_runs/{run_id}")
     return dict(found["state"])
 
 
@@ -158,10 +158,10 @@ def test_a_flow_run_that_is_cancelled_in_prefect_cancels_its_job_and_stops_the_w
     house: House, folder: Path
 ):
     run = ask_for_many(house, folder, "owl")
-    server = standing_server(house.settings.home)
+    server = standing_server(house.settings)
     assert server is not None
     wish = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
-    ask(server.api_url, "POST", f"/flow_runs/{run}/set_state", wish)
+    ask(server, "POST", f"/flow_runs/{run}/set_state", wish)
     wait_until("the run has ended", lambda: run_of(house, run)["type"] in FINAL)
     assert run_of(house, run)["type"] == "CANCELLED"
     (job,) = [job for job in list_jobs(house) if job.name == "owl"]
@@ -170,10 +170,10 @@ def test_a_flow_run_that_is_cancelled_in_prefect_cancels_its_job_and_stops_the_w
     assert job.counts.open == 0
 
 
-def api_of(house: House) -> str:
-    server = standing_server(house.settings.home)
+def api_of(house: House) -> PrefectApi:
+    server = standing_server(house.settings)
     assert server is not None
-    return server.api_url
+    return server
 
 
 def emit(house: House, key: str, **payload: str) -> None:
@@ -292,12 +292,12 @@ def test_a_job_that_is_cancelled_over_http_stops_its_workers(house: House):
     job = client.post("/v1/jobs", json=order).json()["job_id"]
     wait_until("the first pictures", lambda: client.get(f"/v1/jobs/{job}").json()["counts"]["done"])
     assert client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
-    server = standing_server(house.settings.home)
+    server = standing_server(house.settings)
     assert server is not None
 
     def runs_have_ended() -> bool:
         which = {"flows": {"name": {"any_": ["submitted"]}}, "limit": 10}
-        found = ask(server.api_url, "POST", "/flow_runs/filter", which)
+        found = ask(server, "POST", "/flow_runs/filter", which)
         return all(run["state"]["type"] in FINAL for run in found)
 
     wait_until("nobody drives it any more", runs_have_ended)

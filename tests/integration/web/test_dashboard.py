@@ -22,6 +22,10 @@ INFRA = ROOT / "infra"
 DASHBOARD = json.loads((INFRA / "grafana" / "dashboards" / "rightstep.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [(panel["title"], target) for panel in PANELS for target in panel["targets"]]
+RULES = yaml.safe_load((INFRA / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))["groups"][0][
+    "rules"
+]
+ALERTS = [rule for rule in RULES if not rule["expr"].startswith("up{")]  # that one is Prometheus' own
 METRIC = re.compile(r"\b((?:rightstep|process)_[a-z_]+)(?:\{([^}]*)\})?")
 GROUPED = re.compile(r"by \(([^)]*)\)")
 MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
@@ -64,6 +68,16 @@ def test_a_query_names_what_is_told(told: dict[str, set[str]], panel: str, targe
     assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels, panel
 
 
+@pytest.mark.parametrize("alert", ALERTS, ids=[rule["alert"] for rule in ALERTS])
+def test_an_alert_names_what_is_told(told: dict[str, set[str]], alert: dict[str, Any]):
+    asked = METRIC.findall(alert["expr"])
+    assert asked
+    for name, matchers in asked:
+        assert name in told
+        assert set(MATCHER.findall(matchers)) <= told[name] | FROM_PROMETHEUS
+    assert alert["annotations"]["what_to_do"]
+
+
 def test_everything_that_is_told_of_rightstep_is_on_the_dashboard(told: dict[str, set[str]]):
     shown = " ".join(target["expr"] for _, target in QUERIES)
     ours = {re.sub(r"_(bucket|sum|count)$", "", name) for name in told if name.startswith("rightstep_")}
@@ -82,8 +96,13 @@ def test_panels_have_ids_and_places_of_their_own():
 
 
 def test_prometheus_is_told_to_ask_where_serve_listens():
-    found = yaml.safe_load((INFRA / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
-    (job,) = found["scrape_configs"]
+    found, inside = (
+        yaml.safe_load((INFRA / "prometheus" / name).read_text(encoding="utf-8"))
+        for name in ("prometheus.yml", "inside.yml")
+    )
+    (job,), (other,) = found["scrape_configs"], inside["scrape_configs"]
+    assert found["rule_files"] == inside["rule_files"] == ["alerts.yml"]
+    assert other["job_name"] == job["job_name"], "the alerts ask for that name"
     settings = Settings()
     assert job["job_name"] == "rightstep"
     assert job["static_configs"] == [{"targets": [f"{settings.serve_host}:{settings.serve_port}"]}]

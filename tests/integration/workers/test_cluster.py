@@ -20,10 +20,13 @@ from workers.processes import OwnProcess, ProcessRecord, own_process, read_recor
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_python(code: str, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
+    """Run code in an interpreter of its own; a variable that is changed to nothing is not set there."""
+    environment = {name: value for name, value in (os.environ | changed).items() if value}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=240,
@@ -57,6 +60,24 @@ house = connect_ray(folder)
 import ray
 print(house.is_private, ray.get(ray.remote(lambda: 6 * 7).remote()))
 stop_ray(folder, house)
+"""
+
+JOINED = """
+import sys
+from pathlib import Path
+from policy.errors import ServiceFault
+from workers.cluster import join_ray, stop_ray
+try:
+    house = join_ray(sys.argv[1])
+except ServiceFault as fault:
+    print(fault.message)
+    raise SystemExit
+import ray
+print(house.is_private, ray.get(ray.remote(lambda: 6 * 7).remote()))
+stop_ray(Path(sys.argv[2]), house)
+house = join_ray(sys.argv[1])
+print(ray.get(ray.remote(lambda: 5).remote()), list(Path(sys.argv[2]).glob("*")))
+stop_ray(Path(sys.argv[2]), house)
 """
 
 STRANGER = """
@@ -95,6 +116,20 @@ def test_a_private_ray_is_closed_leaves_nothing_and_reaps_what_a_killed_one_left
 
 
 @pytest.mark.slow
+def test_a_ray_that_is_started_in_an_empty_home_is_closed_by_us_and_not_by_a_default(tmp_path):
+    """Nothing is set and nothing lies in the home: Ray itself would take no token, or make one there."""
+    home, folder = tmp_path / "empty", tmp_path / "ray"
+    home.mkdir()
+    nothing = {"RAY_AUTH_MODE": "", "RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": ""}
+    outcome = run_python(PRIVATE, str(folder), "stop", HOME=str(home), **nothing)
+    assert outcome.returncode == 0, outcome.stderr
+    assert list(home.rglob("*token*")) == []
+    (token,) = folder.glob("*token*")
+    assert token.stat().st_mode & 0o077 == 0
+    assert len(token.read_text()) == 64
+
+
+@pytest.mark.slow
 def test_a_standing_ray_outlives_its_starter_and_lets_in_only_who_has_the_token(tmp_path):
     folder = tmp_path / "ray"
     try:
@@ -104,6 +139,13 @@ def test_a_standing_ray_outlives_its_starter_and_lets_in_only_who_has_the_token(
         assert start_standing_ray(folder, cpus=1) == address, "one that is up is kept"
         friend = run_python(STANDING, str(folder))
         assert friend.stdout == "False 42\n", friend.stderr
+        token = str(folder / "given")
+        Path(token).write_text(os.environ["RAY_AUTH_TOKEN"] + "\n")
+        elsewhere = str(tmp_path / "another")
+        guest = run_python(JOINED, address, elsewhere, RAY_AUTH_TOKEN="", RAY_AUTH_TOKEN_PATH=token)
+        assert guest.stdout == "False 42\n5 []\n", guest.stderr
+        forgot = run_python(JOINED, address, elsewhere, RAY_AUTH_TOKEN="")
+        assert forgot.stdout == f"There is no token for the Ray at {address}.\n", forgot.stderr
         for kind in ("none", "wrong"):
             stranger = run_python(STRANGER, address, kind)
             assert stranger.stdout.startswith("kept out"), kind

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from flows.bootstrap import House, open_house
-from flows.doctor import Finding, doctor, is_version
+from flows.doctor import doctor, is_version
+from flows.doctor_findings import Finding
 from flows.listeners import Listener, listeners_of
 from flows.settings import load_settings
 from registry.sources import DirectorySource

@@ -1,5 +1,6 @@
 """Settings: read from the environment alone, bounded, and told by the name that a person sets."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -81,13 +82,13 @@ def test_a_folder_means_the_same_to_a_process_that_runs_elsewhere(monkeypatch, t
 
 
 def test_migrations_run_as_the_owner_and_the_rest_as_the_application(monkeypatch):
-    monkeypatch.setenv("RIGHTSTEP_DATABASE_URL", "postgresql://app:secret@db/house")
+    monkeypatch.setenv("RIGHTSTEP_DATABASE_URL", "postgresql://app:apricot@db/house")
     settings = load_settings()
-    assert settings.owner_url == settings.app_url == "postgresql://app:secret@db/house"
+    assert settings.owner_url == settings.app_url == "postgresql://app:apricot@db/house"
     monkeypatch.setenv("RIGHTSTEP_DATABASE_OWNER_URL", "postgresql://owner:word@db/house")
     settings = load_settings()
     assert settings.owner_url == "postgresql://owner:word@db/house"
-    assert "secret" not in repr(settings)
+    assert "apricot" not in repr(settings)
     assert "word" not in repr(settings)
 
 
@@ -131,3 +132,34 @@ def test_cards_of_one_class_are_one_group():
     groups = read_fleet("cuda:0 name=nvidia-h100, cuda:1 name=nvidia-h100, cpu threads=2")
     fleet = Settings(devices=groups).fleet
     assert {group.device: group.workers for group in fleet.groups} == {"nvidia-h100": 2, "cpu-2": 1}
+
+
+def test_secrets_come_from_files_and_a_variable_counts_before_its_file(monkeypatch, tmp_path):
+    """What infra/make-secrets.sh draws is what the settings read."""
+    folder = tmp_path / "secrets"
+    script = Path(__file__).resolve().parents[3] / "infra" / "make-secrets.sh"
+    for _ in range(2):
+        subprocess.run([script, folder, "db.example"], check=True)
+    drawn = {path.name: path.read_text() for path in folder.iterdir()}
+    subprocess.run([script, folder, "elsewhere.example"], check=True)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == drawn, "what is there is kept"
+    assert folder.stat().st_mode & 0o077 == 0
+    assert len({value for name, value in drawn.items() if name.endswith(("password", "token"))}) == 6
+    monkeypatch.setenv("RIGHTSTEP_SECRETS", str(folder))
+    monkeypatch.setenv("RIGHTSTEP_PREFECT_API_URL", "http://prefect:4200/api/")
+    settings = load_settings()
+    password = drawn["app_password"]
+    assert settings.app_url == f"postgresql://rightstep_app:{password}@db.example:5432/rightstep"
+    assert settings.owner_url == drawn["rightstep_database_owner_url"]
+    assert settings.prefect_elsewhere is not None
+    assert settings.prefect_elsewhere.url == "http://prefect:4200/api"
+    assert settings.prefect_elsewhere.auth == drawn["rightstep_prefect_auth"]
+    assert not any(value in repr(settings) for value in drawn.values())
+    monkeypatch.setenv("RIGHTSTEP_DATABASE_URL", "postgresql://me@here/mine")
+    assert load_settings().app_url == "postgresql://me@here/mine"
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("RIGHTSTEP_SECRETS", str(tmp_path / "nowhere"))
+    with pytest.raises(WrongUse, match=r"RIGHTSTEP_SECRETS: .*nowhere is no folder"):
+        load_settings()

@@ -109,6 +109,33 @@ def test_a_secret_is_blotted_out_however_badly_it_was_copied():
     assert without_secrets("rs_0123456789ab is an id") == "rs_0123456789ab is an id"
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("at postgresql://app:p%40ss@db:5432/x?a=1", "at postgresql://app:...@db:5432/x?a=1"),
+        ("postgresql+asyncpg://prefect:word@db/prefect", "postgresql+asyncpg://prefect:...@db/prefect"),
+        ("Authorization: Basic cmlnaHRzdGVwOmFi", "Authorization: Basic ..."),
+        ('{"authorization": "bearer hf_AbCdEfGh12"}', '{"authorization": "bearer ..."}'),
+        (f"auth_string=rightstep:{'ab' * 32}", "auth_string=rightstep:..."),
+    ],
+)
+def test_of_other_secrets_only_whose_they_are_is_kept(written: str, kept: str):
+    assert without_secrets(written) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:8750/v1/jobs?mail=a@b.example",
+        "rightstep:job:done, sha256 " + "0f" * 32,
+        "see https://example.org/a:b and write to ann@example.org",
+        "a basic model; the bearer of a key",
+    ],
+)
+def test_what_only_looks_like_a_secret_stays(text: str):
+    assert without_secrets(text) == text
+
+
 # --- how much --------------------------------------------------------------------------
 
 

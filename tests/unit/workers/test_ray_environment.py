@@ -1,7 +1,14 @@
 import pytest
 
 from policy.errors import ServiceFault
-from workers.ray_environment import is_loopback, ray_environment, require_closed, token_file
+from workers.ray_environment import (
+    OWN_ADDRESS,
+    is_loopback,
+    joining_environment,
+    ray_environment,
+    require_closed,
+    token_file,
+)
 
 
 def test_authentication_is_switched_on_and_not_left_to_a_default(tmp_path):
@@ -43,3 +50,19 @@ def test_a_guarded_door_may_be_open(tmp_path):
 def test_a_host_without_an_address_is_refused():
     with pytest.raises(ServiceFault, match="has no address"):
         is_loopback("no-such-host.invalid")
+
+
+@pytest.mark.parametrize(("address", "looks_outward"), [("192.0.2.7:6379", "1"), ("127.0.0.1:6379", "0")])
+def test_a_driver_knows_its_node_by_the_address_that_the_others_know(address, looks_outward, monkeypatch):
+    """Loopback is a name that only this machine understands."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "given")
+    environment = joining_environment(address)
+    assert (environment[OWN_ADDRESS], environment["RAY_AUTH_MODE"]) == (looks_outward, "token")
+    assert "RAY_AUTH_TOKEN_PATH" not in environment, "the token that was given is the one that counts"
+
+
+def test_nobody_joins_without_a_token(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "nowhere"))
+    with pytest.raises(ServiceFault, match="no token for the Ray at 192"):
+        joining_environment("192.0.2.7:6379")

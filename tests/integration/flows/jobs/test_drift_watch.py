@@ -13,9 +13,9 @@ REPO = "rightstep/emoji-64"
 @pytest.mark.slow
 def test_a_watch_completes_where_every_pin_was_compared_and_fails_where_one_was_not(make_house):
     house = make_house()
-    server = standing_server(house.settings.home)
+    server = standing_server(house.settings)
     assert server is not None
-    use_server(house.settings.home, server.api_url)
+    use_server(house.settings.home, server)
     from flows.drift_watch import drift_watch
 
     state = drift_watch(return_state=True)
