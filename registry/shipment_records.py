@@ -129,6 +129,7 @@ class AffectedFile:
     artefact_sha256: str
     shipped_sha256: str
     recipient: str
+    media_type: str  # of a clip's files: which of them
     shipped_at: datetime
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from flows.auditing import audit_check
 from flows.bootstrap import House, open_house
 from flows.exporting import export_job, make_view
+from flows.judging import judgements_of
 from flows.pinning import pin_model
 from flows.recalling import affected
 from flows.reports.contact_sheet import make_groups
@@ -263,6 +264,30 @@ def test_sound_and_videos_leave_on_record_signed_and_found_by_a_recall(heard: tu
     assert len(affected(house, clip).files) == 3, "a copy is found by what it was made from"
     assert len(affected(house, bell.artefact.stack_id).files) == 4
     assert audit_check(house).ok
+
+
+@pytest.mark.parametrize(
+    ("loudness", "clipping", "kinds"),
+    [(0.1, 0.0, set()), (0.0, 0.0, {"silent"}), (0.9, 0.5, {"clipped"})],
+)
+def test_a_clip_in_which_nothing_is_heard_is_held_for_a_look(
+    heard: tuple[House, JobRecord], loudness: float, clipping: float, kinds: set[str]
+):
+    """Whatever it looks like, which is told apart from how it sounds."""
+    house, job = heard
+    with unit_of_work(house.engine, read_only=True) as work:
+        decisions = work.ledger.decisions(job.job_id)
+        (made,) = work.ledger.figures(job.job_id)
+    (measured,) = made.pictures
+    assert measured.figures.loudness is not None
+    assert measured.figures.sound_clipping is not None
+    figures = replace(measured.figures, motion=0.05, loudness=loudness, sound_clipping=clipping)
+    told = replace(made, pictures=(replace(measured, figures=figures),))
+    found = {judgement.sample.kind for judgement in judgements_of(house, decisions, [told])}
+    assert found == (kinds or {"unjudged"})
+    still = replace(made, pictures=(replace(measured, figures=replace(figures, motion=0.0)),))
+    found = {judgement.sample.kind for judgement in judgements_of(house, decisions, [still])}
+    assert found == {"frozen", *kinds}
 
 
 def test_a_sound_that_was_changed_or_lost_ships_no_more(heard: tuple[House, JobRecord]):
