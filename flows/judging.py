@@ -113,9 +113,11 @@ def _clip_judgements(house: House, decision: Decision, made: DecisionFigures) ->
     found: dict[ClipSuspicion | SoundSuspicion | None, list[ShotFigures]] = defaultdict(list)
     for shot in made.pictures:
         is_drawn = house.settings.renderer == "synthetic"
-        kinds = () if is_drawn else (_look_of(shot), _sound_of(shot))
-        for kind in [kind for kind in kinds if kind is not None] or [None]:
-            found[kind].append(shot)
+        look, sound = (None, None) if is_drawn else (_look_of(shot), _sound_of(shot))
+        if sound is not None:
+            found[sound].append(shot)
+        if look is not None or sound is None:
+            found[look].append(shot)
     for kind, shots in found.items():
         if kind is None:
             sample = SampleJudgement(kind="unjudged", reasons=("No full-step figures of clips are known",))

@@ -358,7 +358,12 @@ MADE_SHOTS = (
 
 
 def _made_shots(connection: Connection, job_id: str) -> dict[str, _MadeShot]:
-    return {name: _MadeShot(*facts) for name, *facts in connection.execute(MADE_SHOTS, {"job_id": job_id})}
+    return {
+        name: _MadeShot(ordinal, shot_key, stack_id, sha256, media_type, sound_sha256)
+        for name, ordinal, shot_key, stack_id, sha256, media_type, sound_sha256 in connection.execute(
+            MADE_SHOTS, {"job_id": job_id}
+        )
+    }
 
 
 def _items(draft: ShipmentDraft, made: dict[str, _MadeShot]) -> tuple[ShipmentItem, ...]:
