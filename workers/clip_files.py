@@ -82,13 +82,10 @@ def evenly_timed(content: bytes, count: int, fps: float) -> Iterator[NDArray[np.
     """``count`` frames of a clip at an exact rate, one by one; equal ones in a row come again."""
     shown, ends = 0, 0
     for pixels, stands in frames_of(content):
-        ends += stands
-        last = pixels
+        ends += stands or round(1000 * count / fps)  # nothing moves: one picture that stands
         while shown < count and round(1000 * shown / fps) < ends:
             yield pixels
             shown += 1
-    for _ in range(shown, count):  # a clip in which nothing moves is a picture, which stands for no time
-        yield last
 
 
 def middle_frame(content: bytes) -> NDArray[np.uint8]:

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,9 +23,9 @@ from tests.integration.flows.jobs.night import (
     ROOT,
     assert_each_shot_done_once,
     plan_order,
+    render_with_a_kill,
     submit,
     takes_of,
-    wait_for_done,
 )
 from workers.clip_checks import clip_motion
 from workers.clip_files import decoded_frames
@@ -96,15 +93,7 @@ def test_a_worker_killed_among_clips_costs_none_and_makes_none_otherwise(
     assert len(plan_order(house, order).batches) == len(RATES), "clips of several rates share no batch"
     job = submit(house, order)
 
-    def kill_the_worker() -> None:
-        wait_for_done(house, job.job_id, 1)
-        worker = next(take.worker for take in takes_of(house, job.job_id) if take.worker)
-        os.kill(int(worker.rpartition(":")[2]), signal.SIGKILL)
-
-    killer = threading.Thread(target=kill_the_worker)
-    killer.start()
-    ended = render_job(house, job.job_id)
-    killer.join()
+    ended = render_with_a_kill(house, job.job_id)
 
     assert ended.state is JobState.FINISHED
     assert_each_shot_done_once(house, job.job_id)
