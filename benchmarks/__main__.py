@@ -14,6 +14,7 @@ BENCHMARKS = (
     "batch_efficiency",
     "scheduling",
     "flow_efficiency",
+    "clip_throughput",
     "resume",
     "few_steps",
     "stopping",

@@ -5,18 +5,16 @@ not hashed again, because a replica attested them when it made them resident, an
 lie in the store, marked but without content credentials. Recall finds it like any other.
 """
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.bootstrap import House
 from flows.file_names import file_name
-from flows.goods_files import StagedFile, unsigned
+from flows.goods_files import StagedFile, staged_file, unsigned
 from flows.shipment import draft_of, facts_of, judge, with_proofs
 from flows.shipping import gather_within, refusal_event
 from policy.errors import UnknownName
 from policy.verdicts import Verdict
-from registry.evidence.disclosure import says_machine_made
 from registry.records import JobRecord, PlanHeader, ShotRecord
 from registry.shipment_records import ShipmentRecord
 from registry.shipments import fresh_shipment_id
@@ -67,11 +65,6 @@ def _kept(house: House, shot: ShotRecord) -> tuple[Path, bytes | None]:
 
 
 def _staged(shot: ShotRecord, path: Path, body: bytes | None) -> StagedFile:
-    return StagedFile(
-        shot=shot,
-        name=file_name(shot) or shot.name,
-        path=path,
-        size=len(body or b""),
-        sha256=None if body is None else hashlib.sha256(body).hexdigest(),
-        is_marked=body is not None and says_machine_made(body),
-    )
+    made = shot.artefact
+    file = staged_file(shot, path, made.media_type if made else "", made.sha256 if made else "", body)
+    return replace(file, name=file_name(shot) or shot.name)

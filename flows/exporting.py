@@ -1,30 +1,31 @@
 """A job for people: its pictures under their own names, a contact sheet, a morning report, the notices."""
 
-import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from flows.bootstrap import House
 from flows.file_names import distinct_names
+from flows.films import film_of, kept_bytes
 from flows.judging import Judgement, judge_pictures
-from flows.keeping import why_gone
 from flows.reports.contact_sheet import write_contact_sheet
 from flows.reports.job_view import Figure, JobView, LookJudgement, ShipmentView
 from flows.reports.morning_report import write_morning_report
 from flows.reports.predictions import Prediction, make_prediction
 from flows.shipping import gather, stack_verdict
-from policy.errors import StorageFault, UnknownName
+from policy.clips import VideoKind
+from policy.errors import StorageFault
+from policy.plan import Decision
 from policy.tasks import TakeState
 from policy.verdicts import all_of
 from registry.quality_parsing import QualityReference
-from registry.records import ArtefactRecord
+from registry.records import ShotRecord
 from registry.unit_of_work import unit_of_work
 from workers.clip_files import middle_frame
-from workers.marking import marked_png, read_marking
-from workers.video_files import webm_copy
+from workers.marking import marked_png
+from workers.video_files import write_video
 
 FRAME_ROOM = 3.0  # standard errors that the mean of a sample may lie off, as the output checks have it
 
@@ -41,21 +42,21 @@ class Exported:
     prediction: Prediction
 
 
-def export_job(house: House, job_id: str, out: Path, *, video: bool = False) -> Exported:
+def export_job(house: House, job_id: str, out: Path, *, videos: Sequence[VideoKind] = ()) -> Exported:
     """Write ``SHOT.png``, contact sheet, report and, once shipped, ``NOTICES.txt`` into a folder.
 
     Of a clip it is ``SHOT.webp``, the picture its middle frame, and ``SHOT.wav`` its sound if it has one.
-    With ``video`` there is a copy of both as ``SHOT.webm``, which needs the extra of that name.
+    Of each of ``videos`` there is a copy of both, ``SHOT.mp4`` or ``SHOT.webm``, which needs the extra video.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         view, notices = make_view(house, job_id)
         for shot in view.shots:
             if shot.artefact is not None and shot.name in view.files:
-                file = _bytes_of(house, shot.name, shot.artefact.sha256)
-                _copy(file, out / view.files[shot.name])
+                target = out / view.files[shot.name]
+                _copy(kept_bytes(house, shot.name, shot.artefact.sha256), target)
                 if shot.frames > 1:
-                    _write_beside(house, shot.artefact, file, out / view.files[shot.name], video=video)
+                    _write_beside(house, shot, view.plan.decisions[shot.decision], target, videos)
         if notices:
             _write(out / "NOTICES.txt", notices)
         return Exported(
@@ -127,14 +128,6 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
     return view, notices
 
 
-def _bytes_of(house: House, shot: str, sha256: str) -> Path:
-    """Where they lie; UnknownName that says whether they were lost or not kept."""
-    try:
-        return house.store.path_of(sha256)
-    except UnknownName as error:
-        raise why_gone(house, shot, sha256) from error
-
-
 def _reader(house: House) -> Callable[[str], bytes | None]:
     def read(sha256: str) -> bytes | None:
         try:
@@ -178,24 +171,16 @@ def _copy(source: Path, target: Path) -> None:
     fresh.replace(target)
 
 
-def _write_beside(house: House, artefact: ArtefactRecord, clip: Path, target: Path, *, video: bool) -> None:
-    """What goes with a clip: its middle frame for whatever shows no clips, its sound, a copy for players."""
-    content, marking = clip.read_bytes(), read_marking(clip)
-    _write_bytes(target.with_suffix(".png"), marked_png(middle_frame(content), marking))
-    sound = _sound_of(house, artefact)
-    if sound is not None:
-        _write_bytes(target.with_suffix(".wav"), sound)
-    if video:
-        _write_bytes(target.with_suffix(".webm"), webm_copy(content, marking, sound))
-
-
-def _sound_of(house: House, artefact: ArtefactRecord) -> bytes | None:
-    """The WAV of a clip, which its take's statement names after the clip itself."""
-    if artefact.provenance_sha256 is None:
-        return None
-    statement = json.loads(house.store.path_of(artefact.provenance_sha256).read_bytes())
-    beside = [subject["digest"]["sha256"] for subject in statement["subject"][1:]]
-    return house.store.path_of(beside[0]).read_bytes() if beside else None
+def _write_beside(
+    house: House, shot: ShotRecord, decision: Decision, clip: Path, videos: Sequence[VideoKind]
+) -> None:
+    """What goes with a clip: its middle frame for whatever shows no clips, its sound, copies for players."""
+    film = film_of(house, shot, decision, clip)
+    _write_bytes(clip.with_suffix(".png"), marked_png(middle_frame(film.clip), film.marking))
+    if film.sound is not None:
+        _write_bytes(clip.with_suffix(".wav"), film.sound)
+    for kind in videos:
+        write_video(clip.with_suffix(kind.suffix), kind, film)
 
 
 def _write_bytes(target: Path, content: bytes) -> None:

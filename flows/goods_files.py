@@ -2,22 +2,26 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from flows.bootstrap import House
 from flows.file_names import distinct_names
+from flows.films import film_of
 from flows.house_keys import credential_chain
 from flows.shipping import Goods
 from flows.staging import write_durably
+from policy.clips import VideoKind
 from policy.errors import UnknownName, WrongUse
 from policy.wording import plural
 from registry.evidence.credentials import SIGNED_TYPES, CredentialSigner, MadeWith, are_available
 from registry.evidence.disclosure import says_machine_made
 from registry.evidence.papers import PaperFile
-from registry.records import ShotRecord
+from registry.records import ArtefactRecord, ShotRecord
+from workers.sound_files import WAV
+from workers.video_files import write_video
 
 Tell = Callable[[str], None]
 ALGORITHMIC = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
@@ -30,38 +34,81 @@ class StagedFile:
     shot: ShotRecord
     name: str
     path: Path
+    media_type: str
+    artefact_sha256: str  # as the ledger has it; of a copy, what it was made from
     size: int
-    sha256: str | None  # of the bytes that were copied; None: the store has lost them
+    sha256: str | None  # of these bytes, as they were just read; None: the store has lost them
     is_marked: bool  # its own bytes say that a machine made it
+    is_copy: bool = False  # made just now for players: the ledger has no digest of its own for it
 
 
-def stage_files(house: House, goods: Goods, folder: Path) -> tuple[StagedFile, ...]:
-    """Copy what was made; each digest is of the very bytes that will leave, and no cache is asked."""
+def stage_files(
+    house: House, goods: Goods, folder: Path, videos: Sequence[VideoKind] = ()
+) -> tuple[StagedFile, ...]:
+    """Copy what was made; each digest is of the very bytes that will leave, and no cache is asked.
+
+    The sound of a clip goes with it, and a copy in each of ``videos``.
+    """
     names = distinct_names(goods.shots)
-    return tuple(_stage(house, shot, names[shot.name], folder) for shot in goods.shots if shot.name in names)
-
-
-def _stage(house: House, shot: ShotRecord, name: str, folder: Path) -> StagedFile:
-    path = folder / name
-    body = _stored(house, shot)
-    if body is None:
-        return StagedFile(shot=shot, name=name, path=path, size=0, sha256=None, is_marked=False)
-    path.write_bytes(body)  # flushed when it is signed
-    return StagedFile(
-        shot=shot,
-        name=name,
-        path=path,
-        size=len(body),
-        sha256=hashlib.sha256(body).hexdigest(),
-        is_marked=says_machine_made(body),
+    return tuple(
+        file
+        for shot in goods.shots
+        if shot.name in names and shot.artefact is not None
+        for file in _staged_of(house, goods, shot, shot.artefact, folder / names[shot.name], videos)
     )
 
 
-def _stored(house: House, shot: ShotRecord) -> bytes | None:
-    if shot.artefact is None:
-        return None
+def _staged_of(
+    house: House,
+    goods: Goods,
+    shot: ShotRecord,
+    artefact: ArtefactRecord,
+    path: Path,
+    videos: Sequence[VideoKind],
+) -> Iterator[StagedFile]:
+    """What was made of a shot, and copies of it; none of bytes that changed, which the gate refuses."""
+    made = _staged(shot, path, artefact.media_type, artefact.sha256, _stored(house, artefact.sha256))
+    yield made
+    is_whole = made.sha256 == artefact.sha256
+    if artefact.sound_sha256 is not None:
+        body = _stored(house, artefact.sound_sha256)
+        heard = _staged(shot, path.with_suffix(".wav"), WAV, artefact.sound_sha256, body)
+        yield heard
+        is_whole = is_whole and heard.sha256 == artefact.sound_sha256
+    for kind in videos if is_whole and shot.frames > 1 else ():
+        target = path.with_suffix(kind.suffix)
+        write_video(target, kind, film_of(house, shot, goods.header.decisions[shot.decision], path))
+        copy = staged_file(shot, target, kind.media_type, artefact.sha256, target.read_bytes())
+        yield replace(copy, is_copy=True)
+
+
+def _staged(
+    shot: ShotRecord, path: Path, media_type: str, artefact_sha256: str, body: bytes | None
+) -> StagedFile:
+    if body is not None:
+        path.write_bytes(body)  # flushed when it is signed
+    return staged_file(shot, path, media_type, artefact_sha256, body)
+
+
+def staged_file(
+    shot: ShotRecord, path: Path, media_type: str, artefact_sha256: str, body: bytes | None
+) -> StagedFile:
+    """A file as its bytes are; none where the store has lost them."""
+    return StagedFile(
+        shot=shot,
+        name=path.name,
+        path=path,
+        media_type=media_type,
+        artefact_sha256=artefact_sha256,
+        size=len(body or b""),
+        sha256=None if body is None else hashlib.sha256(body).hexdigest(),
+        is_marked=body is not None and says_machine_made(body),
+    )
+
+
+def _stored(house: House, sha256: str) -> bytes | None:
     try:
-        return house.store.path_of(shot.artefact.sha256).read_bytes()
+        return house.store.path_of(sha256).read_bytes()
     except (UnknownName, FileNotFoundError):
         return None
 
@@ -81,8 +128,8 @@ def credential_notes(house: House, files: Sequence[StagedFile]) -> tuple[str, ..
         return ("Content credentials are switched off (RIGHTSTEP_CREDENTIALS).",)
     if wish == "auto" and not are_available():
         return ("No content credentials: the extra c2pa is not installed.",)
-    unable = [file for file in files if _type_of(file) not in SIGNED_TYPES]
-    kinds = ", ".join(sorted({_type_of(file) for file in unable}))
+    unable = [file for file in files if file.media_type not in SIGNED_TYPES]
+    kinds = ", ".join(sorted({file.media_type for file in unable}))
     return (
         (f"{plural(len(unable), 'file')} without content credentials: {kinds} has none.",) if unable else ()
     )
@@ -90,7 +137,7 @@ def credential_notes(house: House, files: Sequence[StagedFile]) -> tuple[str, ..
 
 def refuse_unsignable(house: House, files: Sequence[StagedFile]) -> None:
     """WrongUse where credentials are required of a file that has no place for them."""
-    unable = [file.name for file in files if _type_of(file) not in SIGNED_TYPES]
+    unable = [file.name for file in files if file.media_type not in SIGNED_TYPES]
     if house.settings.credentials == "required" and unable:
         raise WrongUse(
             f"{unable[0]} cannot carry content credentials, and they are required.",
@@ -112,16 +159,16 @@ def unsigned(goods: Goods, file: StagedFile) -> PaperFile:
         shot=file.shot.name,
         shot_key=file.shot.shot_key,
         stack_id=goods.header.decisions[file.shot.decision].offer.stack.stack_id,
-        media_type=_type_of(file),
+        media_type=file.media_type,
         size=file.size,
-        artefact_sha256=file.sha256 or "",
+        artefact_sha256=file.artefact_sha256,
         shipped_sha256=file.sha256 or "",
         has_credentials=False,
     )
 
 
 def _sign(goods: Goods, file: StagedFile, signer: CredentialSigner | None) -> PaperFile:
-    shot, kind, paper = file.shot, _type_of(file), unsigned(goods, file)
+    shot, kind, paper = file.shot, file.media_type, unsigned(goods, file)
     stack = goods.header.decisions[shot.decision].offer.stack
     if signer is None or kind not in SIGNED_TYPES:
         _flush(file.path)
@@ -141,10 +188,6 @@ def _sign(goods: Goods, file: StagedFile, signer: CredentialSigner | None) -> Pa
     write_durably(file.path, signed)
     digest = hashlib.sha256(signed).hexdigest()
     return replace(paper, size=len(signed), shipped_sha256=digest, has_credentials=True)
-
-
-def _type_of(file: StagedFile) -> str:
-    return file.shot.artefact.media_type if file.shot.artefact else ""
 
 
 def _flush(path: Path) -> None:

@@ -13,13 +13,16 @@ from registry.records import DecisionFigures, JobRecord, JobState, ShotFigures, 
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.clip_checks import ClipSuspicion, clip_suspicion
 from workers.output_checks import Band, PictureStatistics, ReferenceStatistics, SampleJudgement, judge_sample
+from workers.sound_checks import SoundStatistics, SoundSuspicion, sound_suspicion
 
 STATISTICS = ("saturation", "clipping", "contrast", "luminance")
-CLIP_WORDS: dict[ClipSuspicion, str] = {
+CLIP_WORDS: dict[ClipSuspicion | SoundSuspicion, str] = {
     "black": "nothing but black",
     "flat": "one even colour",
     "frozen": "nothing moves from frame to frame",
     "flicker": "frames change as much as if they were single pictures",
+    "silent": "nothing is heard",
+    "clipped": "the sound is cut off where it is loud",
 }
 
 
@@ -106,12 +109,15 @@ def _judgement(house: House, decision: Decision, made: DecisionFigures) -> Judge
 
 
 def _clip_judgements(house: House, decision: Decision, made: DecisionFigures) -> Iterator[Judgement]:
-    """One judgement for each way in which clips of a decision look wrong, and one for the rest."""
-    found: dict[ClipSuspicion | None, list[ShotFigures]] = defaultdict(list)
+    """One judgement for each way in which clips of a decision look or sound wrong, and one for the rest."""
+    found: dict[ClipSuspicion | SoundSuspicion | None, list[ShotFigures]] = defaultdict(list)
     for shot in made.pictures:
-        motion, is_drawn = shot.figures.motion, house.settings.renderer == "synthetic"
-        kind = None if motion is None or is_drawn else clip_suspicion(_statistics(shot), motion)
-        found[kind].append(shot)
+        is_drawn = house.settings.renderer == "synthetic"
+        look, sound = (None, None) if is_drawn else (_look_of(shot), _sound_of(shot))
+        if sound is not None:
+            found[sound].append(shot)
+        if look is not None or sound is None:
+            found[look].append(shot)
     for kind, shots in found.items():
         if kind is None:
             sample = SampleJudgement(kind="unjudged", reasons=("No full-step figures of clips are known",))
@@ -119,6 +125,18 @@ def _clip_judgements(house: House, decision: Decision, made: DecisionFigures) ->
             told = f"{len(shots)} of {plural(len(made.pictures), 'clip')}: {CLIP_WORDS[kind]}"
             sample = SampleJudgement(kind=kind, reasons=(told,))
         yield _told(decision, made, shots, sample, None)
+
+
+def _look_of(shot: ShotFigures) -> ClipSuspicion | None:
+    motion = shot.figures.motion
+    return None if motion is None else clip_suspicion(_statistics(shot), motion)
+
+
+def _sound_of(shot: ShotFigures) -> SoundSuspicion | None:
+    loudness, clipping = shot.figures.loudness, shot.figures.sound_clipping
+    if loudness is None or clipping is None:
+        return None
+    return sound_suspicion(SoundStatistics(loudness=loudness, clipping=clipping))
 
 
 def _told(

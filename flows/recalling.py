@@ -25,7 +25,17 @@ from registry.shipment_records import Recall
 from registry.unit_of_work import unit_of_work
 
 EVERYTHING = 1 << 40
-HEADS = ("shipment", "shipped_at", "job", "shot", "stack", "artefact_sha256", "shipped_sha256", "recipient")
+HEADS = (
+    "shipment",
+    "shipped_at",
+    "job",
+    "shot",
+    "stack",
+    "artefact_sha256",
+    "shipped_sha256",
+    "recipient",
+    "media_type",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +68,7 @@ def affected_csv(house: House, needle: str, out: Path) -> int:
             one.artefact_sha256,
             one.shipped_sha256,
             one.recipient,
+            one.media_type,
         )
         for one in found.files
     )

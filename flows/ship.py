@@ -8,18 +8,29 @@ from flows.bootstrap import open_house
 from flows.overnight import Outcome
 from flows.settings import load_settings
 from flows.shipment import ship_job
+from policy.clips import VideoKind
 from policy.errors import RightstepError
 from policy.wording import plural
 
 
 @flow(name="ship", persist_result=False, validate_parameters=False)
-def ship(job_id: str, recipients: list[str] | None = None, discharges: list[str] | None = None) -> Outcome:
+def ship(
+    job_id: str,
+    recipients: list[str] | None = None,
+    discharges: list[str] | None = None,
+    videos: list[str] | None = None,
+) -> Outcome:
     """Ship a finished job, or fail with every reason; a retry never ships half of it."""
     notes: list[str] = []
     try:
         house = open_house(load_settings())
         shipment = ship_job(
-            house, job_id, tuple(recipients or ()), discharges=tuple(discharges or ()), tell=notes.append
+            house,
+            job_id,
+            tuple(recipients or ()),
+            discharges=tuple(discharges or ()),
+            videos=tuple(VideoKind(name) for name in videos or ()),
+            tell=notes.append,
         )
     except RightstepError as error:
         return Failed(message=str(error))

@@ -36,6 +36,7 @@ from flows.ship_papers import (
 from flows.shipping import Goods, gather, make_evidence, record_refusal, standing_of
 from flows.staging import Draft, staged
 from policy.approvals import Approval, Grant
+from policy.clips import VideoKind
 from policy.discharges import MetObligation, RecordedDischarge, ShipmentShows, meet
 from policy.gates import relied_on_at_shipping, require, ship_gate
 from policy.verdicts import Verdict, all_of
@@ -89,10 +90,13 @@ def ship_job(
     recipients: Sequence[str] = (),
     *,
     discharges: Sequence[str] = (),
+    videos: Sequence[VideoKind] = (),
     tell: Tell = _say_nothing,
     on_stage: OnStage = _say_nothing,
 ) -> ShipmentRecord:
     """Ship a finished job to its recipients; ``discharges`` are ``ID=FILE`` or ``ID=words``.
+
+    Beside each clip leaves a copy of it in each of ``videos``: on record, and signed where it can be.
 
     A refusal writes one audit event and is raised as Refused with every reason. ``tell`` hears
     what a person should know, ``on_stage`` how far it is.
@@ -103,7 +107,7 @@ def ship_job(
     signer = house_signer(house)
     now = house.clock()
     with staged(house.settings.shipments, fresh_shipment_id(now)) as draft:
-        files = stage_files(house, goods, draft.folder / FILES)
+        files = stage_files(house, goods, draft.folder / FILES, videos)
         on_stage(Stage.STAGED)
         judged = judge(house, goods, files, fresh)
         if not judged.verdict.is_permit:
@@ -154,7 +158,7 @@ def judge(
         context=goods.use.context,
     )
     met = meet((*owed, *proofs), shows, recorded)
-    found = {file.shot.name: file.sha256 for file in files}
+    found = {file.artefact_sha256: file.sha256 for file in files if not file.is_copy}
     missing = undischarged(met, goods.job.job_id)
     evidence = make_evidence(house, goods, found, missing, hash_weights=hash_weights)
     return Counter(
@@ -252,6 +256,7 @@ def _shipped(files: Sequence[PaperFile], recipients: Sequence[str]) -> tuple[Shi
             shot=file.shot,
             artefact_sha256=file.artefact_sha256,
             shipped_sha256=file.shipped_sha256,
+            media_type=file.media_type,
             recipient=recipient,
         )
         for file in files

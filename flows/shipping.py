@@ -120,7 +120,7 @@ def make_evidence(
     *,
     hash_weights: bool = True,
 ) -> ShipEvidence:
-    """What the gate judges: attested digests beside pinned ones, and ``found``, each file's digest just now.
+    """What the gate judges: attested digests beside pinned ones, and ``found``, what recorded ones are now.
 
     The weights are hashed again too, unless what was attested at their load is enough. ``missing`` has a
     reason for every duty that nothing meets.
@@ -199,14 +199,18 @@ def _loaded(stack_id: str, attested: Iterable[Attestation]) -> tuple[tuple[str, 
 
 def _items(goods: Goods, found: Mapping[str, str | None]) -> Iterable[ShippedItem]:
     for shot in goods.shots:
-        if shot.artefact is not None:
-            yield ShippedItem(
-                shot=shot.name,
-                stack_id=goods.header.decisions[shot.decision].offer.stack.stack_id,
-                recorded_sha256=shot.artefact.sha256,
-                found_sha256=found.get(shot.name),
-                was_kept=shot.artefact.sha256 not in goods.unkept,
-            )
+        if shot.artefact is None:
+            continue
+        made = {shot.name: shot.artefact.sha256, f"{shot.name} (sound)": shot.artefact.sound_sha256}
+        for name, sha256 in made.items():
+            if sha256 is not None:
+                yield ShippedItem(
+                    shot=name,
+                    stack_id=goods.header.decisions[shot.decision].offer.stack.stack_id,
+                    recorded_sha256=sha256,
+                    found_sha256=found.get(sha256),
+                    was_kept=sha256 not in goods.unkept,
+                )
 
 
 def record_refusal(house: House, goods: Goods, verdict: Verdict) -> None:

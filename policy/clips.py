@@ -7,6 +7,21 @@ WAN_FRAME_RATE = 16  # frames a second that Wan 2.1 and the A14B models of 2.2 w
 LATENT_STRIDE = 4  # frames that one latent frame of a Wan autoencoder stands for, after the first
 
 
+class VideoKind(StrEnum):
+    """A file for players that a clip can be copied into."""
+
+    MP4 = "mp4"
+    WEBM = "webm"
+
+    @property
+    def media_type(self) -> str:
+        return f"video/{self.value}"
+
+    @property
+    def suffix(self) -> str:
+        return f".{self.value}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipRule:
     """The clips that a method makes: ``every`` * k + ``first`` frames, sides in multiples of ``sides``."""

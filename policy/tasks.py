@@ -103,6 +103,8 @@ class PictureFigures:
     contrast: float
     luminance: float
     motion: float | None = None  # of a clip: how much a frame differs from the one before; None for a picture
+    loudness: float | None = None  # of the sound of a clip; None where there is none
+    sound_clipping: float | None = None  # share of its samples that are as loud as they can be
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +119,7 @@ class TakeResult:
     fault: FaultKind | None
     detail: str  # for a fault: one sentence for a person
     seconds: float  # this picture's share of the batch
+    sound: ArtefactRef | None = None  # what is heard with a clip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -106,6 +106,8 @@ def figures(connection: Connection, job_id: str) -> tuple[DecisionFigures, ...]:
             artefacts_table.c.contrast,
             artefacts_table.c.luminance,
             artefacts_table.c.motion,
+            artefacts_table.c.loudness,
+            artefacts_table.c.sound_clipping,
         )
         .select_from(tables.takes)
         .join(shots_table, SHOT_OF_A_TAKE)

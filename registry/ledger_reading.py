@@ -86,6 +86,9 @@ SHOTS_OF_THE_JOB = (
         tables.artefacts.c.contrast,
         tables.artefacts.c.luminance,
         tables.artefacts.c.motion,
+        tables.artefacts.c.sound_sha256,
+        tables.artefacts.c.loudness,
+        tables.artefacts.c.sound_clipping,
         tables.artefacts.c.made_at,
     )
     .select_from(tables.shots)
@@ -338,6 +341,7 @@ def _artefact_record(row: Any) -> ArtefactRecord:
         stack_id=row["stack_id"],
         job_id=row["maker"],
         figures=figures_of(row),
+        sound_sha256=row["sound_sha256"],
         made_at=row["made_at"],
     )
 
@@ -352,6 +356,8 @@ def figures_of(row: Any) -> PictureFigures | None:
         contrast=row["contrast"],
         luminance=row["luminance"],
         motion=row["motion"],
+        loudness=row["loudness"],
+        sound_clipping=row["sound_clipping"],
     )
 
 

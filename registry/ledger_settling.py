@@ -292,6 +292,9 @@ def _artefact_row(
         "contrast": None if figures is None else figures.contrast,
         "luminance": None if figures is None else figures.luminance,
         "motion": None if figures is None else figures.motion,
+        "sound_sha256": None if take.sound is None else take.sound.sha256,
+        "loudness": None if figures is None else figures.loudness,
+        "sound_clipping": None if figures is None else figures.sound_clipping,
         "made_at": place.now,
     }
 

@@ -40,6 +40,7 @@ LISTED = (
     ITEMS.artefact_sha256,
     ITEMS.shipped_sha256,
     ITEMS.recipient,
+    ITEMS.media_type,
 )
 Pair = tuple[str, str]  # shipment, stack
 
@@ -178,14 +179,13 @@ def _files(
             job_id=job_id,
             shot=shot,
             stack_id=stack_id,
-            artefact_sha256=artefact_sha256,
-            shipped_sha256=shipped_sha256,
+            artefact_sha256=made,
+            shipped_sha256=left,
             recipient=recipient,
+            media_type=media_type,
             shipped_at=moments(shipped[shipment_id].shipped_at),
         )
-        for shipment_id, _, job_id, shot, stack_id, artefact_sha256, shipped_sha256, recipient in listed[
-            :limit
-        ]
+        for shipment_id, _, job_id, shot, stack_id, made, left, recipient, media_type in listed[:limit]
     )
 
 

@@ -147,6 +147,7 @@ class ArtefactRecord:
     job_id: str  # the job whose take made it
     figures: PictureFigures | None
     made_at: datetime
+    sound_sha256: str | None = None  # what is heard with a clip, in a file of its own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,8 +14,9 @@ class ShippedFile:
     """One file to one recipient; signing changes bytes, so there are two digests."""
 
     shot: str
-    artefact_sha256: str  # as the worker wrote it
+    artefact_sha256: str  # as the worker wrote it; of a copy, what it was made from
     shipped_sha256: str  # as it leaves
+    media_type: str = ""  # "": that of the shot's artefact
     recipient: str = ""
 
 
@@ -128,6 +129,7 @@ class AffectedFile:
     artefact_sha256: str
     shipped_sha256: str
     recipient: str
+    media_type: str  # of a clip's files: which of them
     shipped_at: datetime
 
 

@@ -2,7 +2,7 @@
 
 A shipment, its items, its notices and its audit event are one transaction. Every item is
 checked against the ledger here, last of all: only the artefact that stands for a made shot
-of the job can be shipped.
+of the job can be shipped, the sound that was made with it, and copies that name it.
 """
 
 import hashlib
@@ -322,6 +322,7 @@ class _MadeShot:
     stack_id: str
     sha256: str
     media_type: str
+    sound_sha256: str | None
 
 
 MADE_SHOTS = (
@@ -332,6 +333,7 @@ MADE_SHOTS = (
         tables.batches.c.stack_id,
         tables.artefacts.c.sha256,
         tables.artefacts.c.media_type,
+        tables.artefacts.c.sound_sha256,
     )
     .select_from(tables.takes)
     .join(
@@ -357,8 +359,8 @@ MADE_SHOTS = (
 
 def _made_shots(connection: Connection, job_id: str) -> dict[str, _MadeShot]:
     return {
-        name: _MadeShot(ordinal, shot_key, stack_id, sha256, media_type)
-        for name, ordinal, shot_key, stack_id, sha256, media_type in connection.execute(
+        name: _MadeShot(ordinal, shot_key, stack_id, sha256, media_type, sound_sha256)
+        for name, ordinal, shot_key, stack_id, sha256, media_type, sound_sha256 in connection.execute(
             MADE_SHOTS, {"job_id": job_id}
         )
     }
@@ -371,7 +373,7 @@ def _items(draft: ShipmentDraft, made: dict[str, _MadeShot]) -> tuple[ShipmentIt
     items: list[ShipmentItem] = []
     for position, file in enumerate(draft.files):
         shot = made.get(file.shot)
-        if shot is None or shot.sha256 != file.artefact_sha256:
+        if shot is None or file.artefact_sha256 not in {shot.sha256, shot.sound_sha256}:
             raise LedgerFault(
                 f"{file.shot}: {file.artefact_sha256[:12]} is not its finished picture.",
                 "Ship what the ledger lists: rightstep job show.",
@@ -384,7 +386,7 @@ def _items(draft: ShipmentDraft, made: dict[str, _MadeShot]) -> tuple[ShipmentIt
             stack_id=shot.stack_id,
             artefact_sha256=file.artefact_sha256,
             shipped_sha256=file.shipped_sha256,
-            media_type=shot.media_type,
+            media_type=file.media_type or shot.media_type,
             recipient=file.recipient,
         )
         items.append(item)

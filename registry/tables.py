@@ -261,6 +261,9 @@ class ArtefactColumns(TypedColumns):
     contrast: Named[float | None]
     luminance: Named[float | None]
     motion: Named[float | None]  # of a clip
+    sound_sha256: Named[str | None]  # what is heard with a clip
+    loudness: Named[float | None]
+    sound_clipping: Named[float | None]
     made_at: Named[datetime] = Column(Instant)
 
 

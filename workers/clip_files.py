@@ -3,11 +3,13 @@
 WebP tells how long each frame stands in whole milliseconds. Frames therefore begin at the
 rounded times of an exact rate: at 24 a second they stand 42, 41 and 42 ms, and the clip is as
 long as it should be. Equal frames in a row are one in the file, for as long as all of them.
+
+Frames are encoded and decoded one by one: beside the pixels that are handed in and the file, memory
+holds a few frames, however long the clip is.
 """
 
 import io
-import wave
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -18,14 +20,33 @@ from policy.errors import FormatFault
 from workers.marking import Marking, packet_of
 
 WEBP = "image/webp"
-WAV = "audio/wav"
-LOUDEST = 32767  # of 16 bits
+
+
+class Reel(Image.Image):
+    """(frames, height, width, 3) pixels as Pillow reads a file: it seeks, and holds one frame."""
+
+    def __init__(self, frames: NDArray[np.uint8]) -> None:
+        super().__init__()
+        self._frames = frames
+        self._at = -1
+        self.n_frames = len(frames)
+        self.seek(0)
+
+    def seek(self, frame: int) -> None:
+        """Go to a frame; the one before it is let go."""
+        if frame != self._at:
+            shown = Image.fromarray(self._frames[frame])
+            self.im, self._mode, self._size, self._at = shown.im, shown.mode, shown.size, frame
+
+    def tell(self) -> int:
+        """Which frame it stands at."""
+        return self._at
 
 
 def marked_clip(frames: NDArray[np.uint8], marking: Marking, *, fps: float) -> bytes:
     """Encode (frames, height, width, 3) 8-bit pixels without loss, at a constant rate; it plays for ever."""
     return _animated(
-        [Image.fromarray(frame) for frame in frames],
+        [Reel(frames)],
         durations(len(frames), fps),
         lossless=True,
         xmp=packet_of(marking).encode(),
@@ -38,18 +59,33 @@ def durations(frames: int, fps: float) -> list[int]:
     return [end - begin for begin, end in pairwise(begins)]
 
 
-def decoded_frames(content: bytes) -> tuple[NDArray[np.uint8], list[int]]:
-    """(frames, height, width, 3) pixels of a picture or clip file, and milliseconds of each; FormatFault."""
+def frames_of(content: bytes) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """The frames of a picture or clip file one by one: (height, width, 3) pixels, and milliseconds it stands.
+
+    FormatFault where it cannot be read.
+    """
     try:
         with Image.open(io.BytesIO(content)) as file:
-            times: list[int] = []
-            frames: list[NDArray[np.uint8]] = []
             for frame in ImageSequence.Iterator(file):
-                frames.append(np.asarray(frame.convert("RGB")))
-                times.append(int(file.info.get("duration", 0)))
+                yield np.asarray(frame.convert("RGB")), int(file.info.get("duration", 0))
     except (OSError, SyntaxError, ValueError) as fault:
         raise FormatFault(f"The clip cannot be read: {fault}.", "Render the shot again.") from fault
-    return np.stack(frames), times
+
+
+def decoded_frames(content: bytes) -> tuple[NDArray[np.uint8], list[int]]:
+    """(frames, height, width, 3) pixels of a picture or clip file, and milliseconds of each; FormatFault."""
+    frames, times = zip(*frames_of(content), strict=True)
+    return np.stack(frames), list(times)
+
+
+def evenly_timed(content: bytes, count: int, fps: float) -> Iterator[NDArray[np.uint8]]:
+    """``count`` frames of a clip at an exact rate, one by one; equal ones in a row come again."""
+    shown, ends = 0, 0
+    for pixels, stands in frames_of(content):
+        ends += stands or round(1000 * count / fps)  # nothing moves: one picture that stands
+        while shown < count and round(1000 * shown / fps) < ends:
+            yield pixels
+            shown += 1
 
 
 def middle_frame(content: bytes) -> NDArray[np.uint8]:
@@ -61,22 +97,14 @@ def middle_frame(content: bytes) -> NDArray[np.uint8]:
 
 def smaller_clip(content: bytes, longest_side: int, *, quality: int) -> bytes:
     """The same clip with no side longer than so many pixels, with some loss: for looking at."""
-    frames, times = decoded_frames(content)
-    images = [Image.fromarray(frame) for frame in frames]
-    for image in images:
+    images: list[Image.Image] = []
+    times: list[int] = []
+    for pixels, stands in frames_of(content):
+        image = Image.fromarray(pixels)
         image.thumbnail((longest_side, longest_side))
+        images.append(image)
+        times.append(stands)
     return _animated(images, times, quality=quality)
-
-
-def wav_file(samples: NDArray[np.float32], rate: int) -> bytes:
-    """(channels, samples) values -1..1 as a WAV of 16 bits, which holds no marking: its statement does."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(len(samples))
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((samples.clip(-1, 1) * LOUDEST).round().astype("<i2").T.tobytes())
-    return buffer.getvalue()
 
 
 def _animated(images: Sequence[Image.Image], times: list[int], **how: object) -> bytes:

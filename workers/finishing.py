@@ -13,11 +13,13 @@ from policy.tasks import ArtefactRef, BatchResult, FaultKind, PictureFigures, Re
 from policy.wording import thing
 from workers.artefacts import PNG, STATEMENT, ArtefactStore
 from workers.clip_checks import clip_fault, clip_motion, clip_statistics
-from workers.clip_files import WAV, WEBP, marked_clip, wav_file
+from workers.clip_files import WEBP, marked_clip
 from workers.marking import DigitalSourceType, Marking, marked_png
 from workers.output_checks import float_fault, picture_statistics, take_fault
 from workers.provenance import make_statement
-from workers.renderer import Pictures, RenderCancelled, Rendered
+from workers.renderer import Pictures, RenderCancelled, Rendered, Sound
+from workers.sound_checks import sound_statistics
+from workers.sound_files import WAV, marked_wav
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,14 @@ def finish(batch: Batch, store: ArtefactStore, now: datetime) -> BatchResult:
 
 
 def quantised(pictures: Pictures) -> NDArray[np.uint8]:
-    """Floats 0..1 to bytes exactly as diffusers rounds them for PIL."""
-    return (pictures * 255).round().astype("uint8")
+    """Floats 0..1 to bytes exactly as diffusers rounds them for PIL.
+
+    Frame by frame: between the floats and the bytes there is one of them in memory, not the whole clip.
+    """
+    made = np.empty(pictures.shape, np.uint8)
+    for place in np.ndindex(pictures.shape[:-3]):
+        made[place] = (pictures[place] * 255).round()
+    return made
 
 
 def marked_previews(
@@ -152,21 +160,26 @@ def _encoded(pixels: NDArray[np.uint8], task: RenderTask, marking: Marking) -> t
     return marked_clip(pixels, marking, fps=task.fps or WAN_FRAME_RATE), WEBP
 
 
-def _stored_sound(rendered: Rendered | None, number: int, store: ArtefactStore) -> tuple[ArtefactRef, ...]:
+def _stored_sound(
+    sound: Sound | None, number: int, store: ArtefactStore, marking: Marking
+) -> ArtefactRef | None:
     """What is heard with a clip, in a file of its own: its pictures have no place for it."""
-    if rendered is None or rendered.sound is None:
-        return ()
-    return (store.put_bytes(wav_file(rendered.sound.samples[number], rendered.sound.rate), WAV),)
+    if sound is None:
+        return None
+    return store.put_bytes(marked_wav(sound.samples[number], sound.rate, marking), WAV)
 
 
-def _figures(pixels: NDArray[np.uint8], frames: int) -> PictureFigures:
+def _figures(pixels: NDArray[np.uint8], frames: int, sound: NDArray[np.float32] | None) -> PictureFigures:
     measured = picture_statistics(pixels) if frames == 1 else clip_statistics(pixels)
+    heard = None if sound is None else sound_statistics(sound)
     return PictureFigures(
         saturation=measured.saturation,
         clipping=measured.clipping,
         contrast=measured.contrast,
         luminance=measured.luminance,
         motion=None if frames == 1 else clip_motion(pixels),
+        loudness=None if heard is None else heard.loudness,
+        sound_clipping=None if heard is None else heard.clipping,
     )
 
 
@@ -180,10 +193,12 @@ def _store_take(
 ) -> TakeResult:
     shot = batch.task.shots[number]
     marking = _marking(batch.task, shot, is_synthetic=batch.is_synthetic)
+    heard = None if batch.rendered is None else batch.rendered.sound
     artefact = store.put_bytes(*_encoded(pixels, batch.task, marking))
+    sound = _stored_sound(heard, number, store, marking)
     statement = make_statement(
         artefact=artefact,
-        beside=_stored_sound(batch.rendered, number, store),
+        beside=() if sound is None else (sound,),
         shot=shot,
         task=batch.task,
         loaded=batch.loaded,
@@ -196,8 +211,9 @@ def _store_take(
         shot_key=shot.shot_key,
         artefact=artefact,
         provenance=store.put_bytes(statement, STATEMENT),
-        figures=_figures(pixels, batch.task.frames),
+        figures=_figures(pixels, batch.task.frames, None if heard is None else heard.samples[number]),
         fault=None,
         detail="",
         seconds=seconds,
+        sound=sound,
     )

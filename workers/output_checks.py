@@ -16,7 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-SampleKind = Literal["good", "black", "flat", "frozen", "flicker", "washed_out", "over_driven", "unjudged"]
+SampleKind = Literal[
+    "good", "black", "flat", "frozen", "flicker", "silent", "clipped", "washed_out", "over_driven", "unjudged"
+]
 
 SMALLEST_SAMPLE = 8
 _SPREADS_ALLOWED = 3.0

@@ -38,7 +38,9 @@ class LookJudgement:
     """What the output checks said of the pictures of one decision."""
 
     decision: int  # index into the plan's decisions
-    kind: str  # good | black | flat | frozen | flicker | washed_out | over_driven | unjudged
+    kind: (
+        str  # good | black | flat | frozen | flicker | silent | clipped | washed_out | over_driven | unjudged
+    )
     pictures: int
     reasons: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()

@@ -18,7 +18,9 @@ from registry.evidence.certificates import SigningChain
 
 ASSERTION = "app.rightstep.made_with"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-SIGNED_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "video/mp4"})  # WebM has no place for them
+SIGNED_TYPES = frozenset(  # WebM has no place for them
+    {"image/png", "image/jpeg", "image/webp", "video/mp4", "audio/wav"}
+)
 TRUSTED_PURPOSES = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n"  # emailProtection, C2PA signing
 ALGORITHM = b"es256"
 NO_NETWORK: Mapping[str, Any] = {"remote_manifest_fetch": False, "ocsp_fetch": False}

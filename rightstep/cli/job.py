@@ -12,7 +12,7 @@ from policy.tasks import TakeState
 from policy.wording import duration, plural
 from rightstep.cli import steering
 from rightstep.cli.door import enter_house
-from rightstep.cli.options import AsJson, Job
+from rightstep.cli.options import AsJson, Job, Videos
 from rightstep.cli.output import ExitCode, print_json, print_pairs, print_table, say
 from rightstep.cli.progress import Ticker
 from rightstep.cli.shapes import Files, JobAnswer, ReportAnswer
@@ -203,15 +203,13 @@ def report(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where the pages and pictures go.")
     ] = Path("out"),
-    video: Annotated[
-        bool, typer.Option("--video", help="Write each clip as a WebM too, with its sound (extra video).")
-    ] = False,
+    video: Videos = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a job's pictures, contact sheet and morning report into a folder."""
     from flows.steps import export_job
 
-    exported = export_job(enter_house(), job, out, video=video)
+    exported = export_job(enter_house(), job, out, videos=tuple(dict.fromkeys(video or ())))
     if as_json:
         print_json(ReportAnswer(files=files_of(exported), prediction=exported.prediction))
     else:

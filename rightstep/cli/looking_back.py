@@ -106,13 +106,14 @@ def affected(
 def show_recall(found: "Recall") -> None:
     """What a recall found, as a table with its sum below."""
     print_table(
-        ("shipment", "when", "job", "shot", "to", "shipped sha256", "artefact sha256"),
+        ("shipment", "when", "job", "shot", "file", "to", "shipped sha256", "artefact sha256"),
         [
             (
                 one.shipment_id,
                 f"{one.shipped_at:%Y-%m-%d %H:%M}",
                 one.job_id,
                 one.shot,
+                one.media_type,
                 one.recipient,
                 one.shipped_sha256[:16],
                 one.artefact_sha256[:16],

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from policy.clips import VideoKind
 from policy.tiers import ServiceTier
 from policy.uses import Act
 
@@ -64,5 +65,14 @@ Folder = Annotated[
     Path | None,
     typer.Option(
         "--out", metavar="DIR", help="Put pictures, contact sheet and report here.", show_default=False
+    ),
+]
+
+Videos = Annotated[
+    list[VideoKind] | None,
+    typer.Option(
+        "--video",
+        help="Copy each clip, with its sound, into such a file too (extra video); may be given again.",
+        show_default=False,
     ),
 ]

@@ -6,7 +6,7 @@ import typer
 
 from policy.wording import plural
 from rightstep.cli.door import enter_house
-from rightstep.cli.options import AsJson, Job
+from rightstep.cli.options import AsJson, Job, Videos
 from rightstep.cli.output import print_json, print_pairs, say
 
 
@@ -27,6 +27,7 @@ def ship(
             help="A file, or words, that show an obligation was met; may be given again.",
         ),
     ] = None,
+    video: Videos = None,
     as_json: AsJson = False,
 ) -> None:
     """Ship a finished job: verify again what was really used, discharge what is owed, sign, and record it.
@@ -37,7 +38,14 @@ def ship(
     from flows.steps import ship_job
 
     house = enter_house()
-    shipment = ship_job(house, job, tuple(to or ()), discharges=tuple(discharge or ()), tell=say)
+    shipment = ship_job(
+        house,
+        job,
+        tuple(to or ()),
+        discharges=tuple(discharge or ()),
+        videos=tuple(dict.fromkeys(video or ())),
+        tell=say,
+    )
     if as_json:
         print_json(shipment)
         return

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 # Copyleft that was looked at, and why it may stay. An entry that is no longer found has to go.
 LOOKED_AT = {
-    "av": "an optional extra; its wheel bundles libx264 and libx265 (GPL-2.0) under a BSD label, and neither is used",
+    "av": "an optional extra; its wheel bundles libx264, which writes MP4, and libx265 (GPL-2.0) under a BSD label",
     "numpy": "bundles the Fortran runtime of GCC, under the GCC runtime exception",
     "psycopg": "LGPL-3.0, an optional extra, used unchanged as a library",
     "psycopg-binary": "LGPL-3.0, an optional extra, used unchanged as a library",

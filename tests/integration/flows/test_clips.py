@@ -1,9 +1,11 @@
 """A clip from its order to whoever it is shipped to, on the real renderer: one way for all of it."""
 
 import base64
+import hashlib
 import io
 import json
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -12,15 +14,21 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from flows.auditing import audit_check
 from flows.bootstrap import House, open_house
 from flows.exporting import export_job, make_view
+from flows.judging import judgements_of
 from flows.pinning import pin_model
 from flows.recalling import affected
 from flows.reports.contact_sheet import make_groups
 from flows.settings import Settings
 from flows.shipment import ship_job
-from policy.errors import Refused
+from policy.clips import VideoKind
+from policy.errors import Refused, WrongUse
+from registry.evidence.credentials import read_credentials
+from registry.evidence.disclosure import says_machine_made
 from registry.records import JobRecord, JobState, ShotRecord
+from registry.shipment_records import ShipmentRecord
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.near import render_near
 from tests.integration.workers.clip_families import LIGHTNING, LTX2, MADE_FOR, SD, lightning_file
@@ -92,6 +100,10 @@ def rendered(house: House, folder: Path, head: str = "", shared: str = "") -> Jo
     path = folder / "clips.toml"
     path.write_text(ORDER.format(head=head, shared=shared))
     return render_near(house, path)
+
+
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
 
 
 def shots_of(house: House, job: JobRecord) -> tuple[ShotRecord, ...]:
@@ -181,8 +193,10 @@ def test_a_clip_that_stands_still_or_jumps_is_held_for_a_look(
         ship_job(house, job.job_id)
 
 
-def test_a_clip_with_sound_is_handed_out_with_it(tmp_path: Path):
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, JobRecord]:
     """LTX-2 in the precision it ships with: two stages, and what is heard beside what is seen."""
+    tmp_path = tmp_path_factory.mktemp("heard")
     ltx2.write_ltx2(tmp_path / "hub" / LTX2)
     put_papers(tmp_path / "hub", {})
     house = open_house(
@@ -196,11 +210,109 @@ def test_a_clip_with_sound_is_handed_out_with_it(tmp_path: Path):
     )
     job = render_near(house, order)
     assert job.state is JobState.FINISHED, [shot.detail for shot in shots_of(house, job)]
-    export_job(house, job.job_id, tmp_path / "out", video=True)
-    with av.open(str(tmp_path / "out" / "bell.webm")) as played:
-        assert {stream.type for stream in played.streams} == {"video", "audio"}
+    return house, job
+
+
+def shipped_files(house: House, shipment: ShipmentRecord) -> dict[str, bytes]:
+    folder = house.settings.shipments / shipment.shipment_id / "files"
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_clip_with_sound_is_handed_out_with_it(heard: tuple[House, JobRecord], tmp_path: Path):
+    house, job = heard
+    export_job(house, job.job_id, tmp_path / "out", videos=tuple(VideoKind))
+    for kind in VideoKind:
+        with av.open(str(tmp_path / "out" / f"bell{kind.suffix}")) as played:
+            assert {stream.type for stream in played.streams} == {"video", "audio"}
+            assert (played.streams.video[0].average_rate, len(list(played.decode(video=0)))) == (24, 9)
     assert sum(decoded_frames((tmp_path / "out" / "bell.webp").read_bytes())[1]) == 375
-    with wave.open(str(tmp_path / "out" / "bell.wav")) as heard:
-        assert (heard.getnchannels(), heard.getframerate()) == (2, 24000)
-        assert heard.getnframes() / heard.getframerate() == pytest.approx(0.375, abs=0.05)
-    assert [item.shot for item in ship_job(house, job.job_id).items] == ["bell"]
+    with wave.open(str(tmp_path / "out" / "bell.wav")) as sound:
+        assert (sound.getnchannels(), sound.getframerate()) == (2, 24000)
+        assert sound.getnframes() / sound.getframerate() == pytest.approx(0.375, abs=0.05)
+
+
+def test_sound_and_videos_leave_on_record_signed_and_found_by_a_recall(heard: tuple[House, JobRecord]):
+    house, job = heard
+    (bell,) = shots_of(house, job)
+    assert bell.artefact is not None
+    clip, sound = bell.artefact.sha256, bell.artefact.sound_sha256
+    shipment = ship_job(house, job.job_id, videos=tuple(VideoKind))
+    assert [(item.shot, item.media_type, item.artefact_sha256) for item in shipment.items] == [
+        ("bell", "image/webp", clip),
+        ("bell", "audio/wav", sound),
+        ("bell", "video/mp4", clip),
+        ("bell", "video/webm", clip),
+    ]
+    files = shipped_files(house, shipment)
+    left = {item.media_type: item.shipped_sha256 for item in shipment.items}
+    assert {name: sha256(body) for name, body in files.items()} == {
+        "bell.webp": left["image/webp"],
+        "bell.wav": left["audio/wav"],
+        "bell.mp4": left["video/mp4"],
+        "bell.webm": left["video/webm"],
+    }
+    anchor = (house.settings.keys / "credentials-root.pem").read_bytes()
+    for name, kind, made_of in (("bell.mp4", "video/mp4", clip), ("bell.wav", "audio/wav", sound)):
+        found = read_credentials(files[name], kind, anchor)
+        assert found is not None
+        assert (found.state, found.made_with["artefact_sha256"]) == ("Trusted", made_of)
+    with av.open(io.BytesIO(files["bell.mp4"])) as played:
+        assert len(list(played.decode(video=0))) == 9, "signing leaves the frames where they are"
+    assert all(says_machine_made(body) for body in files.values())
+    for needle in left.values():
+        assert [one.shipped_sha256 for one in affected(house, needle).files] == [needle]
+    assert len(affected(house, clip).files) == 3, "a copy is found by what it was made from"
+    assert len(affected(house, bell.artefact.stack_id).files) == 4
+    assert audit_check(house).ok
+
+
+@pytest.mark.parametrize(
+    ("loudness", "clipping", "kinds"),
+    [(0.1, 0.0, set()), (0.0, 0.0, {"silent"}), (0.9, 0.5, {"clipped"})],
+)
+def test_a_clip_in_which_nothing_is_heard_is_held_for_a_look(
+    heard: tuple[House, JobRecord], loudness: float, clipping: float, kinds: set[str]
+):
+    """Whatever it looks like, which is told apart from how it sounds."""
+    house, job = heard
+    with unit_of_work(house.engine, read_only=True) as work:
+        decisions = work.ledger.decisions(job.job_id)
+        (made,) = work.ledger.figures(job.job_id)
+    (measured,) = made.pictures
+    assert measured.figures.loudness is not None
+    assert measured.figures.sound_clipping is not None
+    figures = replace(measured.figures, motion=0.05, loudness=loudness, sound_clipping=clipping)
+    told = replace(made, pictures=(replace(measured, figures=figures),))
+    found = {judgement.sample.kind for judgement in judgements_of(house, decisions, [told])}
+    assert found == (kinds or {"unjudged"})
+    still = replace(made, pictures=(replace(measured, figures=replace(figures, motion=0.0)),))
+    found = {judgement.sample.kind for judgement in judgements_of(house, decisions, [still])}
+    assert found == {"frozen", *kinds}
+
+
+def test_a_sound_that_was_changed_or_lost_ships_no_more(heard: tuple[House, JobRecord]):
+    house, job = heard
+    (bell,) = shots_of(house, job)
+    assert bell.artefact is not None
+    assert bell.artefact.sound_sha256 is not None
+    path = house.store.path_of(bell.artefact.sound_sha256)
+    body = path.read_bytes()
+    try:
+        path.write_bytes(body[:-1] + bytes([body[-1] ^ 1]))
+        with pytest.raises(Refused, match=r"\"bell \(sound\)\" changed since the render"):
+            ship_job(house, job.job_id, videos=(VideoKind.MP4,))
+        path.unlink()
+        with pytest.raises(Refused, match=r"\"bell \(sound\)\" missing from the artefact store"):
+            ship_job(house, job.job_id)
+    finally:
+        path.write_bytes(body)
+
+
+def test_a_video_that_cannot_be_signed_is_refused_where_credentials_are_required(
+    heard: tuple[House, JobRecord],
+):
+    house, job = heard
+    strict = replace(house, settings=house.settings.model_copy(update={"credentials": "required"}))
+    with pytest.raises(WrongUse, match=r"bell\.webm cannot carry content credentials"):
+        ship_job(strict, job.job_id, videos=(VideoKind.WEBM,))
+    assert len(ship_job(strict, job.job_id, videos=(VideoKind.MP4,)).items) == 3

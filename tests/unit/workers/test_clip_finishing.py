@@ -58,6 +58,9 @@ def test_sound_is_stored_beside_its_clip_and_attested_with_it(tmp_path):
         statement = json.loads(Path(take.provenance.path).read_bytes())
         clip, sound = statement["subject"]
         assert clip["digest"]["sha256"] == take.artefact.sha256
+        assert sound["digest"]["sha256"] == take.sound.sha256
+        assert take.figures.loudness == pytest.approx(np.sqrt(np.square(heard).mean()), rel=1e-4)
+        assert take.figures.sound_clipping == (np.abs(heard) >= 1).mean()
         kept = ArtefactStore(tmp_path).path_of(sound["digest"]["sha256"])
         assert sound["name"] == kept.name
         with wave.open(str(kept)) as file:

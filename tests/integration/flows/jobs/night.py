@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from typing import Any
 from flows.bootstrap import House
 from flows.manifest_files import load_manifest
 from flows.planning import Overrides, plan_manifest
-from flows.rendering import job_of, shots_of
+from flows.rendering import job_of, render_job, shots_of
 from flows.submitting import submit_plan
 from policy.plan import ExecutionPlan
 from policy.tasks import TakeState
@@ -105,6 +107,21 @@ def start_command(house: House, *arguments: str, **settings: Any) -> subprocess.
         text=True,
         start_new_session=True,
     )
+
+
+def render_with_a_kill(house: House, job_id: str) -> JobRecord:
+    """Render a job, and kill -9 a worker once the first of its shots is done."""
+
+    def kill_a_worker() -> None:
+        wait_for_done(house, job_id, 1)
+        worker = next(take.worker for take in takes_of(house, job_id) if take.worker)
+        os.kill(int(worker.rpartition(":")[2]), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_a_worker)
+    killer.start()
+    ended = render_job(house, job_id)
+    killer.join()
+    return ended
 
 
 def wait_for_driver(driver: subprocess.Popen[str], house: House, job_id: str) -> None:

@@ -1,9 +1,6 @@
 """Workers that die and disks that fill up, for real: shots are neither lost nor made twice."""
 
-import os
-import signal
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,9 +14,9 @@ from registry.records import JobState
 from tests.integration.flows.jobs.night import (
     assert_each_shot_done_once,
     finished_takes,
+    render_with_a_kill,
     submit,
     takes_of,
-    wait_for_done,
     write_order,
 )
 
@@ -33,15 +30,7 @@ def test_a_killed_worker_costs_no_shot_and_no_shot_is_done_twice(make_house: Mak
     house = make_house(**SLOW)
     job = submit(house, write_order(tmp_path, 96, shots=FOUR_STEPS))
 
-    def kill_a_worker() -> None:
-        wait_for_done(house, job.job_id, 1)
-        worker = next(take.worker for take in takes_of(house, job.job_id) if take.worker)
-        os.kill(int(worker.rpartition(":")[2]), signal.SIGKILL)
-
-    killer = threading.Thread(target=kill_a_worker)
-    killer.start()
-    ended = render_job(house, job.job_id)
-    killer.join()
+    ended = render_with_a_kill(house, job.job_id)
 
     assert ended.state is JobState.FINISHED
     assert_each_shot_done_once(house, job.job_id)
