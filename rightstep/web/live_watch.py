@@ -134,7 +134,7 @@ class Watcher:
             await run.fresh.wait()
             run.fresh.clear()
             is_far_ahead = self._shown is not None and len(self._under_way) >= AHEAD
-            frame = None if is_far_ahead else run.slot.take()
+            frame = None if is_far_ahead else run.take()
             if frame is None:
                 continue
             if frame.change > self._told:
