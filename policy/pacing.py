@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-SPARE = 1.25  # of the seconds that a chunk took last: what the next one may take longer
 
 
 def is_chunk_due(*, waiting: int, fps: float, lead: float, chunk: int) -> bool:
     """Whether the next chunk of a stream is to be begun, with so many frames of the last one ``waiting``.
 
     As late as may be, so that a change of words is seen as soon as it can be: when what waits
-    lasts for little longer than the ``lead`` seconds until a chunk's first frame. Never more
-    than a chunk's frames wait when one is begun, so who takes none bounds what is made.
+    lasts for a frame longer than the ``lead`` seconds that a chunk's first frame may take. Never
+    more than a chunk's frames wait when one is begun, so who takes none bounds what is made.
     """
-    return waiting <= min(lead * SPARE * fps + 1, chunk)
+    return waiting <= min(lead * fps + 1, chunk)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -18,6 +18,7 @@ from policy.errors import RenderFault
 from policy.pacing import is_chunk_due
 from workers.renderer import RenderCancelled
 
+LEADS = 8  # last chunks, of which the slowest says how early the next one is begun
 Finish = Callable[[NDArray[np.uint8], str], bytes]  # pixels and shot key to a marked file
 
 
@@ -69,7 +70,9 @@ class FramesAhead:
         self._fault: Exception | None = None
         self._is_closed = False
         self._rollout: Rollout | None = None
-        self._lead = 0.0  # seconds from the begin of a chunk to its first frame, of the last one
+        self._leads: deque[float] = deque(
+            maxlen=LEADS
+        )  # seconds from the begin of a chunk to its first frame
         self._thread = threading.Thread(target=self._work, name="frames-ahead", daemon=True)
 
     def tell(self, controls: CanvasControls, told: int) -> None:
@@ -131,19 +134,19 @@ class FramesAhead:
             for place, pixels in enumerate(rollout.next_chunk()):
                 body = self._finish(pixels, stream_frame_key(key, number))
                 spent = time.perf_counter() - began
-                self._put(CanvasFrame(body=body, told=told, seconds=spent), lead=0.0 if place else spent)
+                if not place:
+                    self._leads.append(spent)
+                self._put(CanvasFrame(body=body, told=told, seconds=spent))
                 began, number = time.perf_counter(), number + 1
 
     def _when_due(self) -> tuple[CanvasControls, int] | None:
         """Wait until the next chunk is to be begun, and by what; None where the session is over."""
-        chunk = self._settings.chunk_frames
+        chunk, fps = self._settings.chunk_frames, self._load.fps
         with self._changed:
+            lead = max(self._leads, default=0.0)
             self._changed.wait_for(
                 lambda: (
-                    self._is_closed
-                    or is_chunk_due(
-                        waiting=len(self._ready), fps=self._load.fps, lead=self._lead, chunk=chunk
-                    )
+                    self._is_closed or is_chunk_due(waiting=len(self._ready), fps=fps, lead=lead, chunk=chunk)
                 )
             )
             return None if self._is_closed else self._asked
@@ -156,10 +159,9 @@ class FramesAhead:
                 raise RenderCancelled
         return made
 
-    def _put(self, frame: CanvasFrame, *, lead: float) -> None:
+    def _put(self, frame: CanvasFrame) -> None:
         with self._changed:
             if self._is_closed:
                 raise RenderCancelled
             self._ready.append(frame)
-            self._lead = lead or self._lead
             self._changed.notify_all()

@@ -24,6 +24,7 @@ from rightstep.web.documents import told
 from rightstep.web.doors import Visitor
 from rightstep.web.kinds import BUSY, FOREIGN_PAGE, KEY_UNKNOWN, SESSION_UNKNOWN, TOO_LATE
 from rightstep.web.listening import refuse_page
+from rightstep.web.live_figures import LiveFigures
 from rightstep.web.live_page import make_page_router
 from rightstep.web.live_runs import LivePort, LiveRun, LiveWish, begin_run
 from rightstep.web.live_tickets import LIFETIME, Tickets
@@ -50,6 +51,8 @@ class LiveTicket(BaseModel):
 class LiveStudio(Protocol):
     """Shows live sessions; whoever has places for them brings one."""
 
+    figures: LiveFigures
+
     def router(self, desk: Desk) -> APIRouter:
         """The routes under ``/v1/live``."""
         ...
@@ -61,6 +64,7 @@ class Canvases:
 
     port: LivePort
     clock: Callable[[], float] = time.monotonic
+    figures: LiveFigures = field(default_factory=LiveFigures)
     runs: dict[str, tuple[LiveRun, str]] = field(default_factory=dict[str, tuple[LiveRun, str]])  # and whose
     watchers: dict[str, Watcher] = field(default_factory=dict[str, Watcher])
 
@@ -68,6 +72,7 @@ class Canvases:
         """The routes under ``/v1/live``."""
         router, tickets = APIRouter(tags=["live"]), Tickets(clock=self.clock)
         router.include_router(make_page_router())
+        self.figures.places.set(self.port.most)
         submits = desk.doors.needs(Scope.SUBMIT)
         origins = desk.house.settings.live_origins
 
@@ -136,7 +141,7 @@ class Canvases:
         return run
 
     async def _begun(self, said: Begin, visitor: Visitor) -> LiveRun:
-        house = visitor.house
+        house, asked = visitor.house, time.monotonic()
         planned = await run_in_threadpool(_planned, house, said)
         usual = CANVAS_STRENGTH if planned.canvas.stream is None else 1.0
         controls = CanvasControls(
@@ -151,10 +156,16 @@ class Canvases:
         if place is None:
             detail = f"{self.port.most} live sessions run already, and no more may."
             raise Failed(Trouble(kind=BUSY, detail=detail, next_step="Try again later."))
-        wish = LiveWish(controls=controls, fps=planned.canvas.fps, only_changes=said.only_changes)
+        wish = LiveWish(
+            controls=controls,
+            fps=planned.canvas.fps,
+            only_changes=said.only_changes,
+            ahead=said.ahead,
+            asked=asked,
+        )
         try:
             async with asyncio.timeout(READY_SECONDS):
-                run = await begin_run(house, place, planned, wish, visitor.require_access)
+                run = await begin_run(house, place, planned, wish, visitor.require_access, self.figures)
         except TimeoutError as late:
             detail = f"No renderer was ready within {READY_SECONDS:g} seconds."
             raise Failed(Trouble(kind=TOO_LATE, detail=detail, next_step="Try again later.")) from late

@@ -28,6 +28,7 @@ from policy.errors import RightstepError, ServiceFault, WrongUse
 from policy.pacing import LatestSlot, Pace
 from policy.segments import Segment, SegmentChain
 from registry.live_records import LiveSession
+from rightstep.web.live_figures import LiveFigures
 from rightstep.web.live_wire import Change, LiveFrame
 from rightstep.web.problems import Failed
 
@@ -86,6 +87,8 @@ class LiveWish:
     controls: CanvasControls
     fps: float
     only_changes: bool
+    ahead: int  # frames that may be under way to a client that says what it has shown
+    asked: float  # when, by a steady clock
 
 
 @dataclass(kw_only=True)
@@ -98,6 +101,7 @@ class LiveRun:
     wish: LiveWish
     require_access: Callable[[], object]
     session: LiveSession
+    figures: LiveFigures
     ahead: asyncio.Future[CanvasFrame] | None = None  # the first frame, asked for already
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     ending: Ending | None = None
@@ -110,6 +114,7 @@ class LiveRun:
     def __post_init__(self) -> None:
         self.controls, self._pace = self.wish.controls, Pace(fps=self.wish.fps)
         self._began = self._heard = time.monotonic()
+        self.figures.open.inc()
         self._first: float | None = None
         self._gone: float | None = None  # since when nobody watches
         self._tellings = count(1)
@@ -197,6 +202,10 @@ class LiveRun:
 
     def delivered(self, frame: LiveFrame) -> None:
         """A frame was sent: it goes on record."""
+        method = self.session.method
+        if not self.chain.frames:
+            self.figures.first(method, time.monotonic() - self.wish.asked)
+        self.figures.sent(method)
         sha256 = hashlib.sha256(frame.body).hexdigest()
         full = self.chain.add(frame.number, sha256, len(frame.body), time.monotonic())
         if full is not None:
@@ -277,14 +286,18 @@ class LiveRun:
 
         A stream waits for its watcher, so that no frame of it is left out.
         """
-        only_changes = self.wish.only_changes and not self._is_stream
-        while self._gone is not None or self.is_paused or (only_changes and self.change == self._applied):
+        while self._gone is not None or self.is_paused or self._is_as_before():
             self._turn.clear()
             self._pace.rest()
             await self._turn.wait()
         while self._is_stream and self.slot.is_full:
             self._turn.clear()
             await self._turn.wait()
+
+    def _is_as_before(self) -> bool:
+        """Whether the next frame would be the last one again, and is not wanted so."""
+        is_repeated = self.change == self._applied and self.ahead is None
+        return is_repeated and self.wish.only_changes and not self._is_stream
 
     async def _look(self) -> None:
         """Look now and then whether it may go on, and write down what was delivered."""
@@ -323,13 +336,15 @@ class LiveRun:
         because = (self.ending or Ending.BROKEN).value
         with suppress(RightstepError):
             await run_in_threadpool(end_live, self.house, self.session, because, segments, dropped=dropped)
+        stalls = self._pace.stalls
+        self.figures.ended(self.session.method, because, dropped=dropped, stalls=stalls)
         log.info(
             "live.ended",
             session=self.session.session_id,
             because=because,
             frames=self.chain.frames,
             dropped=dropped,
-            stalls=self._pace.stalls,
+            stalls=stalls,
         )
 
 
@@ -339,6 +354,7 @@ async def begin_run(
     planned: PlannedLive,
     wish: LiveWish,
     require_access: Callable[[], object],
+    figures: LiveFigures,
 ) -> LiveRun:
     """Open a place for a session and put it on record; the place is free again where that fails.
 
@@ -361,5 +377,6 @@ async def begin_run(
         wish=wish,
         require_access=require_access,
         session=session,
+        figures=figures,
         ahead=ahead,
     )

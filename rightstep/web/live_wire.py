@@ -50,6 +50,7 @@ class Begin(Said):
     size: Annotated[str, Field(pattern=r"^(auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")] = "auto"
     format: Literal["webp", "jpeg", "png"] = "webp"
     only_changes: bool = False
+    ahead: Annotated[int, Field(ge=1, le=32)] = 1
     user: Annotated[str, Field(max_length=150, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
 
 
