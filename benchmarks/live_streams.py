@@ -56,7 +56,8 @@ def measure() -> Measurement:
         ),
         conditions=(
             f"Self Forcing's chunks of 12 frames, 832 x 480 WebP at {FPS} a second through "
-            f"`rightstep serve` with Ray; a synthetic renderer takes {4 * STEP_SECONDS * 1000:.0f} ms a chunk. "
+            "`rightstep serve` with Ray; a synthetic renderer takes "
+            f"{4 * STEP_SECONDS * 1000:.0f} ms a chunk. "
             f"{CHANGES} changes at random moments, then {PACED} frames."
         ),
         remark=(
@@ -83,7 +84,7 @@ def _latencies(client: LiveClient) -> list[float]:
 
 @contextmanager
 def stream_server(step_seconds: float, **settings: str) -> Iterator[Server]:
-    """``rightstep serve`` with a causal student pinned whose frames are synthetic: a layout without tensors."""
+    """``rightstep serve`` with a causal student pinned whose files hold no tensors: frames are synthetic."""
     with TemporaryDirectory(prefix="rightstep-bench-") as name:
         shelf = _shelf(Path(name))
         told = {
