@@ -10,7 +10,7 @@ DEV    := $(VENV)/.ready-dev
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup render test check bench docs sbom train clean
+.PHONY: help setup render test chaos check bench docs sbom train clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ render: $(RUN) ## render, check and ship the sample night
 
 test: $(DEV) ## run every test
 	@$(BIN)/python -m pytest --numprocesses 2
+
+chaos: $(DEV) ## kill workers, driver, services and connections under a job, a hundred times (half an hour)
+	@$(BIN)/python -m tests.chaos
 
 check: $(DEV) ## format, lint, types, imports, documents that may not drift, what is deployed
 	@failed=0; \

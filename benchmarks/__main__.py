@@ -32,6 +32,8 @@ BENCHMARKS = (
     "serving",
     "serving_soak",
     "live_frames",
+    "live_streams",
+    "live_soak",
 )
 
 

@@ -24,17 +24,20 @@ from flows.tasks import make_template
 from policy.canvas import FROM_A_SKETCH, CanvasLoad, CanvasOpened, canvas_steps
 from policy.gates import require
 from policy.manifest import LoraRequest, RenderManifest, Shot
+from policy.methods import MethodPreset
 from policy.plan import Decision, ExecutionPlan, PlanRefusal
 from policy.quarantine import quarantined
 from policy.refusals import is_wrong_order, refuse
 from policy.segments import Segment
-from policy.tiers import ServiceLevel, ServiceTier
+from policy.streams import StreamSettings, stream_settings
+from policy.tiers import Rung, ServiceLevel, ServiceTier
 from policy.uses import IntendedUse
 from policy.verdicts import Verdict
 from registry.live_records import LiveDraft, LiveSession
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.renderer import RendererKind, runtime_versions
 
+CANVAS_FPS = 10.0  # of a canvas where nobody asked for another
 PROCESS_ENDED = "the process that answered it ended"
 
 
@@ -48,7 +51,8 @@ class LiveOrder:
     loras: tuple[LoraRequest, ...] = ()
     method: str | None = None
     steps: int | None = None
-    size: tuple[int, int] = (64, 64)  # width and height
+    size: tuple[int, int] | None = None  # width and height; None: what the method was trained at
+    fps: float | None = None  # at which frames are wanted; None: the rate of a stream, or CANVAS_FPS
     media_type: str = "image/webp"
 
 
@@ -88,7 +92,7 @@ def planned_live(house: House, order: LiveOrder) -> PlannedLive | PlanRefusal:
     plan = plan_order(house, _manifest_of(house, order), view)
     if isinstance(plan, PlanRefusal):
         return plan
-    refusal = _no_canvas(plan.decisions[0])
+    refusal = _no_frames(plan.decisions[0])
     if refusal is not None:
         return refusal
     roots = {model.pin.pin_id: model.root for model in view.shelf.models.values()}
@@ -98,7 +102,7 @@ def planned_live(house: House, order: LiveOrder) -> PlannedLive | PlanRefusal:
 def warm_canvas(house: House) -> CanvasLoad | None:
     """What the first of the warm models that can be live would run on; None where none can."""
     for model in house.settings.serve_warm:
-        order = LiveOrder(model=model, prompt="", recipient="", size=native_size(house, model))
+        order = LiveOrder(model=model, prompt="", recipient="")
         planned = planned_live(house, order)
         if isinstance(planned, PlannedLive):
             return planned.canvas
@@ -106,7 +110,8 @@ def warm_canvas(house: House) -> CanvasLoad | None:
 
 
 def _manifest_of(house: House, order: LiveOrder) -> RenderManifest:
-    width, height = order.size
+    streams = _streaming(house, order)
+    width, height = order.size or (streams and streams.size) or native_size(house, order.model)
     shot = Shot(
         name="canvas",
         prompt=order.prompt,
@@ -114,6 +119,7 @@ def _manifest_of(house: House, order: LiveOrder) -> RenderManifest:
         loras=order.loras,
         width=width,
         height=height,
+        frames=1 if streams is None else streams.frames,
         steps=order.steps,
         method=order.method,
     )
@@ -128,9 +134,30 @@ def _manifest_of(house: House, order: LiveOrder) -> RenderManifest:
     return apply_overrides(house, manifest, Overrides())
 
 
-def _no_canvas(decision: Decision) -> PlanRefusal | None:
-    """Why what the planner chose draws on no canvas; None where it does."""
-    preset, allowed = decision.offer.preset, canvas_steps(decision.offer.preset)
+def _streaming(house: House, order: LiveOrder) -> MethodPreset | None:
+    """A causal method that is published for the model, whose size and length stand for its streams."""
+    return next(
+        (
+            preset
+            for preset in house.catalogue.presets
+            if preset.rung is Rung.CAUSAL
+            and order.model in preset.base
+            and order.method in (None, preset.name)
+        ),
+        None,
+    )
+
+
+def _no_frames(decision: Decision) -> PlanRefusal | None:
+    """Why what the planner chose makes no live frames; None where it does."""
+    preset = decision.offer.preset
+    if preset.rung is Rung.CAUSAL:
+        settings = stream_settings(preset, decision.steps)
+        if isinstance(settings, StreamSettings):
+            return None
+        told = f"{preset.name} cannot be streamed here: {settings.told}"
+        return refuse("no_stream", told, "Name another method.")
+    allowed = canvas_steps(preset)
     if preset.pipeline not in FROM_A_SKETCH or decision.rows_per_picture != 1:
         return refuse(
             "no_canvas",
@@ -150,19 +177,22 @@ def _no_canvas(decision: Decision) -> PlanRefusal | None:
 
 def _canvas_of(house: House, order: LiveOrder, decision: Decision, roots: dict[str, str]) -> CanvasLoad:
     preset, template = decision.offer.preset, make_template(decision, roots, ())
+    stream = template.stream
     return CanvasLoad(
         load=template.load,
         preset=preset.name,
         preset_version=preset.version,
         scheduler=preset.scheduler,
         schedules=preset.schedules,
-        steps=canvas_steps(preset),
+        steps=canvas_steps(preset) if stream is None else (decision.steps,),
         default_steps=decision.steps,
         guidance=decision.guidance,
         call=preset.call,
         width=decision.width,
         height=decision.height,
+        fps=order.fps or (CANVAS_FPS if stream is None else float(stream.frame_rate)),
         media_type=order.media_type,
+        stream=stream,
         runtime=runtime_versions(RendererKind(house.settings.renderer)),
     )
 

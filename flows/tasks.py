@@ -3,19 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from policy.errors import IntegrityFault
+from policy.errors import IntegrityFault, WrongUse
 from policy.plan import Decision
 from policy.salting import salted_digest
 from policy.stacks import ModelPin
+from policy.streams import StreamRefusal, stream_settings
 from policy.tasks import LocatedPart, RenderTask, ShotTask, StackLoad
+from policy.tiers import Rung
 from registry.records import LeasedBatch
 
 
 def make_template(
     decision: Decision, roots: Mapping[str, str], facts: tuple[tuple[str, str], ...]
 ) -> RenderTask:
-    """What a worker needs for a decision, without a batch: nothing to look up, nothing to decide."""
+    """What a worker needs for a decision, without a batch: nothing to look up, nothing to decide.
+
+    WrongUse where the causal engine cannot run the method.
+    """
     preset, stack = decision.offer.preset, decision.offer.stack
+    stream = stream_settings(preset, decision.steps) if preset.rung is Rung.CAUSAL else None
+    if isinstance(stream, StreamRefusal):
+        raise WrongUse(f"{preset.name} cannot be streamed here: {stream.told}", "Name another method.")
     return RenderTask(
         task_id="",
         load=StackLoad(
@@ -35,6 +43,7 @@ def make_template(
         height=decision.height,
         frames=decision.frames,
         fps=decision.fps,
+        stream=stream,
         shots=(),
         provenance=facts,
     )

@@ -1,7 +1,8 @@
-"""The live canvas: what a session asks of its renderer for each frame, and what it gets.
+"""A live session: what it asks of its renderer for each frame, and what it gets.
 
-Whoever makes the frames is told what changed before the next one and nothing else, so the
-session itself is the same for any renderer that makes one frame after the other.
+A frame is drawn for itself, from a sketch, or is the next one of a causal stream. Whoever makes
+the frames is told what changed before the next one and nothing else, so the session itself is
+the same for both.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from policy.canonical import digest
 from policy.methods import MethodPreset, Plain, SchedulerSpec, StepSchedule
+from policy.streams import StreamSettings
 from policy.tasks import StackLoad
 
 MOST_STEPS = 4  # of a frame: what keeps up with a hand
@@ -23,7 +25,7 @@ class CanvasControls:
 
     prompt: str
     seed: int
-    strength: float  # 0..1: how much of the sketch is drawn anew
+    strength: float  # 0..1: how much of the sketch is drawn anew; 1 of a stream
     steps: int  # of the published schedule; the last ``strength`` of them are run
     sketch: bytes = b""  # RGB, row after row, of the canvas' own size; empty is white paper
 
@@ -48,7 +50,9 @@ class CanvasLoad:
     call: tuple[tuple[str, Plain], ...]
     width: int
     height: int
+    fps: float  # at which frames are wanted
     media_type: str
+    stream: StreamSettings | None = None  # of frames that follow from each other; None: each is drawn anew
     runtime: tuple[tuple[str, str], ...]  # renderer and library versions
 
     @property
@@ -84,6 +88,22 @@ def frame_key(run: str, controls: CanvasControls) -> str:
     )
 
 
+def stream_key(run: str, controls: CanvasControls, rollout: int) -> str:
+    """What the first frames of a rollout depend on: the ``rollout``-th since the seed was chosen."""
+    facts = {"run": run, "seed": controls.seed, "steps": controls.steps, "rollout": rollout}
+    return led_key(digest("live-stream", facts), 0, controls.prompt)
+
+
+def led_key(key: str, frame: int, prompt: str) -> str:
+    """The same from a frame of the rollout on, which another prompt leads."""
+    return digest("live-prompt", {"before": key, "frame": frame, "prompt": prompt})
+
+
+def stream_frame_key(key: str, frame: int) -> str:
+    """The shot key of a frame of a rollout: all that determines it is the frames before and what led them."""
+    return digest("live-stream-frame", {"stream": key, "frame": frame})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CanvasOpened:
     """A session's renderer, ready: who it is and what it attested."""
@@ -100,6 +120,7 @@ class CanvasFrame:
     """One frame as it leaves: encoded, with the marking inside."""
 
     body: bytes
+    told: int  # how many controls its renderer was told, up to those that the frame is made by
     seconds: float  # that its renderer spent on it
 
 
@@ -110,12 +131,33 @@ def canvas_steps(preset: MethodPreset) -> tuple[int, ...]:
 
 def refuse_controls(controls: CanvasControls, load: CanvasLoad) -> str:
     """Why no frame can be made of these controls; "" where one can."""
-    if controls.steps not in load.steps:
-        allowed = ", ".join(map(str, load.steps))
-        return f"{load.preset} runs {allowed} steps on the live canvas, not {controls.steps}."
-    if controls.steps_run < 1:
-        least = f"{1 / controls.steps:.2f}"
-        return f"A strength of {controls.strength:g} is no step of {controls.steps}: give at least {least}."
-    if controls.sketch and len(controls.sketch) != load.width * load.height * 3:
-        return f"The sketch is not {load.width} x {load.height} pixels of three bytes."
-    return ""
+    return next((why for rule in CONTROL_RULES if (why := rule(controls, load))), "")
+
+
+def _steps_are_published(controls: CanvasControls, load: CanvasLoad) -> str:
+    if controls.steps in load.steps:
+        return ""
+    allowed = ", ".join(map(str, load.steps))
+    return f"{load.preset} runs {allowed} steps on the live canvas, not {controls.steps}."
+
+
+def _strength_is_a_step(controls: CanvasControls, load: CanvasLoad) -> str:
+    if load.stream is not None or controls.steps_run >= 1:
+        return ""
+    least = f"{1 / controls.steps:.2f}"
+    return f"A strength of {controls.strength:g} is no step of {controls.steps}: give at least {least}."
+
+
+def _a_stream_has_no_sketch(controls: CanvasControls, load: CanvasLoad) -> str:
+    if load.stream is None or (not controls.sketch and controls.strength == 1):
+        return ""
+    return f"{load.preset} streams frames from words alone: it takes no sketch and no strength."
+
+
+def _the_sketch_is_whole(controls: CanvasControls, load: CanvasLoad) -> str:
+    if not controls.sketch or len(controls.sketch) == load.width * load.height * 3:
+        return ""
+    return f"The sketch is not {load.width} x {load.height} pixels of three bytes."
+
+
+CONTROL_RULES = (_steps_are_published, _a_stream_has_no_sketch, _strength_is_a_step, _the_sketch_is_whole)

@@ -110,12 +110,12 @@ class Rollout:
     @property
     def chunk_frames(self) -> int:
         """Frames of every chunk but the first."""
-        return self._frames(self.latent_frames, opens=self.decoded_alone)
+        return frames_of(self.latent_frames, opens=self.decoded_alone)
 
     @property
     def first_chunk_frames(self) -> int:
         """Frames of the first chunk: its first latent frame is one frame."""
-        return self._frames(self.first_latent_frames or self.latent_frames, opens=True)
+        return frames_of(self.first_latent_frames or self.latent_frames, opens=True)
 
     @property
     def cache_bytes(self) -> int | None:
@@ -134,6 +134,7 @@ class Rollout:
         cached = chunks if self.last_is_cached else chunks - 1
         return chunks * a_chunk + cached * self.cache_passes + self.first_extra_passes
 
-    @staticmethod
-    def _frames(latents: int, *, opens: bool) -> int:
-        return LATENT_STRIDE * (latents - 1) + 1 if opens else LATENT_STRIDE * latents
+
+def frames_of(latents: int, *, opens: bool) -> int:
+    """Frames of so many latent frames: the first one of what is decoded together is one frame."""
+    return LATENT_STRIDE * (latents - 1) + 1 if opens else LATENT_STRIDE * latents

@@ -10,6 +10,16 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
+def is_chunk_due(*, waiting: int, fps: float, lead: float, chunk: int) -> bool:
+    """Whether the next chunk of a stream is to be begun, with so many frames of the last one ``waiting``.
+
+    As late as may be, so that a change of words is seen as soon as it can be: when what waits
+    lasts for a frame longer than the ``lead`` seconds that a chunk's first frame may take. Never
+    more than a chunk's frames wait when one is begun, so who takes none bounds what is made.
+    """
+    return waiting <= min(lead * fps + 1, chunk)
+
+
 @dataclass(kw_only=True, slots=True)
 class Pace:
     """Begins of frames at a rate; moments are seconds of a steady clock. Not for several threads.
@@ -51,6 +61,11 @@ class LatestSlot(Generic[T]):
 
     dropped: int = 0
     _held: list[T] = field(default_factory=list[T])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether something waits to be taken."""
+        return bool(self._held)
 
     def put(self, thing: T) -> None:
         """Hold this one, and forget the one before it."""

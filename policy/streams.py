@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from policy.clips import LATENT_STRIDE, Recache
+from policy.clips import LATENT_STRIDE, Recache, frames_of
 from policy.methods import Engine, MethodPreset, StepSchedule
 from policy.objections import Objection
 
@@ -52,6 +52,11 @@ class StreamSettings:
         """Latent frames after which a stream ends."""
         return None if self.longest is None else 1 + (self.longest - 1) // LATENT_STRIDE
 
+    @property
+    def chunk_frames(self) -> int:
+        """Frames of a chunk that is not the first."""
+        return frames_of(self.latent_frames, opens=False)
+
     def chunk(self, number: int, made: int) -> int:
         """Latent frames of a chunk after ``made`` earlier ones; 0 where the stream is over."""
         wanted, longest = self.latent_frames if number else self.first_latent_frames, self.longest_latents
@@ -63,6 +68,11 @@ class StreamRefusal:
     """Why a preset cannot be streamed by the causal engine: everything at once."""
 
     objections: tuple[Objection, ...]
+
+    @property
+    def told(self) -> str:
+        """All of it in words."""
+        return " ".join(one.detail for one in self.objections)
 
 
 def warped(listed: Sequence[float], shift: float) -> tuple[float, ...]:

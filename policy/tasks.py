@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from policy.methods import CacheSpec, Plain, SchedulerSpec, StepSchedule
 from policy.stacks import Stack
+from policy.streams import StreamSettings
 
 
 class TakeState(StrEnum):
@@ -79,6 +80,7 @@ class RenderTask:
     fps: float | None  # of a clip; None for a picture
     shots: tuple[ShotTask, ...]
     provenance: tuple[tuple[str, str], ...]  # job_id, plan_hash and the like, copied into the statements
+    stream: StreamSettings | None = None  # of clips that the causal engine makes; None: the pipeline does
     reuse: tuple[
         str, ...
     ] = ()  # take ids of the batch whose picture is already kept: computed for the bits, not stored again

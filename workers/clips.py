@@ -52,7 +52,7 @@ def run_stages(
             f"{task.preset} enlarges its latents between two stages, and the stack has nothing to do it.",
             "Pin the upscaler of the preset.",
         )
-    small = {"width": task.width // 2, "height": task.height // 2}
+    small: dict[str, Any] = {"width": task.width // 2, "height": task.height // 2}
     first = run(expected, arguments | small | {"output_type": "latent"})
     between = diffusers.LTX2LatentUpsamplePipeline(vae=pipeline.vae, latent_upsampler=enlarge)
     between.set_progress_bar_config(disable=True)

@@ -13,9 +13,10 @@ from policy.stacks import Stack
 from policy.tasks import RenderTask, StackLoad
 from workers.caches import cached
 from workers.cards import device_class_of
+from workers.causal.clips import render_streams
 from workers.clips import pictures_of, run_stages, sound_of
 from workers.denoising import Loop, watched
-from workers.pipelines import CLIPS, call_arguments
+from workers.pipelines import CLIPS, STREAMS, call_arguments
 from workers.previews import PreviewWatch
 from workers.renderer import OnStep, Rendered, RenderOptions, Snapshot, Sound, Step, no_snapshot
 from workers.schedules import LiveSchedule, build_scheduler, require_published, schedule_of
@@ -54,12 +55,14 @@ class DiffusersRenderer:
     def render(self, task: RenderTask, on_step: OnStep, since: Snapshot | None = None) -> Rendered:
         if self._resident is None or self._resident.stack_id != task.load.stack.stack_id:
             raise RenderFault("The stack of this batch is not resident.", "Load it first.")
-        if task.frames != 1 and task.load.stack.pipeline not in CLIPS:
+        if task.frames != 1 and task.load.stack.pipeline not in (*CLIPS, *STREAMS):
             raise RenderFault(
                 f"{task.load.stack.pipeline} makes pictures, not clips of {task.frames} frames.",
                 "Ask for one frame.",
             )
         torch.set_num_threads(self._options.threads)  # torch counts them per thread, and lanes are threads
+        if task.stream is not None:
+            return render_streams(self._pipeline, task, on_step)
         stack = task.load.stack
         caller = Caller(
             pipeline=stack.pipeline, settings=stack.settings, call=task.call, size=(task.width, task.height)

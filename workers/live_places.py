@@ -31,6 +31,10 @@ class LiveActor:
         """The next frame."""
         return self._bench.frame(controls)
 
+    def rest(self) -> None:
+        """End the session; its stack stays."""
+        self._bench.rest()
+
 
 class RayPlace:
     """A place seen from the process that answers; its session has it alone."""
@@ -57,7 +61,9 @@ class RayPlace:
         return made
 
     async def release(self) -> None:
-        """Let the next session have the place."""
+        """Let the next session have the place; its renderer makes no more frames ahead."""
+        if self._actor is not None:
+            self._actor.rest.remote()
         self.is_taken = False
 
     def warm(self, load: CanvasLoad) -> None:

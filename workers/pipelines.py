@@ -14,8 +14,10 @@ CLIPS = (
     "LTX2Pipeline",
     "WanPipeline",
 )
+STREAMS = ("AnyFlowFARPipeline",)  # run by the causal engine alone, as is WanPipeline for its students
 ALLOWED = (
     *CLIPS,
+    *STREAMS,
     "Flux2KleinKVPipeline",
     "Flux2KleinPipeline",
     "FluxPipeline",

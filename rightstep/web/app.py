@@ -62,6 +62,8 @@ def build_app(
     if live is not None:
         app.include_router(live.router(desk))
     metrics = Metrics(house, room)
+    for collector in live.figures.collectors if live is not None else ():
+        metrics.registry.register(collector)
     app.include_router(metrics.router(desk))
     answer_failures(app)
     describe(app)

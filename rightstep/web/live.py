@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from flows.bootstrap import House
-from flows.steps import LiveOrder, PlannedLive, native_size, plan_live
+from flows.steps import LiveOrder, PlannedLive, plan_live
 from policy.access import Scope
 from policy.canvas import CanvasControls, refuse_controls
 from policy.errors import WrongUse
@@ -24,6 +24,7 @@ from rightstep.web.documents import told
 from rightstep.web.doors import Visitor
 from rightstep.web.kinds import BUSY, FOREIGN_PAGE, KEY_UNKNOWN, SESSION_UNKNOWN, TOO_LATE
 from rightstep.web.listening import refuse_page
+from rightstep.web.live_figures import LiveFigures
 from rightstep.web.live_page import make_page_router
 from rightstep.web.live_runs import LivePort, LiveRun, LiveWish, begin_run
 from rightstep.web.live_tickets import LIFETIME, Tickets
@@ -34,7 +35,8 @@ from rightstep.web.problems import PROBLEM_JSON, Failed, Trouble, noted, problem
 
 OPENING_SECONDS = 10.0  # that a socket may take to say what it wants
 READY_SECONDS = 120.0  # that a renderer may take to be ready for it
-LARGEST_SIDE = 1024
+LARGEST_SIDE = 1280
+CANVAS_STRENGTH = 0.75  # of a sketch that nobody said anything about
 APPLICATION_CODES = 4000  # close codes: this, and the HTTP status of the kind of failure
 BEARER = "bearer "
 
@@ -49,6 +51,8 @@ class LiveTicket(BaseModel):
 class LiveStudio(Protocol):
     """Shows live sessions; whoever has places for them brings one."""
 
+    figures: LiveFigures
+
     def router(self, desk: Desk) -> APIRouter:
         """The routes under ``/v1/live``."""
         ...
@@ -60,6 +64,7 @@ class Canvases:
 
     port: LivePort
     clock: Callable[[], float] = time.monotonic
+    figures: LiveFigures = field(default_factory=LiveFigures)
     runs: dict[str, tuple[LiveRun, str]] = field(default_factory=dict[str, tuple[LiveRun, str]])  # and whose
     watchers: dict[str, Watcher] = field(default_factory=dict[str, Watcher])
 
@@ -67,6 +72,7 @@ class Canvases:
         """The routes under ``/v1/live``."""
         router, tickets = APIRouter(tags=["live"]), Tickets(clock=self.clock)
         router.include_router(make_page_router())
+        self.figures.places.set(self.port.most)
         submits = desk.doors.needs(Scope.SUBMIT)
         origins = desk.house.settings.live_origins
 
@@ -135,10 +141,14 @@ class Canvases:
         return run
 
     async def _begun(self, said: Begin, visitor: Visitor) -> LiveRun:
-        house = visitor.house
+        house, asked = visitor.house, time.monotonic()
         planned = await run_in_threadpool(_planned, house, said)
+        usual = CANVAS_STRENGTH if planned.canvas.stream is None else 1.0
         controls = CanvasControls(
-            prompt=said.prompt, seed=said.seed, strength=said.strength, steps=planned.canvas.default_steps
+            prompt=said.prompt,
+            seed=said.seed,
+            strength=usual if said.strength is None else said.strength,
+            steps=planned.canvas.default_steps,
         )
         if refusal := refuse_controls(controls, planned.canvas):
             raise WrongUse(refusal, "Begin with other values.")
@@ -146,10 +156,16 @@ class Canvases:
         if place is None:
             detail = f"{self.port.most} live sessions run already, and no more may."
             raise Failed(Trouble(kind=BUSY, detail=detail, next_step="Try again later."))
-        wish = LiveWish(controls=controls, fps=said.fps, only_changes=said.only_changes)
+        wish = LiveWish(
+            controls=controls,
+            fps=planned.canvas.fps,
+            only_changes=said.only_changes,
+            ahead=said.ahead,
+            asked=asked,
+        )
         try:
             async with asyncio.timeout(READY_SECONDS):
-                run = await begin_run(house, place, planned, wish, visitor.require_access)
+                run = await begin_run(house, place, planned, wish, visitor.require_access, self.figures)
         except TimeoutError as late:
             detail = f"No renderer was ready within {READY_SECONDS:g} seconds."
             raise Failed(Trouble(kind=TOO_LATE, detail=detail, next_step="Try again later.")) from late
@@ -162,17 +178,8 @@ class Canvases:
 def _planned(house: House, said: Begin) -> PlannedLive:
     repository, _, method = said.model.partition(":")
     fastest = house.settings.live_fps
-    if said.fps > fastest:
+    if (said.fps or 0) > fastest:
         raise WrongUse(f"{said.fps:g} frames a second are too many.", f"Ask for at most {fastest:g}.")
-    size = native_size(house, repository)
-    if said.size != "auto":
-        width, _, height = said.size.partition("x")
-        size = int(width), int(height)
-    if max(size) > LARGEST_SIDE or min(size) < 16 or size[0] % 8 or size[1] % 8:
-        raise WrongUse(
-            f"{size[0]} x {size[1]} is no size for a live canvas.",
-            f"Ask for multiples of 8 from 16 to {LARGEST_SIDE}.",
-        )
     asker = house.settings.actor
     order = LiveOrder(
         model=repository,
@@ -181,13 +188,26 @@ def _planned(house: House, said: Begin) -> PlannedLive:
         loras=tuple(lora.to_request() for lora in said.loras),
         method=method or None,
         steps=said.steps,
-        size=size,
+        size=_size_of(said),
+        fps=said.fps,
         media_type=f"image/{said.format}",
     )
     planned = plan_live(house, order)
     if isinstance(planned, PlanRefusal):
         raise Failed(trouble_of_refusal(planned))
     return planned
+
+
+def _size_of(said: Begin) -> tuple[int, int] | None:
+    if said.size == "auto":
+        return None
+    width, height = map(int, said.size.split("x"))
+    if max(width, height) > LARGEST_SIDE or min(width, height) < 16 or width % 8 or height % 8:
+        raise WrongUse(
+            f"{width} x {height} is no size for live frames.",
+            f"Ask for multiples of 8 from 16 to {LARGEST_SIDE}.",
+        )
+    return width, height
 
 
 def _facts(run: LiveRun) -> dict[str, object]:
@@ -197,6 +217,7 @@ def _facts(run: LiveRun) -> dict[str, object]:
         "session": run.session.session_id,
         "token": run.token,
         "method": canvas.preset,
+        "streams": canvas.stream is not None,
         "stack_id": run.session.stack_id,
         "plan_hash": run.session.plan_hash,
         "width": canvas.width,

@@ -10,10 +10,12 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import count
 from typing import Any, Protocol
 
 import structlog
@@ -26,6 +28,7 @@ from policy.errors import RightstepError, ServiceFault, WrongUse
 from policy.pacing import LatestSlot, Pace
 from policy.segments import Segment, SegmentChain
 from registry.live_records import LiveSession
+from rightstep.web.live_figures import LiveFigures
 from rightstep.web.live_wire import Change, LiveFrame
 from rightstep.web.problems import Failed
 
@@ -84,6 +87,8 @@ class LiveWish:
     controls: CanvasControls
     fps: float
     only_changes: bool
+    ahead: int  # frames that may be under way to a client that says what it has shown
+    asked: float  # when, by a steady clock
 
 
 @dataclass(kw_only=True)
@@ -96,6 +101,7 @@ class LiveRun:
     wish: LiveWish
     require_access: Callable[[], object]
     session: LiveSession
+    figures: LiveFigures
     ahead: asyncio.Future[CanvasFrame] | None = None  # the first frame, asked for already
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     ending: Ending | None = None
@@ -108,14 +114,18 @@ class LiveRun:
     def __post_init__(self) -> None:
         self.controls, self._pace = self.wish.controls, Pace(fps=self.wish.fps)
         self._began = self._heard = time.monotonic()
+        self.figures.open.inc()
         self._first: float | None = None
         self._gone: float | None = None  # since when nobody watches
-        self._applied: int | None = None  # the change that the last frame was made by
+        self._tellings = count(1)
+        self._told: deque[tuple[int, int, int]] = deque()  # (how many were told by then, change, prompt)
+        self._tell(0, 0)
         self._full: list[Segment] = []  # that are not on record yet
         self._writing: asyncio.Future[None] | None = None
         self.is_paused = False
         self.fresh = asyncio.Event()  # there is something in the slot, or it is over
         self._turn = asyncio.Event()  # something changed that the maker waits for
+        self._is_stream = self.planned.canvas.stream is not None
         self._over = asyncio.Event()
         self.sending = asyncio.Lock()  # held from before a frame is sent until it is noted
         self._task = asyncio.ensure_future(self._see_through())
@@ -131,18 +141,17 @@ class LiveRun:
         given = {
             name: value for name, value in said.model_dump(exclude={"type"}).items() if value is not None
         }
-        controls = replace(self.controls, **given)
+        self._take(replace(self.controls, **given))
+
+    def sketch(self, pixels: bytes) -> None:
+        """Take a sketch, as RGB bytes of the canvas' size; WrongUse where frames come of words alone."""
+        self._take(replace(self.controls, sketch=pixels))
+
+    def _take(self, controls: CanvasControls) -> None:
         if refusal := refuse_controls(controls, self.planned.canvas):
             raise WrongUse(refusal, "Everything else stays as it was.")
         if controls.prompt != self.controls.prompt:
             self.prompt += 1
-        self._changed(controls)
-
-    def sketch(self, pixels: bytes) -> None:
-        """Take a sketch, as RGB bytes of the canvas' size."""
-        self._changed(replace(self.controls, sketch=pixels))
-
-    def _changed(self, controls: CanvasControls) -> None:
         self.controls = controls
         self.change += 1
         self._turn.set()
@@ -184,8 +193,19 @@ class LiveRun:
 
     # frames
 
+    def take(self) -> LiveFrame | None:
+        """The newest frame that was not sent yet; None where there is none."""
+        frame = self.slot.take()
+        if self._is_stream and frame is not None:
+            self._turn.set()
+        return frame
+
     def delivered(self, frame: LiveFrame) -> None:
         """A frame was sent: it goes on record."""
+        method = self.session.method
+        if not self.chain.frames:
+            self.figures.first(method, time.monotonic() - self.wish.asked)
+        self.figures.sent(method)
         sha256 = hashlib.sha256(frame.body).hexdigest()
         full = self.chain.add(frame.number, sha256, len(frame.body), time.monotonic())
         if full is not None:
@@ -225,13 +245,8 @@ class LiveRun:
             self._pace.begin(now)
             if self._first is None:
                 self._first = now
-            change, prompt = self.change, self.prompt
-            if self.ahead is not None:
-                change, prompt = 0, 0
-                frame, self.ahead = await self.ahead, None
-            else:
-                frame = await self.place.frame(None if change == self._applied else self.controls)
-            self._applied = change
+            frame = await self._next()
+            change, prompt = self._made_by(frame.told)
             self.slot.put(
                 LiveFrame(
                     number=self.made,
@@ -245,16 +260,44 @@ class LiveRun:
             self.made += 1
             self.fresh.set()
 
+    async def _next(self) -> CanvasFrame:
+        """The next frame, of whoever makes them, who is told what changed."""
+        if self.ahead is not None:
+            frame, self.ahead = await self.ahead, None  # told with the begin of the session
+            return frame
+        if self.change == self._applied:
+            return await self.place.frame(None)
+        self._tell(self.change, self.prompt)
+        return await self.place.frame(self.controls)
+
+    def _tell(self, change: int, prompt: int) -> None:
+        self._applied = change
+        self._told.append((next(self._tellings), change, prompt))
+
+    def _made_by(self, told: int) -> tuple[int, int]:
+        """The change and the prompt of a frame that was made by the ``told``-th controls."""
+        while len(self._told) > 1 and self._told[1][0] <= told:
+            self._told.popleft()
+        _, change, prompt = self._told[0]
+        return change, prompt
+
     async def _wanted(self) -> None:
-        """Return when somebody waits for a frame that is another one than the last."""
-        while (
-            self._gone is not None
-            or self.is_paused
-            or (self.wish.only_changes and self.change == self._applied)
-        ):
+        """Return when somebody waits for a frame that is another one than the last.
+
+        A stream waits for its watcher, so that no frame of it is left out.
+        """
+        while self._gone is not None or self.is_paused or self._is_as_before():
             self._turn.clear()
             self._pace.rest()
             await self._turn.wait()
+        while self._is_stream and self.slot.is_full:
+            self._turn.clear()
+            await self._turn.wait()
+
+    def _is_as_before(self) -> bool:
+        """Whether the next frame would be the last one again, and is not wanted so."""
+        is_repeated = self.change == self._applied and self.ahead is None
+        return is_repeated and self.wish.only_changes and not self._is_stream
 
     async def _look(self) -> None:
         """Look now and then whether it may go on, and write down what was delivered."""
@@ -293,13 +336,15 @@ class LiveRun:
         because = (self.ending or Ending.BROKEN).value
         with suppress(RightstepError):
             await run_in_threadpool(end_live, self.house, self.session, because, segments, dropped=dropped)
+        stalls = self._pace.stalls
+        self.figures.ended(self.session.method, because, dropped=dropped, stalls=stalls)
         log.info(
             "live.ended",
             session=self.session.session_id,
             because=because,
             frames=self.chain.frames,
             dropped=dropped,
-            stalls=self._pace.stalls,
+            stalls=stalls,
         )
 
 
@@ -309,6 +354,7 @@ async def begin_run(
     planned: PlannedLive,
     wish: LiveWish,
     require_access: Callable[[], object],
+    figures: LiveFigures,
 ) -> LiveRun:
     """Open a place for a session and put it on record; the place is free again where that fails.
 
@@ -331,5 +377,6 @@ async def begin_run(
         wish=wish,
         require_access=require_access,
         session=session,
+        figures=figures,
         ahead=ahead,
     )

@@ -1,8 +1,8 @@
 """A socket that watches a live session: reads what its client says, and sends the newest frame there is.
 
-A client that says which frames it has shown is never sent more than a few ahead: what lies in
-the buffers between would be old when it arrives. One that says nothing is sent whatever its
-socket takes.
+A client that says which frames it has shown is never sent more ahead than it wished for, one by
+default: what lies in the buffers between would be old when it arrives. One that says nothing is
+sent whatever its socket takes.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ from policy.errors import WrongUse
 from rightstep.web.live_runs import Ending, LiveRun
 from rightstep.web.live_wire import MOST_SKETCH, Change, End, Pause, Shown, parse_later, say
 
-AHEAD = 3  # frames that may be under way to a client that says what it has shown
 MOST_MISTAKES = 20  # messages that cannot be read, until the session is ended
 LOST = {1005, 1006}  # how a socket ends that nobody closed: its client may come back
 SHUT_DOWN = 1012
@@ -133,8 +132,8 @@ class Watcher:
         while True:
             await run.fresh.wait()
             run.fresh.clear()
-            is_far_ahead = self._shown is not None and len(self._under_way) >= AHEAD
-            frame = None if is_far_ahead else run.slot.take()
+            is_far_ahead = self._shown is not None and len(self._under_way) >= run.wish.ahead
+            frame = None if is_far_ahead else run.take()
             if frame is None:
                 continue
             if frame.change > self._told:
@@ -145,4 +144,4 @@ class Watcher:
                     return
                 await self._socket.send_bytes(frame.to_bytes())
                 run.delivered(frame)
-            self._under_way = [*self._under_way[-AHEAD:], frame.number]
+            self._under_way = [*self._under_way[-run.wish.ahead :], frame.number]

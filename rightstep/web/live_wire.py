@@ -45,11 +45,12 @@ class Begin(Said):
     loras: Annotated[tuple[LoraFields, ...], Field(max_length=8)] = ()
     seed: Seed = 0
     steps: Steps | None = None
-    strength: Strength = 0.75
-    fps: Annotated[float, Field(gt=0, le=120)] = 10.0
+    strength: Strength | None = None  # None: CANVAS_STRENGTH; a stream has none
+    fps: Annotated[float, Field(gt=0, le=120)] | None = None  # None: 10 of a canvas, its own of a stream
     size: Annotated[str, Field(pattern=r"^(auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")] = "auto"
     format: Literal["webp", "jpeg", "png"] = "webp"
     only_changes: bool = False
+    ahead: Annotated[int, Field(ge=1, le=32)] = 1
     user: Annotated[str, Field(max_length=150, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
 
 

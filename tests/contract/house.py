@@ -18,6 +18,7 @@ RENDERER_MODULES = (
     "workers.causal.decoding",
     "workers.causal.latents",
     "workers.causal.loading",
+    "workers.causal.rollouts",
     "workers.causal.stream",
     "workers.causal.wan",
     "workers.causal.window",

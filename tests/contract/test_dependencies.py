@@ -14,6 +14,7 @@ OURS = {*PACKAGES, "training", "benchmarks", "tests", "infra"}
 SILENT = {
     "peft": "diffusers loads a LoRA through it",
     "psycopg": "SQLAlchemy loads the driver that a database URL names",
+    "websockets": "uvicorn speaks WebSocket through it, and refuses every upgrade without",
     "tzdata": "zoneinfo reads it where the system has no zone files",
 }
 # A part of a declared library that is a distribution of its own.

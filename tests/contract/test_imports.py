@@ -47,11 +47,10 @@ def may_know(heavy: str, module: str) -> bool:
         )
     if heavy in {"fastapi", "starlette", "uvicorn"}:
         return module.startswith(WEB)
-    if heavy in {"prometheus_client", "opentelemetry"}:
-        return (
-            module
-            == {"prometheus_client": "rightstep.web.metrics", "opentelemetry": "rightstep.web.traces"}[heavy]
-        )
+    if heavy == "prometheus_client":
+        return module in {"rightstep.web.metrics", "rightstep.web.live_figures"}
+    if heavy == "opentelemetry":
+        return module == "rightstep.web.traces"
     if heavy in EDGE:
         return package in {"flows", "rightstep"}
     return True

@@ -34,7 +34,8 @@ def write_motion_files(folder: Path, *names: str) -> None:
         save_file(motion_adapter(seed).state_dict(), folder / name)
 
 
-def _umt5(tokenizer: Any) -> Any:
+def umt5(tokenizer: Any) -> Any:
+    """A tiny text encoder of the Wan family."""
     from transformers import UMT5Config, UMT5EncoderModel
 
     return UMT5EncoderModel(
@@ -45,7 +46,8 @@ def _umt5(tokenizer: Any) -> Any:
     ).eval()  # fmt: skip
 
 
-def _wan_transformer(layers: int, seed: int) -> Any:
+def wan_transformer(layers: int, seed: int) -> Any:
+    """A tiny transformer of the Wan family, as deep as asked for."""
     import torch
     from diffusers import WanTransformer3DModel
 
@@ -57,8 +59,11 @@ def _wan_transformer(layers: int, seed: int) -> Any:
     )  # fmt: skip
 
 
-def write_wan(folder: Path, *, layers: int, experts: int = 1) -> None:
-    """Wan 2.1 (30 layers at 1.3B, one transformer) or Wan 2.2 A14B (40 layers, two experts)."""
+def write_wan(folder: Path, *, layers: int, experts: int = 1, **decoder: Any) -> None:
+    """Wan 2.1 (30 layers at 1.3B, one transformer) or Wan 2.2 A14B (40 layers, two experts).
+
+    ``decoder`` is what differs of the autoencoder: at the size of a real clip the plain one is slow.
+    """
     import torch
     from diffusers import (
         AutoencoderKLWan,
@@ -69,7 +74,7 @@ def write_wan(folder: Path, *, layers: int, experts: int = 1) -> None:
 
     torch.manual_seed(0)
     tokenizer = t5()
-    second = {"transformer_2": _wan_transformer(layers, 2), "boundary_ratio": 0.875} if experts == 2 else {}
+    second = {"transformer_2": wan_transformer(layers, 2), "boundary_ratio": 0.875} if experts == 2 else {}
     flow = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "num_train_timesteps": 1000}
     scheduler = (
         UniPCMultistepScheduler(**flow, flow_shift=3.0)
@@ -78,10 +83,10 @@ def write_wan(folder: Path, *, layers: int, experts: int = 1) -> None:
     )
     WanPipeline(
         tokenizer=tokenizer,
-        text_encoder=_umt5(tokenizer),
-        vae=AutoencoderKLWan(base_dim=4, z_dim=16),
+        text_encoder=umt5(tokenizer),
+        vae=AutoencoderKLWan(**{"base_dim": 4, "z_dim": 16} | decoder),
         scheduler=scheduler,
-        transformer=_wan_transformer(layers, 1),
+        transformer=wan_transformer(layers, 1),
         **second,
     ).save_pretrained(folder)
 

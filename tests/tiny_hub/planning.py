@@ -11,11 +11,20 @@ from policy.methods import MethodPreset
 from policy.plan import ExecutionPlan, PlanRefusal
 from policy.planner import make_plan
 from policy.tasks import RenderTask, ShotTask
+from policy.tiers import ServiceTier
 from registry.catalogue import Catalogue
 from registry.components import PinnedClaims, claims_of, licensed_components, pin_of, role_of
 from registry.menu import PinnedModel, build_menu
 from registry.sources import DirectorySource, SourceListing
-from tests.factories import NOW, RUNTIME, make_cost_profile, make_fleet, make_manifest, make_shot
+from tests.factories import (
+    NOW,
+    RUNTIME,
+    make_cost_profile,
+    make_fleet,
+    make_manifest,
+    make_service,
+    make_shot,
+)
 from tests.unit.registry.licensing import catalogue
 
 PROMPTS = ("a fox", "a red heart")
@@ -47,7 +56,13 @@ def listed(root: Path) -> tuple[SourceListing, ...]:
 
 
 def plan_on(
-    root: Path, known: Catalogue, base: str, steps: int, method: str, **changes: Any
+    root: Path,
+    known: Catalogue,
+    base: str,
+    steps: int,
+    method: str,
+    tier: ServiceTier = ServiceTier.BATCH,
+    **changes: Any,
 ) -> tuple[ExecutionPlan | PlanRefusal, Mapping[str, PinnedModel]]:
     """Pin everything on the shelf and plan two shots on one of its models; ``changes`` are of both shots."""
     models = pinned_on(root, known)
@@ -56,7 +71,7 @@ def plan_on(
         make_shot(f"shot-{number}", prompt=prompt, seed=seed, **facts)
         for number, (prompt, seed) in enumerate(zip(PROMPTS, SEEDS, strict=True))
     )
-    order = make_manifest(shots=shots)
+    order = make_manifest(shots=shots, service=make_service(tier=tier))
     return outcome_of(order, known, models), models
 
 

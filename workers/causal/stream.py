@@ -17,7 +17,7 @@ from policy.errors import RenderFault, WrongUse
 from policy.streams import StreamSettings
 from workers.causal.anyflow import CausalAnyFlow
 from workers.causal.decoding import StreamDecoder, pixels_of
-from workers.causal.latents import LatentStream
+from workers.causal.latents import Chunk, LatentStream, OnStep, never
 from workers.causal.wan import CausalWan
 from workers.renderer import RenderCancelled
 
@@ -39,6 +39,7 @@ class CausalStream:
     """Frames of one stream, made while they are taken; ``width`` and ``height`` are in pixels.
 
     One thread takes the frames. ``change_prompt`` and ``close`` may be called from any other.
+    ``on_step`` is called before each forward pass, and raises to stop there.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class CausalStream:
         prompt: str,
         seed: int,
         size: tuple[int, int],
+        on_step: OnStep = never,
     ) -> None:
         width, height = size
         ratio = vae.config.scale_factor_spatial
@@ -66,7 +68,8 @@ class CausalStream:
         self._decoder = StreamDecoder(vae)
         self._lock = threading.Lock()
         self._asked, self._version = prompt, 0
-        self._closed = threading.Event()
+        self._leading, self._made = 0, 0
+        self._closed, self._on_step = threading.Event(), on_step
         self._is_taken = False
 
     def change_prompt(self, prompt: str) -> int:
@@ -82,6 +85,19 @@ class CausalStream:
         """End the stream at the next step; frames of a chunk that is not finished are never seen."""
         self._closed.set()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the stream has all the frames that its method makes."""
+        return self._latents.is_over
+
+    def next_chunk(self) -> Iterator[StreamFrame]:
+        """Make the next chunk, now; its frames are decoded as they are taken, all before the next chunk.
+
+        Raises RenderCancelled, from here or from the frames, where the stream is closed.
+        """
+        self._follow()
+        return self._decoded(self._latents.next_chunk(self._before_a_pass))
+
     def frames(self) -> Iterator[StreamFrame]:
         """Frame after frame until the stream is closed or has all that its method makes; once a stream."""
         if self._is_taken:
@@ -90,39 +106,49 @@ class CausalStream:
         return self._frames()
 
     def _frames(self) -> Iterator[StreamFrame]:
-        number, leading = 0, 0
         try:
-            while not self._latents.is_over:
-                leading = self._follow(leading)
-                chunk = self._latents.next_chunk(self._stop_if_closed)
-                for decoded in self._decoder.frames(chunk.latents):
-                    for pixels in pixels_of(decoded):
-                        self._stop_if_closed(0)
-                        yield StreamFrame(
-                            number=number,
-                            seconds=number / self._settings.frame_rate,
-                            prompt=leading,
-                            pixels=pixels,
-                        )
-                        number += 1
+            while not self.is_over:
+                yield from self.next_chunk()
         except RenderCancelled:
             return
 
-    def _follow(self, leading: int) -> int:
-        """Hand the newest prompt over, if it is another one; returns its version."""
+    def _decoded(self, chunk: Chunk) -> Iterator[StreamFrame]:
+        for decoded in self._decoder.frames(chunk.latents):
+            for pixels in pixels_of(decoded):
+                self._stop_if_closed()
+                number, self._made = self._made, self._made + 1
+                yield StreamFrame(
+                    number=number,
+                    seconds=number / self._settings.frame_rate,
+                    prompt=self._leading,
+                    pixels=pixels,
+                )
+
+    def _follow(self) -> None:
+        """Hand the newest prompt over, if it is another one."""
         with self._lock:
             asked, version = self._asked, self._version
-        if version != leading:
+        if version != self._leading:
             self._latents.change_prompt(self._encode(asked))
-        return version
+            self._leading = version
 
-    def _stop_if_closed(self, _: int) -> None:
+    def _before_a_pass(self, step: int) -> None:
+        self._stop_if_closed()
+        self._on_step(step)
+
+    def _stop_if_closed(self) -> None:
         if self._closed.is_set():
             raise RenderCancelled
 
 
 def stream_of(
-    pipeline: Any, settings: StreamSettings, *, prompt: str, seed: int, size: tuple[int, int]
+    pipeline: Any,
+    settings: StreamSettings,
+    *,
+    prompt: str,
+    seed: int,
+    size: tuple[int, int],
+    on_step: OnStep = never,
 ) -> CausalStream:
     """A stream by the parts of a loaded pipeline: WanPipeline, or AnyFlowFARPipeline."""
 
@@ -142,4 +168,5 @@ def stream_of(
         prompt=prompt,
         seed=seed,
         size=size,
+        on_step=on_step,
     )

@@ -1,5 +1,6 @@
 "use strict";
-// The live canvas: a sketch goes out when it changed, frames come in, and the newest one is shown.
+// The live page: a sketch goes out when it changed, frames come in, and the newest one is shown.
+// A model that streams takes words alone; then there is no sketch.
 
 const at = (id) => document.getElementById(id);
 const sketch = at("sketch"), pen = sketch.getContext("2d", { willReadFrequently: true });
@@ -12,6 +13,7 @@ let socket = null, session = null, tries = 0;
 let ink = INKS[0], last = null, isDirty = false, isSending = false;
 let sent = 0; // changes that were sent, counted as the server counts them
 const sentAt = new Map(); // change -> when
+const touched = new Set(); // of steps and strength: what was never touched is left to the method
 const times = []; // of the last frames, for the rate
 let newest = -1, skipped = 0, latencies = [];
 
@@ -46,7 +48,7 @@ function stroke(event) {
 // One picture of the sketch is under way at a time; what is drawn meanwhile goes with the next.
 function sketched() {
   isDirty = true;
-  if (isSending || !isOpen()) return;
+  if (isSending || !isOpen() || session.streams) return;
   isSending = true;
   isDirty = false;
   const small = document.createElement("canvas");
@@ -103,16 +105,15 @@ function begin() {
   tries = 0;
   say("A renderer is made ready...");
   at("begin").textContent = "End";
-  open({
+  const first = {
     type: "begin",
     model: at("model").value.trim(),
     prompt: at("prompt").value,
     seed: Number(at("seed").value),
-    steps: Number(at("steps").value),
-    strength: Number(at("strength").value),
-    fps: 12,
-    only_changes: true,
-  });
+    only_changes: true, // of a canvas; a stream goes on by itself
+  };
+  for (const name of touched) first[name] = Number(at(name).value);
+  open(first);
 }
 
 function hear(told) {
@@ -123,6 +124,7 @@ function hear(told) {
     sentAt.clear();
     tries = 0;
     [shown.width, shown.height] = [told.width, told.height];
+    document.body.classList.toggle("streams", told.streams);
     say(`${told.method}, ${told.width} x ${told.height}, on record as ${told.session}.`);
     sketched();
   } else if (told.type === "applied") {
@@ -186,8 +188,11 @@ sketch.addEventListener("pointermove", (event) => event.buttons && last && strok
 sketch.addEventListener("pointerup", () => (last = null));
 at("clear").addEventListener("click", () => (paper(), sketched()));
 at("prompt").addEventListener("input", () => change({ prompt: at("prompt").value }));
-at("strength").addEventListener("input", () => change({ strength: Number(at("strength").value) }));
-at("steps").addEventListener("change", () => change({ steps: Number(at("steps").value) }));
+for (const name of ["strength", "steps"])
+  at(name).addEventListener("input", () => {
+    touched.add(name);
+    change({ [name]: Number(at(name).value) });
+  });
 at("seed").addEventListener("input", () => at("seed").validity.valid && at("seed").value && change({ seed: Number(at("seed").value) }));
 at("words").addEventListener("submit", (event) => {
   event.preventDefault();

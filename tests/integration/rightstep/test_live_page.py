@@ -1,6 +1,7 @@
 """The live canvas in a real browser: a hand draws, frames arrive, words change them."""
 
 import io
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 
 from flows.access import create_key
 from flows.bootstrap import House, open_house
+from flows.pinning import pin_model
 from flows.settings import Settings
 from registry.unit_of_work import unit_of_work
 from rightstep.web.app import build_app
@@ -19,6 +21,7 @@ from tests.integration.flows.jobs.night import wait_until
 from tests.integration.rightstep.test_pages_in_a_browser import DESK, PHONE, Seen, brightness, seen_at
 from tests.integration.web.desk import NearDriver, NearPlaces
 from tests.integration.web.listening import served
+from tests.tiny_hub import videos
 
 pytestmark = pytest.mark.browser
 FRAME = "Number(document.getElementById('frame').textContent)"
@@ -44,7 +47,8 @@ class Stage:
 
 @pytest.fixture
 def stage(browser: Any, tmp_path: Path) -> Iterator[Stage]:
-    settings = Settings(home=tmp_path / "home", renderer="synthetic", actor="tester")
+    shelf = videos.put_videos(tmp_path / "hub", videos.SMALL, videos.SELF_FORCING)
+    settings = Settings(home=tmp_path / "home", model_folders=(shelf,), renderer="synthetic", actor="tester")
     house = open_house(settings, clock=lambda: datetime(2026, 1, 31, tzinfo=UTC))
     places, contexts = NearPlaces(house, 1), []
 
@@ -175,3 +179,24 @@ def test_a_screenshot_shows_the_frame_that_was_drawn(stage: Stage):
     ).getcolors(1 << 24)
     assert colours is not None
     assert len(colours) > 10
+
+
+def test_a_model_that_streams_takes_words_alone_and_fills_the_page(stage: Stage):
+    for repo in (videos.SMALL, videos.SELF_FORCING):
+        pin_model(stage.house, repo)
+    seen = stage.look()
+    seen.page.locator("details summary").click()
+    seen.page.locator("#model").fill(videos.SMALL)
+    begin(seen)
+    until(seen, f"{FRAME} > 12")
+    assert not seen.page.locator("#sketch").is_visible()
+    assert not seen.page.locator("#strength").is_visible()
+    box = seen.page.locator("#shown").bounding_box()
+    assert box is not None
+    assert abs(box["width"] / box["height"] - 832 / 480) < 0.02
+    before = seen.ask(CORNER)
+    seen.page.locator("#prompt").fill("a forest")
+    until(seen, f"JSON.stringify({CORNER}) !== '{json.dumps(before, separators=(',', ':'))}'")
+    until(seen, "document.getElementById('latency').textContent.endsWith(' ms')")
+    assert seen.ask("document.getElementById('skipped').textContent") == "0"
+    assert "words alone" not in seen.ask("document.getElementById('told').textContent")

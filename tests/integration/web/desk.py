@@ -114,6 +114,7 @@ class NearPlace:
         return await asyncio.to_thread(self._bench.frame, controls)
 
     async def release(self) -> None:
+        await asyncio.to_thread(self._bench.rest)
         self.is_taken = False
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.exceptions import InvalidStatus
 
 from flows.access import revoke_key
@@ -304,3 +305,36 @@ def test_a_model_that_is_withdrawn_ends_the_sessions_that_show_it(address: str, 
         assert client.closed() == 4422
     assert ended(house, begun["session"]).ended_because == "withdrawn"
     assert [one.session_id for one in found.affected.live] == [begun["session"]]
+
+
+# What is told of it
+
+
+def test_sessions_and_frames_are_told_to_prometheus(address: str, house: House):
+    def told() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        text = httpx2.get(f"{address}/metrics").text
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if "_live_" in sample.name and not sample.name.endswith("_bucket")
+        }
+
+    def figure(name: str, **labels: str) -> float | None:
+        return told().get((f"rightstep_live_{name}", frozenset(labels.items())))
+
+    assert (figure("places"), figure("sessions_open")) == (1, 0)
+    with watching(address) as client:
+        session = client.begin()["session"]
+        client.frame()
+        assert figure("sessions_open") == 1
+        client.say("end")
+        frames = client.until("ended")["frames"]
+    ended(house, session)
+    wait_until("it is counted", lambda: figure("sessions_open") == 0)
+    method = "emoji-64-lcm"
+    assert figure("sessions_ended_total", because="asked") == 1
+    assert figure("frames_total", method=method) == frames
+    assert figure("first_frame_seconds_count", method=method) == 1
+    assert (figure("first_frame_seconds_sum", method=method) or 0) > 0
+    assert figure("frames_dropped_total", method=method) == on_record(house, session).dropped

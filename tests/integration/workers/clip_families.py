@@ -25,6 +25,10 @@ LTX2 = "Lightricks/LTX-2"
 SEKO = "lightx2v/Wan2.2-Lightning"
 SEKO_FOLDER = "Wan2.2-T2V-A14B-4steps-lora-rank64-Seko-V1.1"
 MADE_FOR = {MOTION: (SD,), LIGHTNING: (SD,), SEKO: (A14B,)}
+BUILT_IN_MOTION = (
+    "emoji-64-motion",
+    "emoji-64-motion-lcm",
+)  # proved on their own weights: test_builtin_motion.py
 WAN_FRAMES = 5
 LTX_FRAMES = 9
 LTX_OFF = {

@@ -12,6 +12,7 @@ from policy.methods import MethodPreset, SchedulerSpec
 from policy.plan import PlanRefusal
 from tests.integration.workers.clip_families import (
     A14B,
+    BUILT_IN_MOTION,
     FAMILIES,
     HIGH,
     LIGHTNING,
@@ -239,7 +240,7 @@ def test_every_clip_method_of_these_families_is_proved_or_differs_by_names_steps
         for preset in catalogue().presets
         if preset.family in {"animatediff", "animatediff-lightning", "wan", "wan2.2-lightning", "ltx-2"}
     }
-    assert ours == set(proved) | set(STILL_PLANNED_ALONE)
+    assert ours == set(proved) | set(STILL_PLANNED_ALONE) | set(BUILT_IN_MOTION)
     for name, by in proved.items():
         assert likeness(unshifted(name)) == likeness(unshifted(by)), name
 

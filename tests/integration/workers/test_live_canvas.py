@@ -45,6 +45,7 @@ def load(tiny) -> CanvasLoad:
         call=(),
         width=SIDE,
         height=SIDE,
+        fps=10.0,
         media_type="image/png",
         runtime=(("renderer", "diffusers"),),
     )

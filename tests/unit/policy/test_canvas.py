@@ -25,6 +25,7 @@ def make_canvas_load(**changes) -> CanvasLoad:
         call=(),
         width=16,
         height=8,
+        fps=10.0,
         media_type="image/png",
         runtime=(("renderer", "synthetic"),),
     )
