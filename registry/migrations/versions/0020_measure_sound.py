@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018_measure_sound"
-down_revision = "0017_record_live_sessions"
+revision = "0020_measure_sound"
+down_revision = "0019_list_workers"
 branch_labels = None
 depends_on = None
 
