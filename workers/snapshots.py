@@ -27,7 +27,15 @@ from workers.pipelines import denoisers
 from workers.renderer import Snapshot
 
 # Pipelines whose loop is known to go on to the bit: tests hold each of them.
-RESUMABLE = ("StableDiffusionPipeline",)
+RESUMABLE = (
+    "Flux2KleinPipeline",
+    "FluxPipeline",
+    "LatentConsistencyModelPipeline",
+    "StableDiffusion3Pipeline",
+    "StableDiffusionPipeline",
+    "StableDiffusionXLPipeline",
+    "ZImagePipeline",
+)
 CONFIG = "_internal_dict"  # of a scheduler: what it was built from, which does not change
 FORMAT = "1"
 
