@@ -248,8 +248,11 @@ def _dead(connection: Connection, job_id: str) -> list[_Take]:
 
 
 def _takes(connection: Connection, job_id: str, query: Any) -> list[_Take]:
-    rows = connection.execute(query, {"job_id": job_id}).all()
-    return [_Take(row[0], row[1], row[2], row[3], TakeState(row[4])) for row in rows]
+    rows = connection.execute(query, {"job_id": job_id}).mappings()
+    return [
+        _Take(row["ordinal"], row["name"], row["attempt"], row["batch"], TakeState(row["state"]))
+        for row in rows
+    ]
 
 
 def _names_of(takes: Sequence[_Take]) -> tuple[str, ...]:
