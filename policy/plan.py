@@ -51,6 +51,11 @@ class Decision:
     fps: float | None = None  # frames a second of a clip; None for a picture
 
     @property
+    def thing(self) -> str:
+        """What it makes, in the singular."""
+        return "picture" if self.frames == 1 else "clip"
+
+    @property
     def forward_passes(self) -> int:
         """Forward passes of a picture, or of a whole clip with every chunk of it."""
         return self.offer.preset.forward_passes(self.steps, dict(self.guidance), self.frames)

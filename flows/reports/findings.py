@@ -98,27 +98,27 @@ class FailureRow:
 def make_headline(view: JobView) -> Headline:
     """One sentence for the job, one for the clock."""
     counts = view.job.counts
-    total = counts.shots
+    total, thing = counts.shots, view.thing
     match view.job.state:
         case JobState.FINISHED:
-            text = f"All {plural(total, 'picture')} are made" if total != 1 else "The picture is made"
+            text = f"All {plural(total, thing)} are made" if total != 1 else f"The {thing} is made"
             if counts.eaten:
-                text = f"{counts.made:,} of {plural(total, 'picture')} made, {counts.eaten:,} eaten"
+                text = f"{counts.made:,} of {plural(total, thing)} made, {counts.eaten:,} eaten"
             tone = Tone.NOTE if counts.eaten else Tone.GOOD
         case JobState.FAILED:
-            text = f"{counts.made:,} of {plural(total, 'picture')} made, {counts.dead:,} given up"
+            text = f"{counts.made:,} of {plural(total, thing)} made, {counts.dead:,} given up"
             tone = Tone.BAD
         case JobState.CANCELLED:
-            text = f"Cancelled with {counts.made:,} of {plural(total, 'picture')} made"
+            text = f"Cancelled with {counts.made:,} of {plural(total, thing)} made"
             tone = Tone.NOTE
         case JobState.HELD:
-            text = f"Held, with {counts.made:,} of {plural(total, 'picture')} made"
+            text = f"Held, with {counts.made:,} of {plural(total, thing)} made"
             tone = Tone.NOTE
         case JobState.PAUSED:
-            text = f"Paused, with {counts.made:,} of {plural(total, 'picture')} made"
+            text = f"Paused, with {counts.made:,} of {plural(total, thing)} made"
             tone = Tone.NOTE
         case JobState.QUEUED | JobState.RUNNING:
-            text = f"Under way: {counts.made:,} of {plural(total, 'picture')} made"
+            text = f"Under way: {counts.made:,} of {plural(total, thing)} made"
             tone = Tone.NOTE
         case _:
             assert_never(view.job.state)
@@ -126,7 +126,7 @@ def make_headline(view: JobView) -> Headline:
     more = " ".join(part for part in (clock, sentence(view.job.detail)) if part)
     held = sum(not hold.is_released for hold in view.holds)
     if held:
-        more = f"{more} {plural(held, 'picture')} held for a look.".strip()
+        more = f"{more} {plural(held, thing)} held for a look.".strip()
     return Headline(tone=Tone.BAD if late and tone is Tone.GOOD else tone, text=text, more=more)
 
 

@@ -98,6 +98,12 @@ class JobView:
     version: str = ""  # of Rightstep
 
     @property
+    def thing(self) -> str:
+        """What the job makes, in the singular: picture, clip, or shot where it makes both."""
+        found = {decision.thing for decision in self.plan.decisions}
+        return found.pop() if len(found) == 1 else "shot"
+
+    @property
     def cost(self) -> float | None:
         """Money for the device time that was used; None where the fleet has no price."""
         if self.prices:
