@@ -144,7 +144,7 @@ def test_a_standing_ray_outlives_its_starter_and_lets_in_only_who_has_the_token(
         elsewhere = str(tmp_path / "another")
         guest = run_python(JOINED, address, elsewhere, RAY_AUTH_TOKEN="", RAY_AUTH_TOKEN_PATH=token)
         assert guest.stdout == "False 42\n5 []\n", guest.stderr
-        forgot = run_python(JOINED, address, elsewhere, RAY_AUTH_TOKEN="")
+        forgot = run_python(JOINED, address, elsewhere, RAY_AUTH_TOKEN="", RAY_AUTH_TOKEN_PATH="")
         assert forgot.stdout == f"There is no token for the Ray at {address}.\n", forgot.stderr
         for kind in ("none", "wrong"):
             stranger = run_python(STRANGER, address, kind)

@@ -30,7 +30,7 @@ stop_ray(Path(sys.argv[2]), house)
 # With processes and a folder for sessions of its own, as another machine has them: Ray looks there for its node.
 JOIN_AND_DRIVE = f"""
 mount -t tmpfs tmpfs "$1"
-"{sys.executable}" -m ray.scripts.scripts start --address="$3" --num-cpus=0 >&2
+"{sys.executable}" -m ray.scripts.scripts start --address="$3" --node-ip-address={NODE} --num-cpus=0 >&2
 "{sys.executable}" -c "$2" "$3" "$1"
 """
 
@@ -86,7 +86,7 @@ def test_a_driver_joins_from_another_machine_and_the_work_is_done_on_the_other(
     sessions = Path(tempfile.mkdtemp(prefix="rs"))
     token = tmp_path / "token"
     token.write_text(secrets.token_hex(32))
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
@@ -107,7 +107,7 @@ def test_a_driver_joins_from_another_machine_and_the_work_is_done_on_the_other(
     head, node = cable
     started = inside(
         *(head, *RAY, "start", "--head", f"--port={PORT}", "--num-cpus=1", "--include-dashboard=false"),
-        f"--temp-dir={sessions}",
+        *(f"--node-ip-address={HEAD}", f"--temp-dir={sessions}"),
     )
     assert started.returncode == 0, started.stdout + started.stderr
     told = inside(

@@ -61,6 +61,7 @@ def test_planning_loads_neither_torch_nor_prefect_nor_ray():
 NOT_PLANNED = {
     "infeasible": ExitCode.REFUSED,
     "refused": ExitCode.REFUSED,
+    "animated": ExitCode.WRONG_USE,
     "clip": ExitCode.WRONG_USE,
     "live": ExitCode.WRONG_USE,
 }
