@@ -57,7 +57,7 @@ def test_planning_loads_neither_torch_nor_prefect_nor_ray():
     assert in_a_fresh_process(program).splitlines()[-1] == "LOADED [] 0"
 
 
-# Of the examples, those that are not planned; the last two name models that have to be pinned first.
+# Of the examples, those that are not planned; some name models that have to be pinned first.
 NOT_PLANNED = {
     "infeasible": ExitCode.REFUSED,
     "refused": ExitCode.REFUSED,
