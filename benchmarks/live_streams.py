@@ -67,7 +67,7 @@ def measure() -> Measurement:
         ),
         remark=(
             "A chunk is begun as late as its making allows, so words wait for the rest of the chunk that is "
-            "shown, half of one at the median, and for the making of the next one, which is here half a chunk."
+            "shown, half of one at the median, and for the making of the next one, here half a chunk time."
         ),
         rounds={"latencies": latencies, "gaps": gaps},
     )
