@@ -25,7 +25,7 @@ from registry.unit_of_work import unit_of_work
 from workers.clip_files import decoded_frames, marked_clip
 from workers.marking import Marking
 
-CLIPS, ROUNDS, BATCH, THREADS = 96, 3, 4, 1
+CLIPS, ROUNDS, BATCH, THREADS = 48, 2, 4, 1
 FRAMES, METHOD, RATE = 8, "emoji-64-motion-lcm", 16.0
 LORA = "pytorch_lora_weights.safetensors"
 
