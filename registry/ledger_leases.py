@@ -123,11 +123,7 @@ MEMBERS = (
     .join_from(
         tables.shots,
         tables.takes,
-        and_(
-            tables.takes.c.job_id == tables.shots.c.job_id,
-            tables.takes.c.ordinal == tables.shots.c.ordinal,
-            tables.takes.c.state != TakeState.FAILED,
-        ),
+        tables.STANDS_FOR_SHOT,
     )
     .where(
         tables.shots.c.job_id == bindparam("job_id"),

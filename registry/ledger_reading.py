@@ -94,11 +94,7 @@ SHOTS_OF_THE_JOB = (
     .select_from(tables.shots)
     .join(
         tables.takes,
-        and_(
-            tables.takes.c.job_id == tables.shots.c.job_id,
-            tables.takes.c.ordinal == tables.shots.c.ordinal,
-            tables.takes.c.state != TakeState.FAILED,
-        ),
+        tables.STANDS_FOR_SHOT,
     )
     .join(tables.batches, BATCH_OF_A_TAKE)
     .outerjoin(

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, func, insert, select, update
 
 from policy.canonical import canonical_json, digest_text
 from policy.errors import LedgerFault, UnknownName
@@ -122,11 +122,7 @@ STANDING_TAKES = (
     .join_from(
         tables.shots,
         tables.takes,
-        and_(
-            tables.takes.c.job_id == tables.shots.c.job_id,
-            tables.takes.c.ordinal == tables.shots.c.ordinal,
-            tables.takes.c.state != TakeState.FAILED,
-        ),
+        tables.STANDS_FOR_SHOT,
     )
     .where(tables.shots.c.job_id == bindparam("job_id"), tables.shots.c.batch.in_(IN_THESE_BATCHES))
     .order_by(tables.shots.c.batch, tables.shots.c.position)  # so that its index is taken

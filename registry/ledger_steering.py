@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, not_, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, not_, select, update
 
 from policy.codec import encode
 from policy.errors import UnknownName, WrongMoment
@@ -58,11 +58,7 @@ STANDING_TAKES = (
     .join_from(
         tables.shots,
         tables.takes,
-        and_(
-            tables.takes.c.job_id == tables.shots.c.job_id,
-            tables.takes.c.ordinal == tables.shots.c.ordinal,
-            tables.takes.c.state != TakeState.FAILED,
-        ),
+        tables.STANDS_FOR_SHOT,
     )
     .where(tables.shots.c.job_id == bindparam("job_id"))
     .order_by(tables.shots.c.ordinal)

@@ -19,9 +19,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypedColumns,
+    and_,
     text,
 )
 
+from policy.tasks import TakeState
 from registry.instants import Instant
 
 metadata = MetaData(
@@ -347,6 +349,10 @@ takes = Table(
         postgresql_where=STANDING_TAKE,
     ),
     sqlite_with_rowid=False,
+)
+# A shot beside the take that stands for it; those that failed before it do not.
+STANDS_FOR_SHOT = and_(
+    takes.c.job_id == shots.c.job_id, takes.c.ordinal == shots.c.ordinal, takes.c.state != TakeState.FAILED
 )
 attestations = Table("attestations", metadata, AttestationColumns)
 batch_runs = Table(
