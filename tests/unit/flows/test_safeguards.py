@@ -80,7 +80,10 @@ def test_a_ray_of_ours_that_asks_for_no_token_is_a_problem(house: House, mode: s
 def test_a_ray_elsewhere_without_its_token_is_a_problem(house: House, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RIGHTSTEP_RAY_ADDRESS", "127.0.0.1:9")
     assert found(again(house))["ray token"].state.value == "ok"
-    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):  # the path: of a Ray that this process started before
+    for name in (
+        "RAY_AUTH_TOKEN",
+        "RAY_AUTH_TOKEN_PATH",
+    ):  # the path: of a Ray that this process started before
         monkeypatch.delenv(name, raising=False)
     told = next(one for one in doctor(again(house)) if one.check == "ray asks for its token")
     assert told.state.value == "problem"
