@@ -141,6 +141,15 @@ class Settings(BaseSettings):
     context_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=365, description="How many days the facts of a context are taken as they were said."
     )
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        default=None,
+        description="How many days after the end of its job an artefact is kept, unless it was shipped or is "
+        "held; not set means for ever.",
+    )
+    retention: Path | None = Field(
+        default=None,
+        description="How long it is for single owners, as TOML; retention.toml under the home by default.",
+    )
     organisation: str = Field(default="", description="Who uses the pictures, for the licence verdict.")
     organisation_as_of: date | None = Field(
         default=None, description="The day that the figures of the organisation are of."
@@ -285,7 +294,14 @@ class Settings(BaseSettings):
         return read_fleet(given) if isinstance(given, str) else given
 
     @field_validator(
-        "home", "catalogue", "contexts", "model_folders", "credentials_chain", "credentials_key", "secrets"
+        "home",
+        "catalogue",
+        "contexts",
+        "retention",
+        "model_folders",
+        "credentials_chain",
+        "credentials_key",
+        "secrets",
     )
     @classmethod
     def _absolute(cls, given: Any) -> Any:

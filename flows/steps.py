@@ -26,6 +26,7 @@ from flows.auditing import (
     prove_growth,
     reseal,
 )
+from flows.collecting import Collection, collect
 from flows.concluding import conclude_licence
 from flows.delivery import DeliveredPictures
 from flows.doctor import doctor
@@ -101,6 +102,7 @@ __all__ = [
     "DriftLook",
     "ApprovalRecords",
     "ApprovalShown",
+    "Collection",
     "CreatedKey",
     "Exported",
     "Finding",
@@ -139,6 +141,7 @@ __all__ = [
     "begin_live",
     "bring_up",
     "cancel_job",
+    "collect",
     "conclude_drift",
     "conclude_licence",
     "count_work",

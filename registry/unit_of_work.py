@@ -30,6 +30,7 @@ from registry.live_sessions import LiveSessions
 from registry.model_registry import ModelRegistry
 from registry.prompt_keeping import PromptKeeping
 from registry.requests import Requests
+from registry.retention_facts import RetentionFacts
 from registry.revocations import Revocations
 from registry.shipments import Shipments
 from registry.upstream_records import UpstreamRecords
@@ -53,6 +54,7 @@ class UnitOfWork:
     requests: Requests
     keys: AccessKeys
     keeping: ArtefactKeeping
+    retention: RetentionFacts
     live: LiveSessions
 
     def commit(self) -> None:
@@ -85,6 +87,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 requests=Requests(connection),
                 keys=AccessKeys(connection, audit),
                 keeping=ArtefactKeeping(connection),
+                retention=RetentionFacts(connection),
                 live=LiveSessions(connection, audit),
             )
     except (DBAPIError, PoolExhausted) as error:

@@ -19,6 +19,7 @@ from rightstep.cli import (
     schedule,
     serve,
     ship,
+    store,
     worker,
 )
 
@@ -74,4 +75,5 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(identity.app, name="identity")
 app.add_typer(key.app, name="key")
 app.command("doctor")(doctor.doctor)
+app.add_typer(store.app, name="store")
 app.add_typer(database.app, name="db")
