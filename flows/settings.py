@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from flows.fleet_settings import GroupSetting, read_fleet
+from flows.message_settings import MessageSettings
 from flows.prefect_requests import PrefectApi
 from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
@@ -56,7 +57,7 @@ KEY_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 Territory = Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")]
 
 
-class Settings(BaseSettings):
+class Settings(MessageSettings):
     """Everything that can be configured, with its default, its bounds and what it means."""
 
     model_config = SettingsConfigDict(

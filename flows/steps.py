@@ -53,6 +53,7 @@ from flows.pictures import (
 )
 from flows.pinning import ImportedModel, import_model, pin_model
 from flows.planning import Overrides, Preflight, native_size, plan_manifest, preflight
+from flows.posting import Posted, list_messages, post_due
 from flows.progress import Progress
 from flows.readiness import look_at_ledger
 from flows.recalling import affected, affected_csv, reevaluate, revoke_model
@@ -120,6 +121,7 @@ __all__ = [
     "MovedDeadline",
     "Question",
     "PlannedLive",
+    "Posted",
     "Progress",
     "ScheduleRecord",
     "ServiceStatus",
@@ -170,6 +172,7 @@ __all__ = [
     "list_identities",
     "list_jobs",
     "list_keys",
+    "list_messages",
     "list_models",
     "list_schedules",
     "list_workers",
@@ -190,6 +193,7 @@ __all__ = [
     "pin_model",
     "plan_live",
     "plan_manifest",
+    "post_due",
     "preflight",
     "prove_event",
     "prove_growth",

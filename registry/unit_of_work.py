@@ -27,6 +27,7 @@ from registry.database_faults import explain_fault
 from registry.identities import Identities
 from registry.ledger import Ledger
 from registry.live_sessions import LiveSessions
+from registry.messages import Messages
 from registry.model_registry import ModelRegistry
 from registry.prompt_keeping import PromptKeeping
 from registry.requests import Requests
@@ -56,6 +57,7 @@ class UnitOfWork:
     keeping: ArtefactKeeping
     retention: RetentionFacts
     live: LiveSessions
+    messages: Messages
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -89,6 +91,7 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 keeping=ArtefactKeeping(connection),
                 retention=RetentionFacts(connection),
                 live=LiveSessions(connection, audit),
+                messages=Messages(connection),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error
