@@ -151,7 +151,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _call(settings: Settings, message: MessageRecord, timestamp: int) -> _Fault | None:
     if settings.webhook_url is None or settings.webhook_secret is None:
-        return _Fault("No webhook is set any more.")
+        return _Fault(told="No webhook is set any more.")
     key = read_secret(settings.webhook_secret.get_secret_value())
     headers = signed_headers(key, message.message_id, timestamp, message.body)
     request = urllib.request.Request(  # noqa: S310 - an address of the settings, http or https
@@ -165,14 +165,14 @@ def _call(settings: Settings, message: MessageRecord, timestamp: int) -> _Fault 
             return None
     except urllib.error.HTTPError as error:
         with error:
-            return _Fault(f"The receiver answered {error.code}.", is_final=error.code == GONE)
+            return _Fault(told=f"The receiver answered {error.code}.", is_final=error.code == GONE)
     except (OSError, http.client.HTTPException) as error:
-        return _Fault(f"The receiver does not answer: {error}.")
+        return _Fault(told=f"The receiver does not answer: {error}.")
 
 
 def _mail(settings: Settings, message: MessageRecord) -> _Fault | None:
     if not settings.mail_to:
-        return _Fault("Nobody gets e-mails any more.")
+        return _Fault(told="Nobody gets e-mails any more.")
     try:
         with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=ANSWER_SECONDS) as server:
             if settings.smtp_security == "starttls":
@@ -182,8 +182,8 @@ def _mail(settings: Settings, message: MessageRecord) -> _Fault | None:
                 server.login(settings.smtp_user, password)
             refused = server.send_message(_letter(settings, message))
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        return _Fault(f"The mail server did not take it: {error}.")
-    return _Fault(f"Refused for {', '.join(sorted(refused))}.") if refused else None
+        return _Fault(told=f"The mail server did not take it: {error}.")
+    return _Fault(told=f"Refused for {', '.join(sorted(refused))}.") if refused else None
 
 
 def _letter(settings: Settings, message: MessageRecord) -> EmailMessage:
