@@ -5,8 +5,10 @@ is committed: a kill between the two leaves files that the next run finds. State
 so does every row: what was made, with what and for whom can be told for ever.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,6 +16,7 @@ from flows.bootstrap import House
 from flows.retention import load_retention
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
+from policy.errors import LedgerFault
 from policy.retention import (
     CLAIMS,
     TOUCHED_SECONDS,
@@ -28,6 +31,8 @@ from registry.retention_facts import LedgerArtefact, NamedBeside
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.artefacts import StoredFile
 
+TRIES = 40
+PAUSE_SECONDS = 0.25
 PAGE = 500  # artefacts of one transaction, and so digests of one audit event
 
 
@@ -128,7 +133,7 @@ def collect(house: House, *, dry_run: bool, page: int = PAGE) -> Collection:
             verdicts = _judged(sweep, work, digests)
         may_go = [one for one in verdicts if isinstance(one, MayGo)]
         if may_go and not dry_run:
-            verdicts = [*(one for one in verdicts if isinstance(one, Stays)), *_removed(sweep, may_go)]
+            verdicts = [*(one for one in verdicts if isinstance(one, Stays)), *_when_quiet(sweep, may_go)]
         for one in verdicts:
             if isinstance(one, Stays):
                 tally.add(one)
@@ -166,6 +171,15 @@ def _as_stored(sweep: _Sweep, known: LedgerArtefact) -> StoredArtefact:
     file = store.file_of(known.sha256)
     sounds = [found for sound in known.sounds if (found := store.file_of(sound)) is not None]
     return known.stored(None if file is None else file.touched_at, sum(sound.size for sound in sounds))
+
+
+def _when_quiet(sweep: _Sweep, may_go: Sequence[MayGo]) -> list[Stays | MayGo]:
+    """Remove a page when nobody is just ordering or shipping; LedgerFault where somebody always is."""
+    for _ in range(TRIES):
+        with suppress(LedgerFault):
+            return _removed(sweep, may_go)
+        time.sleep(PAUSE_SECONDS)
+    return _removed(sweep, may_go)
 
 
 def _removed(sweep: _Sweep, may_go: Sequence[MayGo]) -> list[Stays | MayGo]:

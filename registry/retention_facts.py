@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, func, select, text
 from policy.retention import RestingJob, StoredArtefact
 from policy.tasks import TakeState
 from registry import tables
+from registry.audit_guards import LOCK_HEAD
 from registry.records import JobState
 from registry.trust_tables import legal_holds
 
@@ -69,7 +70,12 @@ STILL_HEARD = (
 )
 NAMED = select(artefacts.c.sha256, artefacts.c.removed_at).where(artefacts.c.sha256.in_(DIGESTS))
 BESIDE = select(artefacts.c.provenance_sha256, artefacts.c.sound_sha256, artefacts.c.removed_at)
-STAND_STILL = "LOCK TABLE jobs, legal_holds, quality_holds, shipment_items IN SHARE MODE"
+# The end of the audit chain first, and then nothing is waited for: whoever orders or ships takes these in
+# either order, and of two who wait for each other one would lose.
+STAND_STILL = (
+    f"SELECT seq FROM {LOCK_HEAD}",  # noqa: S608 - a constant of ours
+    "LOCK TABLE jobs, legal_holds, quality_holds, shipment_items IN SHARE MODE NOWAIT",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,12 +118,13 @@ class RetentionFacts:
         self._connection = connection
 
     def stand_still(self) -> None:
-        """Wait for whoever is ordering, holding or shipping, and let nobody begin until this one ends.
+        """Let nobody order, hold or ship until this transaction ends; LedgerFault where somebody just does.
 
-        In SQLite the transaction has the database to itself as it is.
+        In SQLite a transaction that writes has the database to itself as it is.
         """
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(text(STAND_STILL))
+            for statement in STAND_STILL:
+                self._connection.execute(text(statement))
 
     def page(self, after: str, count: int) -> tuple[str, ...]:
         """Digests of artefacts that were not removed, in order, those that come after one."""
