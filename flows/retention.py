@@ -21,7 +21,6 @@ from policy.errors import WrongUse
 from policy.retention import Retention
 
 FILE = "retention.toml"
-FOREVER = "forever"
 
 
 class _OwnerFields(KnownFields):
@@ -63,4 +62,4 @@ def _days(path: Path, owner: str, table: Any) -> int | None:
         raise WrongUse(
             f"{path}: {owner}: {fault['msg']}.", 'Write days = 90, or days = "forever", under [OWNER].'
         ) from error
-    return None if said.days == FOREVER else said.days
+    return said.days if isinstance(said.days, int) else None

@@ -7,6 +7,7 @@ under the same id. So a kill may send a message twice, and never loses one.
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
@@ -119,10 +120,10 @@ class Messages:
         return tuple(_record(dict(row)) for row in self._connection.execute(query).mappings())
 
 
-def _record(row: dict[str, object]) -> MessageRecord:
-    known: dict[str, object] = {
+def _record(row: dict[str, Any]) -> MessageRecord:
+    known: dict[str, Any] = {
         **row,
-        "event": Event(str(row["event"])),
-        "channel": Channel(str(row["channel"])),
+        "event": Event(row["event"]),
+        "channel": Channel(row["channel"]),
     }
-    return MessageRecord(**known)  # type: ignore[arg-type] - the columns are its fields
+    return MessageRecord(**known)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, select, text
+from sqlalchemy import BindParameter, Connection, and_, bindparam, func, select, text
 
 from policy.retention import RestingJob, StoredArtefact
 from policy.tasks import TakeState
@@ -19,7 +19,7 @@ from registry.records import JobState
 from registry.trust_tables import legal_holds
 
 artefacts, takes, shots, jobs = tables.artefacts, tables.takes, tables.shots, tables.jobs
-DIGESTS = bindparam("digests", expanding=True)
+DIGESTS: BindParameter[Any] = bindparam("digests", expanding=True)
 PAGE = (
     select(artefacts.c.sha256)
     .where(artefacts.c.sha256 > bindparam("after"), artefacts.c.removed_at.is_(None))
@@ -133,7 +133,7 @@ class RetentionFacts:
     def artefacts(self, digests: Sequence[str]) -> tuple[LedgerArtefact, ...]:
         """Every claim on these artefacts; those that were removed meanwhile are left out."""
         asked = {"digests": list(digests)}
-        rows: dict[str, list[Row[Any]]] = defaultdict(list)
+        rows: dict[str, list[Any]] = defaultdict(list)
         rests: dict[str, dict[str, set[int]]] = {}
         for row in self._connection.execute(ROWS, asked):
             rows[row.sha256].append(row)
@@ -189,8 +189,8 @@ class RetentionFacts:
     def database_bytes(self) -> int:
         """How large the whole database is on its disk, indexes included, the newest changes perhaps not."""
         if self._connection.dialect.name == "postgresql":
-            size = self._connection.execute(select(func.pg_database_size(func.current_database())))
-            return int(size.scalar_one())
+            found = self._connection.execute(select(func.pg_database_size(func.current_database())))
+            return int(found.scalar_one())
         pages = (self._connection.exec_driver_sql(f"PRAGMA {name}") for name in ("page_count", "page_size"))
         count, size = (int(row.scalar_one()) for row in pages)
         return count * size
