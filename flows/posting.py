@@ -29,6 +29,7 @@ from registry.unit_of_work import unit_of_work
 ANSWER_SECONDS = 15.0  # for the other side to say anything at all, as often as it speaks
 TAKEN_SECONDS = 120.0  # how long a try is nobody else's
 LOOK_SECONDS = 5.0  # from one look at the outbox to the next
+AT_THE_END = 2  # of the last look: one by each way, so that a dead receiver holds nobody up for long
 MOST = 20  # messages of one look: who is due meanwhile is sent at the next
 GONE = 410  # the receiver wants no more of them
 
@@ -107,7 +108,7 @@ def postman(house: House) -> Generator[None]:
         is_over.set()
         walker.join()
         with suppress(RightstepError):
-            post_due(house)
+            post_due(house, AT_THE_END)
 
 
 def _note_failed(house: House, taken: MessageRecord, fault: _Fault) -> bool:
