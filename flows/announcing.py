@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.bootstrap import House
+from flows.news import channels_of
+from flows.posting import AT_THE_END, post_due
 from flows.prefect_requests import ask
 from flows.prefect_server import standing_server
 from policy.errors import Refused, RightstepError
@@ -27,6 +29,9 @@ def announce_job(house: House, job: JobRecord) -> None:
     """
     if not job.state.is_at_rest:
         return
+    if channels_of(house.settings):
+        with suppress(RightstepError):
+            post_due(house, AT_THE_END)  # it is in the outbox already: this is only to be quick
     counts = job.counts
     _announce(
         house,

@@ -14,9 +14,9 @@ from flows.reports.contact_sheet import write_contact_sheet
 from flows.reports.job_view import Figure, JobView, LookJudgement, ShipmentView
 from flows.reports.morning_report import write_morning_report
 from flows.reports.predictions import Prediction, make_prediction
-from flows.shipping import gather, stack_verdict
+from flows.shipping import Goods, gather, stack_verdict
 from policy.clips import VideoKind
-from policy.errors import StorageFault
+from policy.errors import StorageFault, UnknownName
 from policy.plan import Decision
 from policy.tasks import TakeState
 from policy.verdicts import all_of
@@ -47,12 +47,14 @@ def export_job(house: House, job_id: str, out: Path, *, videos: Sequence[VideoKi
 
     Of a clip it is ``SHOT.webp``, the picture its middle frame, and ``SHOT.wav`` its sound if it has one.
     Of each of ``videos`` there is a copy of both, ``SHOT.mp4`` or ``SHOT.webm``, which needs the extra video.
+    What was removed from the store on purpose is left out, and the sheet says why; bytes that were lost are
+    UnknownName.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         view, notices = make_view(house, job_id)
         for shot in view.shots:
-            if shot.artefact is not None and shot.name in view.files:
+            if shot.artefact is not None and shot.name in view.files and shot.name not in view.unkept:
                 target = out / view.files[shot.name]
                 _copy(kept_bytes(house, shot.name, shot.artefact.sha256), target)
                 if shot.frames > 1:
@@ -61,7 +63,7 @@ def export_job(house: House, job_id: str, out: Path, *, videos: Sequence[VideoKi
             _write(out / "NOTICES.txt", notices)
         return Exported(
             out=out,
-            pictures=len(view.files),
+            pictures=len(view.files.keys() - view.unkept.keys()),
             contact_sheet=write_contact_sheet(view, out / "contact-sheet.html"),
             report=write_morning_report(view, out / "report.html"),
             notices=out / "NOTICES.txt" if notices else None,
@@ -111,6 +113,7 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
             for one in shipments
         ),
         files=distinct_names(goods.shots),
+        unkept=_unkept(house, goods),
         settled_at=tuple(sorted(take.settled_at for take in done if take.settled_at is not None)),
         rounds=rounds,
         batches=batches,
@@ -128,11 +131,22 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
     return view, notices
 
 
+def _unkept(house: House, goods: Goods) -> dict[str, str]:
+    """Why the bytes of a shot are not in the store, by its name, where somebody removed them on purpose."""
+    return {
+        shot.name: goods.unkept[shot.artefact.sha256].told
+        for shot in goods.shots
+        if shot.artefact is not None
+        and shot.artefact.sha256 in goods.unkept
+        and not house.store.has(shot.artefact.sha256)
+    }
+
+
 def _reader(house: House) -> Callable[[str], bytes | None]:
     def read(sha256: str) -> bytes | None:
         try:
             return house.store.path_of(sha256).read_bytes()
-        except OSError:
+        except (OSError, UnknownName):
             return None
 
     return read

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.bootstrap import House
+from flows.news import telling
 from policy.plan import Decision
 from policy.wording import plural
 from registry.quality_parsing import QualityReference, StatisticBand
@@ -44,7 +45,8 @@ def judge_job(house: House, job_id: str) -> JobState:
     judgements = judge_pictures(house, job_id)
     with unit_of_work(house.engine) as work:
         waived = work.ledger.header(job_id).manifest.waive_output_checks
-        job = hold_and_close(work, job_id, () if waived else judgements, house.clock())
+        with telling(house, work, job_id):
+            job = hold_and_close(work, job_id, () if waived else judgements, house.clock())
         work.commit()
     return job.state
 

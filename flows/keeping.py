@@ -49,4 +49,7 @@ def why_gone(house: House, shot: str, sha256: str) -> UnknownName:
         unkept = work.keeping.removed(sha256)
     if unkept is None:
         return UnknownName(f"The bytes of shot {shot} are gone from the store.", "Render the shot again.")
-    return UnknownName(f"Shot {shot}: {unkept.told}", "Ask for it again with response_format url to keep it.")
+    return UnknownName(
+        f"Shot {shot}: {unkept.told}",
+        "Render it again; a served picture is kept where it is asked for with response_format url.",
+    )

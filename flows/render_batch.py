@@ -22,6 +22,7 @@ from prefect.tasks import Task
 from flows.announcing import announce_job
 from flows.bootstrap import House, open_house
 from flows.judging import judge_job
+from flows.posting import postman
 from flows.progress import report_stage
 from flows.rendering import job_of
 from flows.settings import load_settings
@@ -52,6 +53,11 @@ def relay_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
 def render_batch(job_id: str) -> str:
     """Render what is open of a job, judge the pictures, close the job; returns its state."""
     house = open_house(load_settings())
+    with postman(house):
+        return _render(house, job_id)
+
+
+def _render(house: House, job_id: str) -> str:
     while _has_more_turns(house, job_id):
         report_stage("giving the workers up")
     with unit_of_work(house.engine, read_only=True) as work:

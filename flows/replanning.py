@@ -3,10 +3,12 @@
 from typing import Any
 
 from flows.bootstrap import House
+from flows.news import put_news
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
 from policy.costs import CostProfile
 from policy.ladder import Ground
+from policy.messages import Event
 from policy.replanning import Change, Crew, Round, Standing, decision_of, replan
 from policy.shot_keys import Versions, run_digest, shot_key
 from policy.tiers import TIER_TABLE
@@ -124,6 +126,7 @@ def _tell(
         _append(house, work, "job:plan:changed", record.job_id, {**facts, "changes": changes})
     if newly_at_risk:
         _append(house, work, AT_RISK, record.job_id, {**facts, "margin": round(looked.margin, 3)})
+        put_news(house, work, record.job_id, Event.AT_RISK)
 
 
 def _append(house: House, work: UnitOfWork, tag: str, job_id: str, facts: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ was missed while the house was down is not made up for.
 
 from typing import Any
 
+from flows.bootstrap import open_house
+from flows.posting import postman
 from flows.prefect_requests import (
     DRIFT_WATCH,
     ON_DEMAND,
@@ -78,19 +80,20 @@ def main() -> None:
     audit: Any = weekly_audit.to_deployment(
         WEEKLY_AUDIT, schedules=[Cron(CRON, slug="monday")], entrypoint_type=EntrypointType.MODULE_PATH
     )
-    serve(
-        night,
-        demand,
-        handed_in,
-        watch,
-        seal,
-        shipping,
-        audit,
-        pause_on_shutdown=False,
-        print_starting_message=False,
-        limit=JOBS_AT_ONCE,
-        query_seconds=POLL_SECONDS,
-    )
+    with postman(open_house(settings)):  # what could not be sent when it was due
+        serve(
+            night,
+            demand,
+            handed_in,
+            watch,
+            seal,
+            shipping,
+            audit,
+            pause_on_shutdown=False,
+            print_starting_message=False,
+            limit=JOBS_AT_ONCE,
+            query_seconds=POLL_SECONDS,
+        )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from flows.fleet_settings import GroupSetting, read_fleet
+from flows.message_settings import MessageSettings
 from flows.prefect_requests import PrefectApi
 from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
@@ -56,7 +57,7 @@ KEY_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 Territory = Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")]
 
 
-class Settings(BaseSettings):
+class Settings(MessageSettings):
     """Everything that can be configured, with its default, its bounds and what it means."""
 
     model_config = SettingsConfigDict(
@@ -140,6 +141,15 @@ class Settings(BaseSettings):
     )
     context_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=365, description="How many days the facts of a context are taken as they were said."
+    )
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        default=None,
+        description="How many days after the end of its job an artefact is kept, unless it was shipped or is "
+        "held; not set means for ever.",
+    )
+    retention: Path | None = Field(
+        default=None,
+        description="How long it is for single owners, as TOML; retention.toml under the home by default.",
     )
     organisation: str = Field(default="", description="Who uses the pictures, for the licence verdict.")
     organisation_as_of: date | None = Field(
@@ -285,7 +295,14 @@ class Settings(BaseSettings):
         return read_fleet(given) if isinstance(given, str) else given
 
     @field_validator(
-        "home", "catalogue", "contexts", "model_folders", "credentials_chain", "credentials_key", "secrets"
+        "home",
+        "catalogue",
+        "contexts",
+        "retention",
+        "model_folders",
+        "credentials_chain",
+        "credentials_key",
+        "secrets",
     )
     @classmethod
     def _absolute(cls, given: Any) -> Any:

@@ -1,7 +1,7 @@
 """The second gate, on what was REALLY used: gathering what it judges. The shipment is ``flows.shipment``."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from flows.bootstrap import House
@@ -20,6 +20,7 @@ from policy.stacks import Stack
 from policy.tasks import TakeState
 from policy.uses import IntendedUse, asked_again
 from policy.verdicts import Reason, Verdict
+from registry.artefact_keeping import UnkeptArtefact
 from registry.known_registry import KnownRegistry
 from registry.licences.circumstances import ORDINARY, Circumstances, as_stated
 from registry.licences.claims import LicensedComponent
@@ -42,7 +43,9 @@ class Goods:
     registry: KnownRegistry  # of the moment at which the rest was read
     grants: tuple[Grant, ...]  # paid licences that stand for the use
     recorded: tuple[RecordedDischarge, ...]  # evidence of the job and of the house, handed in before
-    unkept: frozenset[str] = frozenset()  # artefacts whose bytes were removed on purpose
+    unkept: Mapping[str, UnkeptArtefact] = field(
+        default_factory=dict[str, UnkeptArtefact]
+    )  # by digest: whose bytes were removed on purpose
 
     @property
     def pinned(self) -> Mapping[str, PinRecord]:

@@ -12,6 +12,7 @@ from flows.announcing import announce_job
 from flows.bootstrap import House
 from flows.clock_times import resolve_deadline
 from flows.judging import judge_job
+from flows.news import telling
 from flows.planning import known_costs
 from flows.replanning import replan_within
 from policy.audit import AuditEvent
@@ -87,13 +88,15 @@ def eat_shots(house: House, job_id: str, shots: Sequence[str], reason: str) -> S
     if not reason.strip():
         raise WrongUse("A shot is eaten on record, with its reason.", "Give --reason.")
     with unit_of_work(house.engine) as work:
-        found = work.ledger.eat(
-            work.ledger.job(job_id).job_id,
-            shots,
-            actor=house.settings.actor,
-            reason=reason.strip(),
-            now=house.clock(),
-        )
+        whole_id = work.ledger.job(job_id).job_id
+        with telling(house, work, whole_id):
+            found = work.ledger.eat(
+                whole_id,
+                shots,
+                actor=house.settings.actor,
+                reason=reason.strip(),
+                now=house.clock(),
+            )
         if found.shots:
             facts = {"shots": found.shots, "reason": reason.strip()}
             _note(house, work, "job:shots:eaten", found.job.job_id, facts)

@@ -26,6 +26,7 @@ from flows.auditing import (
     prove_growth,
     reseal,
 )
+from flows.collecting import Collection, collect
 from flows.concluding import conclude_licence
 from flows.delivery import DeliveredPictures
 from flows.doctor import doctor
@@ -52,6 +53,7 @@ from flows.pictures import (
 )
 from flows.pinning import ImportedModel, import_model, pin_model
 from flows.planning import Overrides, Preflight, native_size, plan_manifest, preflight
+from flows.posting import Posted, list_messages, post_due
 from flows.progress import Progress
 from flows.readiness import look_at_ledger
 from flows.recalling import affected, affected_csv, reevaluate, revoke_model
@@ -101,6 +103,7 @@ __all__ = [
     "DriftLook",
     "ApprovalRecords",
     "ApprovalShown",
+    "Collection",
     "CreatedKey",
     "Exported",
     "Finding",
@@ -118,6 +121,7 @@ __all__ = [
     "MovedDeadline",
     "Question",
     "PlannedLive",
+    "Posted",
     "Progress",
     "ScheduleRecord",
     "ServiceStatus",
@@ -139,6 +143,7 @@ __all__ = [
     "begin_live",
     "bring_up",
     "cancel_job",
+    "collect",
     "conclude_drift",
     "conclude_licence",
     "count_work",
@@ -167,6 +172,7 @@ __all__ = [
     "list_identities",
     "list_jobs",
     "list_keys",
+    "list_messages",
     "list_models",
     "list_schedules",
     "list_workers",
@@ -187,6 +193,7 @@ __all__ = [
     "pin_model",
     "plan_live",
     "plan_manifest",
+    "post_due",
     "preflight",
     "prove_event",
     "prove_growth",

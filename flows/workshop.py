@@ -15,6 +15,7 @@ from flows.bootstrap import House
 from flows.chunk_sizes import ChunkSizes
 from flows.fleet_settings import GroupSetting
 from flows.holders import is_dead_holder, own_holder
+from flows.news import telling
 from flows.planning import known_costs, pinned_models
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
@@ -88,7 +89,8 @@ class Workshop:
             if self._ready:
                 return self._ready.popleft()
         with self._turn, unit_of_work(self.house.engine) as work:
-            chunk = self._leased(work)
+            with telling(self.house, work, self.job_id):
+                chunk = self._leased(work)
             work.commit()
         self._hold(chunk)
         return chunk
@@ -193,10 +195,11 @@ class Workshop:
         self, chunk: LeasedChunk, results: list[BatchResult]
     ) -> tuple[SettledChunk, LeasedChunk | None]:
         with self._turn, unit_of_work(self.house.engine) as work:
-            settled = work.ledger.settle(chunk, results, self.house.clock())
-            if settled.storage_faults and not settled.job_state.is_finished:
-                work.ledger.hold(self.job_id, reason=_full(self.house))
-            following = None if self.pool.is_cancelled else self._leased(work)
+            with telling(self.house, work, self.job_id):
+                settled = work.ledger.settle(chunk, results, self.house.clock())
+                if settled.storage_faults and not settled.job_state.is_finished:
+                    work.ledger.hold(self.job_id, reason=_full(self.house))
+                following = None if self.pool.is_cancelled else self._leased(work)
             work.commit()
         return settled, following
 

@@ -115,9 +115,9 @@ class Ledger:
         found = ledger_reading.job(self._connection, id_or_prefix)
         return ledger_reading.job(self._connection, found.job_id, lock=True)
 
-    def state(self, job_id: str) -> JobState:
-        """Where the job of an id stands: one row, whatever its size."""
-        return ledger_reading.state(self._connection, job_id)
+    def state(self, job_id: str, *, lock: bool = False) -> JobState:
+        """Where the job of an id stands: one row, whatever its size; ``lock`` keeps it so for the others."""
+        return ledger_reading.state(self._connection, job_id, lock=lock)
 
     def jobs(
         self, *, states: Sequence[JobState] = (), limit: int = 100, after: str | None = None

@@ -132,9 +132,10 @@ def job(connection: Connection, id_or_prefix: str, *, lock: bool = False) -> Job
     return job_record(chosen[0], counts(connection, chosen[0]["job_id"]))
 
 
-def state(connection: Connection, job_id: str) -> JobState:
+def state(connection: Connection, job_id: str, *, lock: bool = False) -> JobState:
     """Where the job of an id stands, without a look at its shots."""
-    found = connection.execute(STATE_OF_THE_JOB, {"job_id": job_id}).scalar_one_or_none()
+    query = STATE_OF_THE_JOB.with_for_update() if lock else STATE_OF_THE_JOB
+    found = connection.execute(query, {"job_id": job_id}).scalar_one_or_none()
     if found is None:
         raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
     return JobState(found)

@@ -127,8 +127,11 @@ STANDING_TAKES = (
     .where(tables.shots.c.job_id == bindparam("job_id"), tables.shots.c.batch.in_(IN_THESE_BATCHES))
     .order_by(tables.shots.c.batch, tables.shots.c.position)  # so that its index is taken
 )
-KNOWN_DIGESTS = select(tables.artefacts.c.shot_key, tables.artefacts.c.sha256).where(
-    tables.artefacts.c.shot_key.in_(bindparam("shot_keys", expanding=True))
+KNOWN_DIGESTS = select(
+    tables.artefacts.c.shot_key, tables.artefacts.c.sha256, tables.artefacts.c.removed_at
+).where(tables.artefacts.c.shot_key.in_(bindparam("shot_keys", expanding=True)))
+MADE_AGAIN = (
+    update(tables.artefacts).where(tables.artefacts.c.sha256 == bindparam("b_sha256")).values(removed_at=None)
 )
 SETTLE_A_TAKE = update(tables.takes).where(
     tables.takes.c.job_id == bindparam("b_job_id"),
@@ -369,7 +372,10 @@ def _close_batches(
 
 
 def _write(connection: Connection, writes: _Writes) -> tuple[str, ...]:
-    """Write what was decided; returns the shot keys that got a second digest."""
+    """Write what was decided; returns the shot keys that got a second digest.
+
+    What was removed once and is made again is there again, for whoever orders it next.
+    """
     write_many(connection, SETTLE_A_TAKE, writes.settled)
     write_many(connection, ANOTHER_TAKE, writes.retries)
     write_many(
@@ -385,8 +391,13 @@ def _write(connection: Connection, writes: _Writes) -> tuple[str, ...]:
 def _second_digests(connection: Connection, rows: list[dict[str, Any]]) -> tuple[str, ...]:
     known: dict[str, set[str]] = {}
     asked = {"shot_keys": [row["shot_key"] for row in rows]}
-    for shot_key, sha256 in connection.execute(KNOWN_DIGESTS, asked):
+    removed: set[str] = set()
+    for shot_key, sha256, removed_at in connection.execute(KNOWN_DIGESTS, asked):
         known.setdefault(shot_key, set()).add(sha256)
+        if removed_at is not None:
+            removed.add(sha256)
+    again = sorted(removed & {row["sha256"] for row in rows})
+    write_many(connection, MADE_AGAIN, [{"b_sha256": sha256} for sha256 in again])
     second: set[str] = set()
     for row in rows:
         digests = known.setdefault(row["shot_key"], set())

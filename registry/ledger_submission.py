@@ -41,7 +41,7 @@ UNFINISHED = tuple(state.value for state in JobState if not state.is_finished)
 KNOWN_OUTPUTS = (
     select(tables.shots.c.ordinal, tables.artefacts.c.sha256)
     .join_from(tables.shots, tables.artefacts, tables.shots.c.shot_key == tables.artefacts.c.shot_key)
-    .where(tables.shots.c.job_id == bindparam("job_id"))
+    .where(tables.shots.c.job_id == bindparam("job_id"), tables.artefacts.c.removed_at.is_(None))
     .order_by(tables.shots.c.ordinal, tables.artefacts.c.made_at, tables.artefacts.c.sha256)
 )
 ANOTHER_JOB = {

@@ -4,6 +4,7 @@ from registry import (
     access_tables,
     evidence_tables,
     live_tables,
+    message_tables,
     request_tables,
     revision_tables,
     tables,
@@ -22,5 +23,6 @@ TABLE_MODULES = (
     revision_tables,
     live_tables,
     worker_tables,
+    message_tables,
 )
 metadata = tables.metadata

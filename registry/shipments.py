@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, and_, bindparam, exists, select
 
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json, digest
 from policy.codec import decode, encode
 from policy.discharges import MetObligation, RecordedDischarge
-from policy.errors import LedgerFault, UnknownName
+from policy.errors import LedgerFault, UnknownName, WrongMoment
 from policy.gates import require
 from policy.quarantine import quarantined
 from policy.tasks import TakeState
@@ -94,6 +94,7 @@ class Shipments:
             ],
         )
         self._write_items(shipment_id, job.job_id, items)
+        self._refuse_removed(shipment_id)
         self._write_licences(shipment_id, draft)
         self._write_obligations(shipment_id, draft)
         shipment_evidence.write_evidence(
@@ -140,6 +141,15 @@ class Shipments:
             for item in items
         ]
         insert_many(self._connection, tables.shipment_items, rows)
+
+    def _refuse_removed(self, shipment_id: str) -> None:
+        """What was shipped is never removed: so nothing ships that was removed since it was looked at."""
+        removed = self._connection.execute(REMOVED_ITEM, {"shipment_id": shipment_id}).scalar_one_or_none()
+        if removed is not None:
+            raise WrongMoment(
+                f"The time of shot {removed} was over, and its bytes were removed meanwhile.",
+                "Render it again.",
+            )
 
     def _write_licences(self, shipment_id: str, draft: ShipmentDraft) -> None:
         rows = [
@@ -325,6 +335,16 @@ class _MadeShot:
     sound_sha256: str | None
 
 
+_OF_THE_ITEM = tables.artefacts.c.sha256 == tables.shipment_items.c.artefact_sha256
+REMOVED_ITEM = (
+    select(tables.shipment_items.c.shot)
+    .where(
+        tables.shipment_items.c.shipment_id == bindparam("shipment_id"),
+        exists().where(_OF_THE_ITEM, tables.artefacts.c.removed_at.is_not(None)),
+        ~exists().where(_OF_THE_ITEM, tables.artefacts.c.removed_at.is_(None)),
+    )
+    .limit(1)
+)
 MADE_SHOTS = (
     select(
         tables.shots.c.name,

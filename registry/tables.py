@@ -38,6 +38,7 @@ metadata = MetaData(
 
 UNFINISHED_JOB = text("state IN ('queued', 'running', 'held', 'paused')")
 LEASED_BATCH = text("state = 'leased'")
+HEARD = text("sound_sha256 IS NOT NULL")
 STANDING_TAKE = text("state <> 'failed'")
 BEGUN_TURN = text("began_at IS NOT NULL")
 
@@ -267,6 +268,9 @@ class ArtefactColumns(TypedColumns):
     loudness: Named[float | None]
     sound_clipping: Named[float | None]
     made_at: Named[datetime] = Column(Instant)
+    removed_at: Named[datetime | None] = Column(
+        Instant
+    )  # None: nobody removed its bytes since they were made
 
 
 class QualityHoldColumns(TypedColumns):
@@ -362,7 +366,14 @@ batch_runs = Table(
     ForeignKeyConstraint(["job_id", "number"], ["batches.job_id", "batches.number"]),
     Index(None, "settled_at"),
 )
-artefacts = Table("artefacts", metadata, ArtefactColumns, Index(None, "sha256"), sqlite_with_rowid=False)
+artefacts = Table(
+    "artefacts",
+    metadata,
+    ArtefactColumns,
+    Index(None, "sha256"),
+    Index(None, "sound_sha256", sqlite_where=HEARD, postgresql_where=HEARD),
+    sqlite_with_rowid=False,
+)
 quality_holds = Table(
     "quality_holds",
     metadata,

@@ -27,9 +27,11 @@ from registry.database_faults import explain_fault
 from registry.identities import Identities
 from registry.ledger import Ledger
 from registry.live_sessions import LiveSessions
+from registry.messages import Messages
 from registry.model_registry import ModelRegistry
 from registry.prompt_keeping import PromptKeeping
 from registry.requests import Requests
+from registry.retention_facts import RetentionFacts
 from registry.revocations import Revocations
 from registry.shipments import Shipments
 from registry.upstream_records import UpstreamRecords
@@ -53,7 +55,9 @@ class UnitOfWork:
     requests: Requests
     keys: AccessKeys
     keeping: ArtefactKeeping
+    retention: RetentionFacts
     live: LiveSessions
+    messages: Messages
 
     def commit(self) -> None:
         """Make everything durable; the unit is closed after it."""
@@ -85,7 +89,9 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Generator[UnitOf
                 requests=Requests(connection),
                 keys=AccessKeys(connection, audit),
                 keeping=ArtefactKeeping(connection),
+                retention=RetentionFacts(connection),
                 live=LiveSessions(connection, audit),
+                messages=Messages(connection),
             )
     except (DBAPIError, PoolExhausted) as error:
         raise explain_fault(error) from error

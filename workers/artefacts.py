@@ -7,6 +7,8 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,6 +27,17 @@ SUFFIXES = {
 }
 DIGEST = re.compile(r"[0-9a-f]{64}")
 TORN_AFTER_SECONDS = 3600.0  # a temporary file this old belongs to no living writer
+FOLDER = re.compile(r"[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFile:
+    """A file of the store."""
+
+    sha256: str
+    path: Path
+    size: int  # bytes; an empty one counts as none
+    touched_at: datetime  # when it was last written, or put again
 
 
 class ArtefactStore:
@@ -32,7 +45,8 @@ class ArtefactStore:
 
     A file is written under a temporary name, flushed, renamed to its digest, and its folder
     flushed: whoever holds an ArtefactRef can lose power and still find the bytes. Putting the
-    same bytes again changes nothing.
+    same bytes again changes nothing but the time of the file, which tells who tidies up that
+    somebody needs it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -44,7 +58,7 @@ class ArtefactStore:
         path = self._place(sha256, SUFFIXES[media_type])
         reference = ArtefactRef(sha256=sha256, size=len(content), media_type=media_type, path=str(path))
         try:
-            if not _has_size(path, len(content)):
+            if not _was_touched(path, len(content)):
                 self._write(path, content)
         except OSError as fault:
             room = (
@@ -74,6 +88,40 @@ class ArtefactStore:
         for path in self._candidates(sha256):
             path.unlink(missing_ok=True)
 
+    def files(self) -> Iterator[tuple[StoredFile, ...]]:
+        """Every file that bears the name of a digest, a folder at a time, in the order of their digests."""
+        if not self.root.is_dir():
+            return
+        for folder in sorted(one for one in self.root.iterdir() if FOLDER.fullmatch(one.name)):
+            listed = sorted(folder.iterdir()) if folder.is_dir() else ()
+            yield tuple(found for path in listed if (found := _stored_file(path)) is not None)
+
+    def file_of(self, sha256: str) -> StoredFile | None:
+        """The file of a digest; None where the store does not hold its bytes."""
+        found = (_stored_file(path) for path in self._candidates(sha256))
+        return next((file for file in found if file is not None and file.size), None)
+
+    def retire(self, file: StoredFile, untouched_since: datetime) -> bool:
+        """Remove a file that nobody has put since then; False where somebody has, or it is gone already.
+
+        It is taken aside before its time is read: whoever puts the same bytes meanwhile either touched it
+        before, and it goes back, or does not find it, and writes it anew.
+        """
+        now = _stored_file(file.path)
+        if now is None or now.touched_at > untouched_since:
+            return False
+        aside = self.root / "tmp" / f"{uuid4().hex}.part"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file.path.rename(aside)
+        except FileNotFoundError:
+            return False
+        if _moment(aside.stat()) > untouched_since:
+            aside.rename(file.path)
+            return False
+        aside.unlink()
+        return True
+
     def free_bytes(self) -> int:
         """Space that a writer without privileges still has."""
         folder = self.root
@@ -83,16 +131,22 @@ class ArtefactStore:
 
     def clean(self, older_than_seconds: float = TORN_AFTER_SECONDS) -> int:
         """Remove temporary files that a killed writer left behind; returns how many."""
+        drafts = self.torn(older_than_seconds)
+        for path in drafts:
+            path.unlink(missing_ok=True)
+        return len(drafts)
+
+    def torn(self, older_than_seconds: float = TORN_AFTER_SECONDS) -> tuple[Path, ...]:
+        """Temporary files that a killed writer left behind."""
         horizon = time.time() - older_than_seconds
-        removed = 0
+        found: list[Path] = []
         for path in (self.root / "tmp").glob("*.part"):
             try:
                 if path.stat().st_mtime <= horizon:
-                    path.unlink()
-                    removed += 1
+                    found.append(path)
             except FileNotFoundError:  # its writer has just finished
                 continue
-        return removed
+        return tuple(found)
 
     def _candidates(self, sha256: str) -> Iterator[Path]:
         if DIGEST.fullmatch(sha256):
@@ -128,6 +182,32 @@ def _has_size(path: Path, size: int | None) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return found > 0 if size is None else found == size
+
+
+def _was_touched(path: Path, size: int) -> bool:
+    """Whether the bytes lie there already; their file is then as young as one just written."""
+    if not _has_size(path, size):
+        return False
+    try:
+        os.utime(path)
+    except FileNotFoundError:  # removed between the two
+        return False
+    return True
+
+
+def _stored_file(path: Path) -> StoredFile | None:
+    sha256, _, suffix = path.name.partition(".")
+    if not DIGEST.fullmatch(sha256) or f".{suffix}" not in SUFFIXES.values():
+        return None
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return StoredFile(sha256=sha256, path=path, size=found.st_size, touched_at=_moment(found))
+
+
+def _moment(found: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(found.st_mtime, UTC)
 
 
 def _flush_folder(folder: Path) -> None:

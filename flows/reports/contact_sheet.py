@@ -21,6 +21,7 @@ class Card:
     kind: str  # done | reused | lost | eaten | open
     file: str  # beside the page; "" where there is none
     held: str  # why an output check holds it; ""
+    gone: str  # what is said in place of a picture whose bytes are not in the store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +76,7 @@ def make_groups(view: JobView, limit: int) -> tuple[Group, ...]:
             kind=KINDS[shot.state],
             file=view.files.get(shot.name, ""),
             held=held.get(shot.ordinal, ""),
+            gone=view.unkept.get(shot.name, "the picture file is gone"),
         )
         cards.setdefault(shot.decision, []).append(card)
     return tuple(

@@ -80,6 +80,7 @@ class JobView:
     looks: tuple[LookJudgement, ...] = ()
     holds: tuple[HeldShot, ...] = ()
     shipments: tuple[ShipmentView, ...] = ()
+    unkept: Mapping[str, str] = field(default_factory=dict[str, str])  # by shot: why its bytes were removed
     rounds: tuple[ReplanningRecord, ...] = ()  # how the night was planned anew
     batches: tuple[SettledBatch, ...] = ()  # as they were rendered, in the order in which they were settled
     files: Mapping[str, str] = field(

@@ -9,11 +9,13 @@ import pytest
 
 from flows.bootstrap import House, open_house
 from flows.planning import known_costs
+from flows.posting import list_messages
 from flows.rendering import job_of, rounds_of, shots_of
 from flows.replanning import AT_RISK, replan_job
 from flows.settings import load_settings
 from flows.submitting import submit_plan
 from flows.workshop import Workshop
+from policy.messages import Event
 from policy.tasks import TakeState
 from registry.records import JobRecord, ReplanningRecord
 from registry.unit_of_work import unit_of_work
@@ -184,6 +186,22 @@ def test_risk_is_raised_once_before_the_deadline_and_again_after_a_recovery(
     clock.now += (job.deadline - clock.now) * 0.3
     assert look(house, job) is not None
     assert [tag for tag, _ in events(house, job)].count(AT_RISK) == 2
+
+
+def test_whoever_wants_to_know_is_told_of_a_risk_as_often_as_it_is_raised(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock
+):
+    for name, value in (("RENDERER", "synthetic"), ("WORKERS", "1"), ("MAIL_TO", "night@studio.test")):
+        monkeypatch.setenv(f"RIGHTSTEP_{name}", value)
+    house = open_house(load_settings(), clock=clock)
+    job = submit(house, tmp_path, 1.1, may_degrade=False)
+    clock.now += (job.deadline - clock.now) * 0.3
+    look(house, job)
+    look(house, job)
+    (message,) = list_messages(house)
+    assert (message.event, message.job_id) == (Event.AT_RISK, job.job_id)
+    assert "Deadline: " in message.words
+    house.engine.dispose()
 
 
 def test_steps_that_were_asked_for_are_left_alone(house: House, tmp_path: Path, clock: Clock):
