@@ -25,6 +25,8 @@ from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
 from policy.uses import DEFAULT_CONTEXT, Act, Organisation
 from registry.upstream import PUBLIC_HUB
+from workers.model_cache import ModelCacheOptions
+from workers.object_stores import StoreAddress
 from workers.renderer import RendererKind
 
 if TYPE_CHECKING:
@@ -90,6 +92,36 @@ class Settings(BaseSettings):
     hub_offline: bool = Field(
         default_factory=_is_hub_offline,
         description="Never ask a hub, only use what is here; on where HF_HUB_OFFLINE is set.",
+    )
+    store: str | None = Field(
+        default=None,
+        pattern=r"^(s3://[^/\s]+(/\S*)?|file:///\S+)$",
+        description="Where artefacts go, and models for other nodes: s3://BUCKET/PREFIX (needs the extra s3) or "
+        "file:///FOLDER, mounted everywhere; the home alone by default.",
+    )
+    store_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="The address of an S3-compatible store that is not Amazon's.",
+    )
+    store_region: str | None = Field(default=None, description="The region of its bucket.")
+    store_key: SecretStr | None = Field(
+        default=None, description="Who asks it; as this machine is known to Amazon by default."
+    )
+    store_secret: SecretStr | None = Field(default=None, description="The secret of that key.")
+    store_gb: Annotated[float, Field(gt=0)] = Field(
+        default=20.0, description="GB of artefacts that a machine keeps before a store."
+    )
+    model_cache: Path | None = Field(
+        default=None,
+        description="Where a node brings models that it has not; models/ under the home by default.",
+    )
+    model_cache_gb: Annotated[float, Field(gt=0)] = Field(
+        default=200.0, description="GB of it; what was used longest ago and nobody holds makes room."
+    )
+    model_peers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Caches of other nodes, asked before the store: http:// or file:///, by commas.",
     )
     catalogue: Path | None = Field(
         default=None, description="A folder with your own presets and licence terms."
@@ -270,7 +302,9 @@ class Settings(BaseSettings):
         files = SecretsSettingsSource(settings_cls, secrets_dir=os.environ.get(SECRETS) or None)
         return init_settings, env_settings, files
 
-    @field_validator("model_folders", "territories", "serve_warm", "live_origins", mode="before")
+    @field_validator(
+        "model_folders", "territories", "serve_warm", "live_origins", "model_peers", mode="before"
+    )
     @classmethod
     def _from_one_variable(cls, given: Any, field: ValidationInfo) -> Any:
         """A variable is one text: it is split here, because nobody writes JSON into an environment."""
@@ -285,7 +319,14 @@ class Settings(BaseSettings):
         return read_fleet(given) if isinstance(given, str) else given
 
     @field_validator(
-        "home", "catalogue", "contexts", "model_folders", "credentials_chain", "credentials_key", "secrets"
+        "home",
+        "catalogue",
+        "contexts",
+        "model_folders",
+        "model_cache",
+        "credentials_chain",
+        "credentials_key",
+        "secrets",
     )
     @classmethod
     def _absolute(cls, given: Any) -> Any:
@@ -316,7 +357,35 @@ class Settings(BaseSettings):
 
     @property
     def artefacts(self) -> Path:
-        return self.home / "artefacts"
+        """The artefact store, or what lies before one that is elsewhere."""
+        return self.home / ("artefacts" if self.store is None else "artefact-cache")
+
+    @property
+    def store_address(self) -> StoreAddress | None:
+        """Where artefacts and models go, with the key; None where the home is all there is."""
+        if self.store is None:
+            return None
+        return StoreAddress(
+            url=self.store.rstrip("/"),
+            endpoint=self.store_endpoint,
+            region=self.store_region,
+            key=self.store_key.get_secret_value() if self.store_key else None,
+            secret=self.store_secret.get_secret_value() if self.store_secret else None,
+        )
+
+    @property
+    def node_models(self) -> ModelCacheOptions | None:
+        """Where a node brings models to that it has not, and whom it asks; None where there is nobody."""
+        peers = tuple(StoreAddress(url=peer.rstrip("/")) for peer in self.model_peers)
+        address = self.store_address
+        sources = peers if address is None else (*peers, address)
+        if not sources:
+            return None
+        return ModelCacheOptions(
+            folder=self.model_cache or self.home / "models",
+            most_bytes=int(self.model_cache_gb * 1e9),
+            sources=sources,
+        )
 
     @property
     def shipments(self) -> Path:
