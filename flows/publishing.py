@@ -10,7 +10,8 @@ from policy.tasks import StackLoad
 from registry.known_digests import KnownDigests
 from registry.verification import resolve_inside, verify_files
 from workers.model_cache import object_name
-from workers.object_stores import ObjectStore, StoreAddress
+from workers.object_stores import ObjectStore
+from workers.store_addresses import StoreAddress
 from workers.verified_stacks import Verify
 
 

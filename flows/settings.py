@@ -25,9 +25,8 @@ from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
 from policy.uses import DEFAULT_CONTEXT, Act, Organisation
 from registry.upstream import PUBLIC_HUB
-from workers.model_cache import ModelCacheOptions
-from workers.object_stores import StoreAddress
 from workers.renderer import RendererKind
+from workers.store_addresses import ModelCacheOptions, StoreAddress
 
 if TYPE_CHECKING:
     from registry.evidence.keys import SigningKey
@@ -96,7 +95,7 @@ class Settings(BaseSettings):
     store: str | None = Field(
         default=None,
         pattern=r"^(s3://[^/\s]+(/\S*)?|file:///\S+)$",
-        description="Where artefacts go, and models for other nodes: s3://BUCKET/PREFIX (needs the extra s3) or "
+        description="Where artefacts go, and models for other nodes: s3://BUCKET/PREFIX (extra s3), or "
         "file:///FOLDER, mounted everywhere; the home alone by default.",
     )
     store_endpoint: str | None = Field(

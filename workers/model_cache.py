@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -20,7 +20,8 @@ from uuid import uuid4
 from policy.errors import IntegrityFault, StorageFault
 from policy.stacks import FilePin, ModelPin
 from policy.tasks import StackLoad
-from workers.object_stores import ObjectStore, StoreAddress
+from workers.object_stores import ObjectStore
+from workers.store_addresses import ModelCacheOptions
 
 FOLDER = "models"  # under the address of a store or a peer, and here
 
@@ -28,15 +29,6 @@ FOLDER = "models"  # under the address of a store or a peer, and here
 def object_name(sha256: str) -> str:
     """What the file of a model is called in a store."""
     return f"{FOLDER}/{sha256[:2]}/{sha256}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelCacheOptions:
-    """Where a node keeps models, how many bytes of them, and whom it asks, in this order."""
-
-    folder: Path
-    most_bytes: int
-    sources: tuple[StoreAddress, ...]  # peers first
 
 
 class Held:
@@ -94,8 +86,9 @@ class ModelCache:
                         shutil.rmtree(snapshot)
 
     def bytes_held(self) -> int:
-        """What the files take, each counted once."""
-        return sum(path.stat().st_size for path in (self._root / FOLDER).glob("??/*"))
+        """What the files take, each counted once, and those that are not whole yet."""
+        found = (*(self._root / FOLDER).glob("??/*"), *(self._root / "drafts").glob("*.part"))
+        return sum(path.stat().st_size for path in found)
 
     def _snapshot(self, pin: ModelPin) -> Path:
         """The folder of a pin that is held by the caller."""
@@ -114,6 +107,9 @@ class ModelCache:
         return place
 
     def _bring(self, pin: ModelPin, place: Path) -> None:
+        for left in (self._root / "drafts").glob("*"):
+            if left.is_dir():  # of a worker that was killed: its links would keep their files for ever
+                shutil.rmtree(left)
         files = {file.sha256: file for file in pin.files}
         missing = [
             file for file in files.values() if not _has_size(self._root / object_name(file.sha256), file.size)
@@ -160,7 +156,15 @@ class ModelCache:
 
     def _make_room(self, pin: ModelPin, needed: int, wanted: frozenset[str]) -> None:
         """Take out what was used longest ago and nobody holds, until so many bytes more are in bounds."""
+        begun = sum(
+            path.stat().st_size for path in (self._root / "drafts").glob("*.part") if path.stem in wanted
+        )
+        needed = max(0, needed - begun)
         self._drop_unlinked(wanted)
+        if self.bytes_held() + needed > self._most:
+            for draft in (self._root / "drafts").glob("*.part"):
+                if draft.stem not in wanted:
+                    draft.unlink()
         by_age = sorted((self._root / "held").glob("*"), key=lambda path: path.stat().st_mtime)
         for lock in by_age:
             if self.bytes_held() + needed <= self._most:

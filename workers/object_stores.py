@@ -9,33 +9,17 @@ import hashlib
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import fsspec
-
 from policy.errors import IntegrityFault, StorageFault
+from workers.store_addresses import StoreAddress
 from workers.uploads import Journal, upload_in_parts
 
 PIECE_BYTES = 8 << 20  # fetched at once, and so lost at most when a connection drops
 WHOLE_BYTES = 16 << 20  # what is larger goes up in parts
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoreAddress:
-    """Where objects lie: s3://BUCKET/PREFIX, file:///FOLDER, or http://PEER/PATH to read from."""
-
-    url: str
-    endpoint: str | None = None  # of a store that is not Amazon's
-    region: str | None = None
-    key: str | None = field(default=None, repr=False)
-    secret: str | None = field(default=None, repr=False)  # neither is ever shown; none: as the machine has it
-
-    @property
-    def is_s3(self) -> bool:
-        return self.url.startswith("s3://")
 
 
 class ObjectStore:
@@ -43,14 +27,13 @@ class ObjectStore:
 
     def __init__(self, address: StoreAddress) -> None:
         self.address = address
-        with self._told("opened"):
-            self._files: Any = fsspec.filesystem(address.url.partition("://")[0], **_options(address))
-            self._root = str(self._files._strip_protocol(address.url)).rstrip("/")  # noqa: SLF001 - fsspec has no other name for it
 
     def size_of(self, name: str) -> int | None:
         """Bytes of an object; None where there is none."""
         with self._told(name):
             try:
+                if self.address.is_s3:  # one question: fsspec's would also ask for a folder of that name
+                    return int(self._call("head_object", name)["ContentLength"])
                 return int(self._files.info(self._path(name))["size"])
             except FileNotFoundError:
                 return None
@@ -95,8 +78,11 @@ class ObjectStore:
                     piece = self._files.cat_file(
                         self._path(name), start=start, end=min(size, start + PIECE_BYTES)
                     )
-                if not piece:
-                    raise StorageFault(f"{self.address.url} broke off within {name}.", "Try again.")
+                if not piece or len(piece) > min(size - start, PIECE_BYTES):
+                    raise StorageFault(
+                        f"{self.address.url} sent {len(piece)} bytes of {name}, and not those asked for.",
+                        "Ask a server that knows ranges.",
+                    )
                 stream.write(piece)
                 stream.flush()
             os.fsync(stream.fileno())
@@ -120,7 +106,7 @@ class ObjectStore:
 
     def _put_file(self, name: str, file: Path) -> None:
         """To a share: under a temporary name, flushed, then renamed."""
-        place = Path(self._path(name))
+        place = Path(self._path(name))  # a share is a mounted folder
         draft = place.with_name(f"{uuid4().hex}.part")
         self._files.makedirs(str(place.parent), exist_ok=True)
         try:
@@ -139,8 +125,17 @@ class ObjectStore:
         bucket, _, key = self._path(name).partition("/")
         return self._files.call_s3(method, Bucket=bucket, Key=key, **facts)
 
+    @cached_property
+    def _files(self) -> Any:
+        """The file system of the address, connected when it is first asked."""
+        import fsspec  # noqa: PLC0415 - a house without a store need not wait for it
+
+        return fsspec.filesystem(self.address.url.partition("://")[0], **_options(self.address))
+
     def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
+        """As fsspec wants it: web addresses whole, all others without their scheme."""
+        url = self.address.url
+        return f"{url if url.startswith('http') else url.partition('://')[2]}/{name}"
 
     @contextmanager
     def _told(self, what: str) -> Generator[None]:

@@ -5,6 +5,7 @@ the other.
 """
 
 import hashlib
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +13,9 @@ from uuid import uuid4
 
 from policy.errors import IntegrityFault, StorageFault, UnknownName
 from policy.tasks import ArtefactRef
-from workers.artefacts import DIGEST, SUFFIXES, TORN_AFTER_SECONDS, ArtefactStore
-from workers.object_stores import ObjectStore, StoreAddress
+from workers.artefacts import SUFFIXES, TORN_AFTER_SECONDS, ArtefactStore
+from workers.object_stores import ObjectStore
+from workers.store_addresses import StoreAddress
 
 FOLDER = "artefacts"  # under the address
 UNSENT_SECONDS = 7 * 86_400.0  # what was not sent in a week belongs to a job that nobody resumed
@@ -32,6 +34,7 @@ class SharedArtefacts(ArtefactStore):
         self._objects = ObjectStore(address)
         self._most_bytes = most_bytes
         self._outbox = ArtefactStore(root / "outbox")
+        self._since_cleaned = 0  # bytes that came into the folder
 
     def put_bytes(self, content: bytes, media_type: str) -> ArtefactRef:
         """Keep bytes in the store, then here; StorageFault where either does not take them."""
@@ -51,7 +54,7 @@ class SharedArtefacts(ArtefactStore):
         """Where the bytes of a digest lie on this machine, fetched now where they did not."""
         with suppress(UnknownName, FileNotFoundError):
             path = super().path_of(sha256)
-            path.touch()  # used now: others make room first
+            os.utime(path)  # used now: others make room first
             return path
         for place in self._candidates(sha256):
             if self._fetched(place, sha256):
@@ -69,7 +72,8 @@ class SharedArtefacts(ArtefactStore):
 
     def remove(self, sha256: str) -> None:
         """Take the bytes of a digest out of the store, and of this machine's folder."""
-        for place in self._candidates(sha256):
+        here = [place for place in self._candidates(sha256) if place.is_file()]
+        for place in here or self._candidates(sha256):
             self._objects.remove(self._name(place))
         super().remove(sha256)
 
@@ -82,11 +86,12 @@ class SharedArtefacts(ArtefactStore):
                     path.unlink()
                     removed += 1
         horizon = time.time() - SPARED_SECONDS
-        held = sorted(
-            (status.st_mtime, status.st_size, path)
-            for path in self.root.glob("??/*")
-            if DIGEST.match(path.name) and (status := path.stat())
-        )
+        held: list[tuple[float, int, Path]] = []
+        for path in self.root.glob("??/*"):
+            with suppress(FileNotFoundError):  # another worker made the same room
+                status = path.stat()
+                held.append((status.st_mtime, status.st_size, path))
+        held.sort()
         over = sum(size for _, size, _ in held) - self._most_bytes
         for used, size, path in held:
             if over <= 0 or used > horizon:
@@ -102,6 +107,14 @@ class SharedArtefacts(ArtefactStore):
             self._objects.put(name, file, sha256, file.with_name(f"{file.name}.upload"))
         place.parent.mkdir(parents=True, exist_ok=True)
         file.replace(place)
+        self._note_arrival(place.stat().st_size)
+
+    def _note_arrival(self, size: int) -> None:
+        """Look at the bound every eighth of it: looking costs a walk through the folder."""
+        self._since_cleaned += size
+        if self._since_cleaned > self._most_bytes // 8:
+            self._since_cleaned = 0
+            self.clean()
 
     def _fetched(self, place: Path, sha256: str) -> bool:
         name = self._name(place)
@@ -115,6 +128,7 @@ class SharedArtefacts(ArtefactStore):
                 return False
             place.parent.mkdir(parents=True, exist_ok=True)
             draft.replace(place)
+            self._note_arrival(size)
         except IntegrityFault as fault:
             raise UnknownName(f"{fault.message} It counts as lost.", "Render the shot again.") from fault
         finally:

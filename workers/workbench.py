@@ -17,8 +17,7 @@ from policy.tasks import BatchResult, FaultKind, RenderTask, StackLoad
 from policy.wording import plural
 from workers.artefacts import ArtefactStore
 from workers.finishing import Batch, classified, finish
-from workers.model_cache import Held, ModelCache, ModelCacheOptions
-from workers.object_stores import StoreAddress
+from workers.model_cache import Held, ModelCache
 from workers.renderer import (
     OnStep,
     RenderCancelled,
@@ -32,6 +31,7 @@ from workers.renderer import (
 )
 from workers.shared_artefacts import open_artefacts
 from workers.snapshot_files import SnapshotFolder, SnapshotPlace
+from workers.store_addresses import ModelCacheOptions, StoreAddress
 from workers.verified_stacks import Digests, Verify, brought, resident_key
 
 FINISHERS = 4  # a flush to disk costs milliseconds and no CPU; several at once share one journal commit

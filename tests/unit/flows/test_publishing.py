@@ -11,8 +11,8 @@ from registry.verification import verify_files
 from tests.factories import make_stack
 from tests.local_s3.server import KEY, REGION, SECRET, LocalS3
 from workers.model_cache import ModelCache
-from workers.object_stores import StoreAddress
 from workers.shared_artefacts import SharedArtefacts
+from workers.store_addresses import StoreAddress
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 import hashlib
 import multiprocessing
 import os
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,8 @@ from policy.stacks import FilePin, ModelPin, Role, Stack
 from policy.tasks import LocatedPart, StackLoad
 from registry.verification import hashed_files, verify_files
 from tests.factories import make_stack
-from workers.model_cache import ModelCache, ModelCacheOptions, object_name
-from workers.object_stores import StoreAddress
+from workers.model_cache import ModelCache, object_name
+from workers.store_addresses import ModelCacheOptions, StoreAddress
 from workers.verified_stacks import brought
 
 
@@ -167,6 +170,38 @@ def test_a_fetch_that_broke_off_goes_on_and_what_broke_it_is_not_kept(tmp_path):
     (tmp_path / "node/drafts" / f"{sha256_of(b'owls!')}.part").write_bytes(b"OW")
     held = cache_of(tmp_path / "node", tmp_path / "share").hold(other)
     assert body_of(held.load, "a") == b"owls!"
+
+
+def test_what_a_killed_worker_left_half_linked_takes_no_room(tmp_path):
+    fox = stocked(tmp_path / "share", "fox", {"a": b"f" * 700})
+    owl = stocked(tmp_path / "share", "owl", {"a": b"o" * 700})
+    cache = cache_of(tmp_path / "node", tmp_path / "share")
+    cache.hold(fox).release()
+    left = tmp_path / "node/drafts/left"
+    left.mkdir()
+    (left / "a").hardlink_to(tmp_path / "node" / object_name(sha256_of(b"f" * 700)))
+    (tmp_path / "node/drafts" / f"{'e' * 64}.part").write_bytes(b"e" * 700)
+    held = cache.hold(owl)
+    assert body_of(held.load, "a") == b"o" * 700
+    assert cache.bytes_held() == 700
+    assert list((tmp_path / "node/drafts").iterdir()) == []
+
+
+def test_a_peer_may_be_any_web_server_in_front_of_a_cache(tmp_path):
+    load = stocked(tmp_path / "share", "fox", {"a": b"fox", "b": b"owl"})
+    cache_of(tmp_path / "one", tmp_path / "share").hold(load).release()
+    serving = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "one"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serving) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        peer = StoreAddress(url=f"http://127.0.0.1:{server.server_address[1]}")
+        cache = ModelCache(ModelCacheOptions(folder=tmp_path / "two", most_bytes=1000, sources=(peer,)))
+        held = cache.hold(load)
+        with pytest.raises(StorageFault, match="has none"):
+            cache.hold(stocked(tmp_path / "share", "emu", {"a": b"emu"}))
+        server.shutdown()
+        thread.join()
+    assert (body_of(held.load, "a"), body_of(held.load, "b")) == (b"fox", b"owl")
 
 
 def test_a_torn_file_is_found_and_a_changed_one_is_hashed_and_brought_again(tmp_path):

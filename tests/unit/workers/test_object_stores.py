@@ -6,7 +6,8 @@ import pytest
 
 from policy.errors import IntegrityFault, StorageFault
 from tests.local_s3.server import KEY, REGION, SECRET, LocalS3
-from workers.object_stores import ObjectStore, StoreAddress
+from workers.object_stores import ObjectStore
+from workers.store_addresses import StoreAddress
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from policy.errors import StorageFault, UnknownName
 from tests.local_s3.server import KEY, REGION, SECRET, LocalS3
 from workers.artefacts import PNG, ArtefactStore
-from workers.object_stores import StoreAddress
 from workers.shared_artefacts import SharedArtefacts, open_artefacts
+from workers.store_addresses import StoreAddress
 
 MOST = 1 << 30
 
