@@ -28,6 +28,14 @@ class ObjectStore:
     def __init__(self, address: StoreAddress) -> None:
         self.address = address
 
+    def ask(self) -> None:
+        """Whether the store answers to this key; StorageFault where it does not, or has no such bucket."""
+        with self._told("asked"):
+            if self.address.is_s3:
+                self._files.call_s3("head_bucket", Bucket=self._path("").partition("/")[0])
+            else:
+                self._files.exists(self._path(""))
+
     def size_of(self, name: str) -> int | None:
         """Bytes of an object; None where there is none."""
         with self._told(name):

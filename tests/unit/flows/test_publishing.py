@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from flows.bootstrap import House
+from flows.doctor import the_store_answers
 from flows.planning import pinned_models
 from flows.publishing import Publisher, make_publisher
-from policy.errors import IntegrityFault
+from policy.errors import IntegrityFault, StorageFault
 from policy.tasks import LocatedPart, StackLoad
 from registry.verification import verify_files
 from tests.factories import make_stack
@@ -73,8 +74,16 @@ def test_the_artefacts_of_a_house_with_a_store_go_there(s3, house):
     assert list(s3.objects) == [f"night/artefacts/{made.sha256[:2]}/{made.sha256}.png"]
 
 
+def test_the_doctor_asks_the_store(s3, house):
+    assert [one.detail for one in the_store_answers(house)] == ["s3://house/night"]
+    s3.bucket = "another"
+    with pytest.raises(StorageFault, match="s3://house/night"):
+        list(the_store_answers(house))
+
+
 def test_a_house_without_a_store_publishes_nothing_and_brings_nothing(make_house):
     house = make_house()
     assert make_publisher(house) is None
+    assert list(the_store_answers(house)) == []
     assert house.settings.node_models is None
     assert house.settings.artefacts.name == "artefacts"
