@@ -64,6 +64,8 @@ class ObjectStore:
                 )
             else:
                 with Journal(journal).held() as kept:
+                    if self.size_of(name) == size:  # another put it while this one waited
+                        return
                     upload_in_parts(file, kept, lambda call, **facts: self._call(call, name, **facts))
         if (found := self.size_of(name)) != size:
             raise StorageFault(

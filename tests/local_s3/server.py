@@ -9,13 +9,15 @@ import hashlib
 import hmac
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from uuid import uuid4
 from xml.etree import ElementTree as ET
+
+from workers.store_addresses import StoreAddress
 
 KEY, SECRET, REGION = "local-key", "local-secret", "eu-central-1"
 LEAST_PART = 5 << 20  # bytes, of every part but the last
@@ -39,6 +41,9 @@ class LocalS3:
         self.asked: list[tuple[str, str]] = []  # method and what for: "put", "part", "get", ...
         self.is_down = False
         self.parts_left: int | None = None  # parts that are taken before every further one is refused
+        self.stall_at: tuple[str, int] | None = None  # what, and how many of it are answered before one waits
+        self.stalled = threading.Event()
+        self.go_on = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -46,6 +51,11 @@ class LocalS3:
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def address(self, **changes: str) -> StoreAddress:
+        """Where a house finds it, under a prefix of the house's own."""
+        facts = {"endpoint": self.endpoint, "region": REGION, "key": KEY, "secret": SECRET}
+        return StoreAddress(url=f"s3://{self.bucket}/night", **(facts | changes))
 
     def count(self, what: str) -> int:
         """How often something was asked for."""
@@ -57,6 +67,7 @@ class LocalS3:
         try:
             yield self
         finally:
+            self.go_on.set()
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
@@ -252,6 +263,9 @@ class _Answers(BaseHTTPRequestHandler):
         return None if hmac.compare_digest(signature, facts["Signature"]) else "SignatureDoesNotMatch"
 
     def _note(self, what: str) -> None:
+        if self.store.stall_at == (what, self.store.count(what)):
+            self.store.stalled.set()
+            self.store.go_on.wait()
         self.store.asked.append((self.command, what))
 
     def _fault(self, status: int, code: str) -> None:
@@ -265,9 +279,10 @@ class _Answers(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        with suppress(ConnectionError):  # whoever asked was killed meanwhile
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
 
 def _etag(body: bytes) -> str:

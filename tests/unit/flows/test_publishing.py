@@ -10,16 +10,10 @@ from policy.errors import IntegrityFault, StorageFault
 from policy.tasks import LocatedPart, StackLoad
 from registry.verification import verify_files
 from tests.factories import make_stack
-from tests.local_s3.server import KEY, REGION, SECRET, LocalS3
+from tests.local_s3.server import KEY, REGION, SECRET
 from workers.model_cache import ModelCache
 from workers.shared_artefacts import SharedArtefacts
 from workers.store_addresses import StoreAddress
-
-
-@pytest.fixture
-def s3():
-    with LocalS3().running() as store:
-        yield store
 
 
 @pytest.fixture

@@ -8,23 +8,13 @@ from policy.stacks import FilePin, ModelPin
 from policy.tasks import FaultKind, RenderTask
 from registry.verification import hashed_files, sha256_file, verify_files
 from tests.factories import make_model_pin, make_stack
-from tests.local_s3.server import KEY, REGION, SECRET, LocalS3
+from tests.local_s3.server import LocalS3
 from tests.unit.workers.batches import make_load, make_task
 from workers.model_cache import ModelCache, object_name
 from workers.object_stores import ObjectStore
 from workers.renderer import RendererKind, RenderOptions
-from workers.store_addresses import ModelCacheOptions, StoreAddress
+from workers.store_addresses import ModelCacheOptions
 from workers.workbench import Bench, BenchOptions, make_workbench
-
-
-@pytest.fixture
-def s3():
-    with LocalS3().running() as store:
-        yield store
-
-
-def address_of(s3: LocalS3) -> StoreAddress:
-    return StoreAddress(url="s3://house/night", endpoint=s3.endpoint, region=REGION, key=KEY, secret=SECRET)
 
 
 def published(s3: LocalS3, folder: Path, name: str) -> ModelPin:
@@ -32,7 +22,7 @@ def published(s3: LocalS3, folder: Path, name: str) -> ModelPin:
     file = folder / name
     file.write_text(name * (600 // len(name)), encoding="ascii")
     pin = FilePin(path="config.json", sha256=sha256_file(file), size=file.stat().st_size)
-    ObjectStore(address_of(s3)).put(object_name(pin.sha256), file, pin.sha256, folder / "journal")
+    ObjectStore(s3.address()).put(object_name(pin.sha256), file, pin.sha256, folder / "journal")
     return replace(make_model_pin(), repo=f"house/{name}", files=(pin,))
 
 
@@ -41,7 +31,7 @@ def task_on(pin: ModelPin, number: int = 0) -> RenderTask:
 
 
 def node(s3: LocalS3, folder: Path) -> BenchOptions:
-    address = address_of(s3)
+    address = s3.address()
     models = ModelCacheOptions(folder=folder / "models", most_bytes=1000, sources=(address,))
     return BenchOptions(
         store=folder / "artefacts",

@@ -2,6 +2,7 @@ import hashlib
 import multiprocessing
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -202,6 +203,17 @@ def test_a_peer_may_be_any_web_server_in_front_of_a_cache(tmp_path):
         server.shutdown()
         thread.join()
     assert (body_of(held.load, "a"), body_of(held.load, "b")) == (b"fox", b"owl")
+
+
+def test_workers_of_a_node_that_want_one_model_at_once_bring_it_once(s3, tmp_path):
+    load = stocked(tmp_path / "share", "fox", {"a": b"fox", "b": b"owl"})
+    for body in (b"fox", b"owl"):
+        s3.objects[f"night/{object_name(sha256_of(body))}"] = body
+    options = ModelCacheOptions(folder=tmp_path / "node", most_bytes=1000, sources=(s3.address(),))
+    with ThreadPoolExecutor(6) as workers:
+        held = list(workers.map(lambda _: ModelCache(options).hold(load), range(6)))
+    assert {body_of(one.load, "a") for one in held} == {b"fox"}
+    assert s3.count("get") == 2
 
 
 def test_a_torn_file_is_found_and_a_changed_one_is_hashed_and_brought_again(tmp_path):

@@ -1,24 +1,15 @@
 import hashlib
+import multiprocessing
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from policy.errors import IntegrityFault, StorageFault
-from tests.local_s3.server import KEY, REGION, SECRET, LocalS3
+from tests.local_s3.server import KEY, SECRET, LocalS3
 from workers.object_stores import ObjectStore
 from workers.store_addresses import StoreAddress
-
-
-@pytest.fixture
-def s3():
-    with LocalS3().running() as store:
-        yield store
-
-
-def address_of(s3: LocalS3, **changes: str) -> StoreAddress:
-    facts = {"endpoint": s3.endpoint, "region": REGION, "key": KEY, "secret": SECRET}
-    return StoreAddress(url="s3://house/night", **(facts | changes))
 
 
 def sha256_of(body: bytes) -> str:
@@ -35,7 +26,7 @@ LARGE = b"".join(bytes([number]) * (16 << 20) for number in range(3)) + b"end"  
 
 
 def test_what_is_put_is_fetched_again_byte_for_byte(s3, tmp_path):
-    objects = ObjectStore(address_of(s3))
+    objects = ObjectStore(s3.address())
     body = b"pixels"
     objects.put("ab/fox.png", made(tmp_path, body), sha256_of(body), tmp_path / "journal")
     assert s3.objects == {"night/ab/fox.png": body}
@@ -61,29 +52,68 @@ def test_an_upload_that_broke_off_goes_on_with_the_parts_that_are_missing(s3, tm
     file, journal = made(tmp_path, LARGE), tmp_path / "journal"
     s3.parts_left = 3
     with pytest.raises(StorageFault, match="AccessDenied"):
-        ObjectStore(address_of(s3)).put("large", file, sha256_of(LARGE), journal)
+        ObjectStore(s3.address()).put("large", file, sha256_of(LARGE), journal)
     assert s3.objects == {}
     s3.parts_left = None
-    ObjectStore(address_of(s3)).put("large", file, sha256_of(LARGE), journal)
+    ObjectStore(s3.address()).put("large", file, sha256_of(LARGE), journal)
     assert s3.objects["night/large"] == LARGE
     assert (s3.count("begin"), s3.count("part"), s3.uploads) == (1, 4, {})
+
+
+def put_large(address: StoreAddress, folder: Path) -> None:
+    ObjectStore(address).put("large", folder / "made", sha256_of(LARGE), folder / "journal")
+
+
+def fetch_large(address: StoreAddress, folder: Path) -> None:
+    ObjectStore(address).fetch("large", folder / "draft", len(LARGE), sha256_of(LARGE))
+
+
+def killed_when_stalled(s3: LocalS3, does: Callable[[StoreAddress, Path], None], folder: Path) -> None:
+    worker = multiprocessing.get_context("spawn").Process(target=does, args=(s3.address(), folder))
+    worker.start()
+    assert s3.stalled.wait(60)
+    worker.kill()
+    worker.join()
+    s3.stall_at = None
+    s3.go_on.set()
+
+
+def test_an_upload_whose_process_was_killed_is_gone_on_with_by_another(s3, tmp_path):
+    made(tmp_path, LARGE)
+    s3.stall_at = ("part", 2)
+    killed_when_stalled(s3, put_large, tmp_path)
+    assert s3.objects == {}
+    put_large(s3.address(), tmp_path)
+    assert s3.objects["night/large"] == LARGE
+    assert s3.count("begin") == 1
+    assert s3.count("part") in {4, 5}, "the one that it was killed in may or may not have been kept"
+
+
+def test_a_fetch_whose_process_was_killed_is_gone_on_with_by_another(s3, tmp_path):
+    s3.objects["night/large"] = LARGE
+    s3.stall_at = ("get", 4)
+    killed_when_stalled(s3, fetch_large, tmp_path)
+    assert (tmp_path / "draft").stat().st_size == 32 << 20
+    fetch_large(s3.address(), tmp_path)
+    assert (tmp_path / "draft").read_bytes() == LARGE
+    assert s3.count("get") <= 8, "seven pieces, and the one that was lost"
 
 
 def test_an_upload_that_the_store_forgot_begins_again(s3, tmp_path):
     file, journal = made(tmp_path, LARGE), tmp_path / "journal"
     s3.parts_left = 1
     with pytest.raises(StorageFault):
-        ObjectStore(address_of(s3)).put("large", file, sha256_of(LARGE), journal)
+        ObjectStore(s3.address()).put("large", file, sha256_of(LARGE), journal)
     s3.uploads.clear()
     s3.parts_left = None
-    ObjectStore(address_of(s3)).put("large", file, sha256_of(LARGE), journal)
+    ObjectStore(s3.address()).put("large", file, sha256_of(LARGE), journal)
     assert s3.objects["night/large"] == LARGE
     assert s3.count("begin") == 2
 
 
 def test_the_store_itself_refuses_bytes_that_are_not_those_of_the_digest(s3, tmp_path):
     with pytest.raises(StorageFault, match="BadDigest"):
-        ObjectStore(address_of(s3)).put("fox", made(tmp_path, b"torn"), sha256_of(b"pixels"), tmp_path / "j")
+        ObjectStore(s3.address()).put("fox", made(tmp_path, b"torn"), sha256_of(b"pixels"), tmp_path / "j")
     assert s3.objects == {}
 
 
@@ -91,7 +121,7 @@ def test_a_fetch_goes_on_from_what_is_there(s3, tmp_path):
     s3.objects["night/large"] = LARGE
     draft = tmp_path / "draft"
     draft.write_bytes(LARGE[: 40 << 20])
-    assert ObjectStore(address_of(s3)).fetch("large", draft, len(LARGE), sha256_of(LARGE))
+    assert ObjectStore(s3.address()).fetch("large", draft, len(LARGE), sha256_of(LARGE))
     assert s3.count("get") == 2, "eight MiB, and three bytes"
     assert draft.read_bytes() == LARGE
 
@@ -99,21 +129,21 @@ def test_a_fetch_goes_on_from_what_is_there(s3, tmp_path):
 def test_other_bytes_behind_a_name_are_thrown_away(s3, tmp_path):
     s3.objects["night/fox"] = b"PIXELS"
     with pytest.raises(IntegrityFault, match="fox"):
-        ObjectStore(address_of(s3)).fetch("fox", tmp_path / "draft", 6, sha256_of(b"pixels"))
+        ObjectStore(s3.address()).fetch("fox", tmp_path / "draft", 6, sha256_of(b"pixels"))
     assert not (tmp_path / "draft").exists()
 
 
 def test_a_store_that_is_down_or_lets_nobody_in_is_a_fault_of_storage_without_its_secret(s3, tmp_path):
     with pytest.raises(StorageFault, match="s3://house/night") as refused:
-        ObjectStore(address_of(s3, secret="wrong-secret")).size_of("fox")
+        ObjectStore(s3.address(secret="wrong-secret")).size_of("fox")
     assert "wrong-secret" not in str(refused.value)
     s3.is_down = True
     with pytest.raises(StorageFault):
-        ObjectStore(address_of(s3)).size_of("fox")
+        ObjectStore(s3.address()).size_of("fox")
 
 
 def test_an_address_travels_with_its_secret_and_never_shows_it(s3):
-    address = address_of(s3)
+    address = s3.address()
     assert pickle.loads(pickle.dumps(address)) == address
     assert SECRET not in repr(address)
     assert KEY not in repr(address)

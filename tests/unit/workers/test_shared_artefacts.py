@@ -1,29 +1,19 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from policy.errors import StorageFault, UnknownName
-from tests.local_s3.server import KEY, REGION, SECRET, LocalS3
+from tests.local_s3.server import LocalS3
 from workers.artefacts import PNG, ArtefactStore
 from workers.shared_artefacts import SharedArtefacts, open_artefacts
-from workers.store_addresses import StoreAddress
 
 MOST = 1 << 30
 
 
-@pytest.fixture
-def s3():
-    with LocalS3().running() as store:
-        yield store
-
-
-def address_of(s3: LocalS3) -> StoreAddress:
-    return StoreAddress(url="s3://house/night", endpoint=s3.endpoint, region=REGION, key=KEY, secret=SECRET)
-
-
 def node(s3: LocalS3, folder: Path, most_bytes: int = MOST) -> SharedArtefacts:
-    return SharedArtefacts(folder, address_of(s3), most_bytes=most_bytes)
+    return SharedArtefacts(folder, s3.address(), most_bytes=most_bytes)
 
 
 def test_what_one_machine_made_another_reads(s3, tmp_path):
@@ -57,6 +47,15 @@ def test_the_same_bytes_are_sent_once_whoever_made_them(s3, tmp_path):
     first = node(s3, tmp_path / "one").put_bytes(b"pixels", PNG)
     second = node(s3, tmp_path / "two").put_bytes(b"pixels", PNG)
     assert (first.sha256, s3.count("put")) == (second.sha256, 1)
+
+
+def test_the_same_bytes_from_many_threads_at_once_are_kept_by_each(s3, tmp_path):
+    stores = [node(s3, tmp_path) for _ in range(2)]  # two workers of one machine
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda number: stores[number % 2].put_bytes(b"pixels", PNG), range(40)))
+    assert len(set(made)) == 1
+    assert list(s3.objects.values()) == [b"pixels"]
+    assert Path(made[0].path).read_bytes() == b"pixels"
 
 
 def test_other_bytes_behind_a_digest_count_as_lost(s3, tmp_path):
