@@ -20,6 +20,7 @@ from uuid import uuid4
 from policy.errors import IntegrityFault, StorageFault
 from policy.stacks import FilePin, ModelPin
 from policy.tasks import StackLoad
+from workers.artefacts import DIGEST
 from workers.object_stores import ObjectStore
 from workers.store_addresses import ModelCacheOptions
 
@@ -56,7 +57,7 @@ class ModelCache:
         """Every pin of a stack as a folder of this node, brought here where it is not.
 
         A folder that is there anyway is taken as it is. StorageFault where a pin cannot be brought,
-        or finds no room beside what is held; IntegrityFault where all have other bytes.
+        or finds no room beside what is held; IntegrityFault where a pin names no plain files.
         """
         locks: list[IO[str]] = []
         parts = []
@@ -65,6 +66,7 @@ class ModelCache:
                 if Path(part.root).is_dir():
                     parts.append(part)
                     continue
+                _refuse_strange_names(pin)
                 locks.append(self._lock(self._root / "held" / pin.pin_id, fcntl.LOCK_SH))
                 parts.append(replace(part, root=str(self._snapshot(pin))))
         except BaseException:
@@ -76,6 +78,7 @@ class ModelCache:
         """Throw away what is damaged of a stack: files whose bytes are not those of their name."""
         with self._alone():
             for pin in load.stack.pins:
+                _refuse_strange_names(pin)
                 snapshot = self._root / "snapshots" / pin.pin_id
                 for file in pin.files:
                     kept = self._root / object_name(file.sha256)
@@ -206,6 +209,16 @@ class ModelCache:
             lock.close()
             raise
         return lock
+
+
+def _refuse_strange_names(pin: ModelPin) -> None:
+    """Paths and digests become names here before anybody verifies them."""
+    for file in pin.files:
+        parts = file.path.split("/")
+        if not DIGEST.fullmatch(file.sha256) or {"", ".", ".."} & set(parts):
+            raise IntegrityFault(
+                f"{pin.repo} names {file.path!r}, which is no file inside a folder.", "Pin the model again."
+            )
 
 
 def _is_whole(place: Path, files: tuple[FilePin, ...]) -> bool:

@@ -47,7 +47,7 @@ class ObjectStore:
                 return None
 
     def put(self, name: str, file: Path, sha256: str, journal: Path) -> None:
-        """Keep a file durably under a name. The store is told the digest, and refuses other bytes.
+        """Keep a file durably under a name. S3 is told the digest, and refuses other bytes.
 
         A large file goes up in parts; ``journal`` remembers where it stood, until it is done.
         """
@@ -151,6 +151,8 @@ class ObjectStore:
     def _told(self, what: str) -> Generator[None]:
         try:
             yield
+        except StorageFault:
+            raise
         except Exception as fault:
             raise StorageFault(
                 f"The store {self.address.url} failed ({what}): {type(fault).__name__}: {fault}.",

@@ -131,6 +131,10 @@ class SharedArtefacts(ArtefactStore):
             self._note_arrival(size)
         except IntegrityFault as fault:
             raise UnknownName(f"{fault.message} It counts as lost.", "Render the shot again.") from fault
+        except OSError as fault:
+            raise StorageFault(
+                f"{name} was not brought to {self.root}: {fault.strerror}.", "Make room there, then try again."
+            ) from fault
         finally:
             draft.unlink(missing_ok=True)
         return True

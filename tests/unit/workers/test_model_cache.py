@@ -228,6 +228,15 @@ def test_a_torn_file_is_found_and_a_changed_one_is_hashed_and_brought_again(tmp_
     assert loaded == (("house/fox/a", sha256_of(b"fox")), ("house/fox/b", sha256_of(b"owl")))
 
 
+@pytest.mark.parametrize("path", ["../../outside", "/outside", "a//b", "."])
+def test_a_pin_whose_paths_lead_out_of_its_folder_is_refused_before_anything_is_brought(tmp_path, path):
+    load = stocked(tmp_path / "share", "fox", {path: b"fox"})
+    cache = cache_of(tmp_path / "node", tmp_path / "share")
+    with pytest.raises(IntegrityFault, match="house/fox"):
+        brought(load, cache, verify_files, hashed_files)
+    assert not (tmp_path / "node/models").exists()
+
+
 def test_without_a_cache_a_damaged_stack_is_a_fault_as_ever(tmp_path):
     load = stocked(tmp_path / "share", "fox", {"a": b"fox"})
     with pytest.raises(IntegrityFault):
