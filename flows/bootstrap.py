@@ -19,6 +19,7 @@ from registry.pin_builtin import load_builtin_pins
 from registry.sources import DirectorySource, ModelSource, SourceListing, builtin_source
 from registry.unit_of_work import unit_of_work
 from workers.artefacts import ArtefactStore
+from workers.shared_artefacts import open_artefacts
 
 IMPORTED = "imported"  # the source of what was converted here
 
@@ -92,7 +93,7 @@ def open_house(settings: Settings, *, clock: Callable[[], datetime] = now_utc) -
             hub,
         ),
         hub=hub,
-        store=ArtefactStore(settings.artefacts),
+        store=open_artefacts(settings.artefacts, settings.store_address, int(settings.store_gb * 1e9)),
         registry=KeptRegistry(catalogue.text_ids),
         shelf=KeptShelf(),
         costs=KeptCosts(catalogue.costs),

@@ -20,6 +20,7 @@ from flows.stocktaking import verify_models
 from policy.errors import RightstepError
 from policy.wording import plural
 from registry.database import newest_version, schema_version
+from workers.object_stores import ObjectStore
 from workers.processes import OwnProcess, descendants, read_record
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "safetensors", "ray", "prefect", "sqlalchemy")
@@ -96,6 +97,14 @@ def there_is_room(house: House) -> Iterator[Finding]:
     state = FindingState.OK if free >= ENOUGH_DISK else FindingState.WARNING
     step = "" if free >= ENOUGH_DISK else "Make room, or move RIGHTSTEP_HOME."
     yield finding("disk", state, f"{free / 1e9:,.1f} GB free", step)
+
+
+def the_store_answers(house: House) -> Iterator[Finding]:
+    """The object store, where one is set."""
+    address = house.settings.store_address
+    if address is not None:
+        ObjectStore(address).ask()
+        yield finding("store", FindingState.OK, address.url, "")
 
 
 def the_ledger_is_current(house: House) -> Iterator[Finding]:
@@ -212,6 +221,7 @@ CHECKS: tuple[Check, ...] = (
     pinned_versions_are_installed,
     the_home_is_writable,
     there_is_room,
+    the_store_answers,
     the_ledger_is_current,
     the_audit_log_holds,
     models_are_as_pinned,

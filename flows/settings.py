@@ -22,11 +22,13 @@ from pydantic_settings import (
 from flows.fleet_settings import GroupSetting, read_fleet
 from flows.message_settings import MessageSettings
 from flows.prefect_requests import PrefectApi
+from flows.store_settings import StoreSettings
 from policy.costs import DeviceGroup, Fleet
 from policy.errors import WrongUse
 from policy.uses import DEFAULT_CONTEXT, Act, Organisation
 from registry.upstream import PUBLIC_HUB
 from workers.renderer import RendererKind
+from workers.store_addresses import ModelCacheOptions
 
 if TYPE_CHECKING:
     from registry.evidence.keys import SigningKey
@@ -57,7 +59,7 @@ KEY_NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 Territory = Annotated[str, Field(pattern="^([A-Z]{2}|WORLD)$")]
 
 
-class Settings(MessageSettings):
+class Settings(MessageSettings, StoreSettings):
     """Everything that can be configured, with its default, its bounds and what it means."""
 
     model_config = SettingsConfigDict(
@@ -333,7 +335,13 @@ class Settings(MessageSettings):
 
     @property
     def artefacts(self) -> Path:
-        return self.home / "artefacts"
+        """The artefact store, or what lies before one that is elsewhere."""
+        return self.home / ("artefacts" if self.store is None else "artefact-cache")
+
+    @property
+    def node_models(self) -> ModelCacheOptions | None:
+        """Where a node brings models to that it has not, and whom it asks; None where there is nobody."""
+        return self.models_from(self.home / "models")
 
     @property
     def shipments(self) -> Path:

@@ -17,6 +17,7 @@ from flows.fleet_settings import GroupSetting
 from flows.holders import is_dead_holder, own_holder
 from flows.news import telling
 from flows.planning import known_costs, pinned_models
+from flows.publishing import make_publisher
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
 from flows.steering import note_halt
@@ -54,6 +55,7 @@ class Workshop:
         self.job_id = job_id
         self.pool = pool
         self.holder = own_holder()
+        self._publisher = make_publisher(house)
         self._roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
         with unit_of_work(house.engine, read_only=True) as work:
             header = work.ledger.header(job_id)
@@ -250,7 +252,10 @@ class Workshop:
     def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
         for number in {batch.decision for batch in chunk.batches} - set(self._templates):
             facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
-            self._templates[number] = make_template(self.decisions[number], self._roots, facts)
+            template = make_template(self.decisions[number], self._roots, facts)
+            if self._publisher is not None:
+                self._publisher.publish(template.load)
+            self._templates[number] = template
         return [make_task(batch, self._templates[batch.decision], self._salt) for batch in chunk.batches]
 
 
@@ -267,8 +272,12 @@ def _standing(one: WorkerRecord) -> WorkerStanding:
 
 def _full(house: House) -> str:
     """Why a job is held when bytes cannot be kept: rendering on would only throw pictures away."""
+    beyond = (
+        "" if house.settings.store is None else f" or in {house.settings.store}, or models not be brought"
+    )
+    free = house.store.free_bytes() >> 20
     return (
-        f"Pictures cannot be kept in {house.settings.artefacts} ({house.store.free_bytes() >> 20} MB free). "
+        f"Pictures cannot be kept in {house.settings.artefacts} ({free} MB free){beyond}. "
         "Make room, then resume the job."
     )
 
@@ -345,6 +354,9 @@ def bench_options(house: House, group: GroupSetting) -> BenchOptions:
             seconds_per_step=group.step,
         ),
         snapshots=house.settings.home / "snapshots",
+        remote=house.settings.store_address,
+        store_bytes=int(house.settings.store_gb * 1e9),
+        models=house.settings.node_models,
     )
 
 

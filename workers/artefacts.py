@@ -195,15 +195,22 @@ def _was_touched(path: Path, size: int) -> bool:
     return True
 
 
+def is_stored_name(name: str) -> bool:
+    """Whether a file of the store is called so: a digest and a known suffix."""
+    sha256, _, suffix = name.partition(".")
+    return DIGEST.fullmatch(sha256) is not None and f".{suffix}" in SUFFIXES.values()
+
+
 def _stored_file(path: Path) -> StoredFile | None:
-    sha256, _, suffix = path.name.partition(".")
-    if not DIGEST.fullmatch(sha256) or f".{suffix}" not in SUFFIXES.values():
+    if not is_stored_name(path.name):
         return None
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return StoredFile(sha256=sha256, path=path, size=found.st_size, touched_at=_moment(found))
+    return StoredFile(
+        sha256=path.name.partition(".")[0], path=path, size=found.st_size, touched_at=_moment(found)
+    )
 
 
 def _moment(found: os.stat_result) -> datetime:

@@ -4,7 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -15,9 +15,10 @@ from policy.canvas import CanvasControls, CanvasFrame, CanvasLoad, CanvasOpened,
 from policy.errors import RenderFault, WrongUse
 from workers.frames_ahead import Finish, FramesAhead, Rollouts
 from workers.marking import DigitalSourceType, Marking, marked_picture
+from workers.model_cache import Held
 from workers.renderer import WORKER_ENVIRONMENT, RendererKind, RenderOptions
 from workers.synthetic_live import SyntheticCanvas, SyntheticRollouts
-from workers.verified_stacks import resident_key, verified
+from workers.verified_stacks import brought, resident_key
 from workers.workbench import BenchOptions
 
 QUALITY = 90  # of frames in a format that loses some
@@ -122,6 +123,8 @@ class LiveBench:
         self._options = options
         self._worker = f"{platform.node() or 'localhost'}:{os.getpid()}"
         self._resident: Resident | None = None
+        self._models = options.open_models()
+        self._held: Held | None = None  # the files of what is resident
         self._load: CanvasLoad | None = None
         self._frames: Frames | None = None
         self._told = 0
@@ -172,8 +175,10 @@ class LiveBench:
         if self._resident is not None and self._resident.key == key:
             return self._resident
         self._resident = None  # free the old stack first
-        loaded = verified(load.load, self._options.verify, self._options.digests)
-        begin, is_synthetic = _begun_by(self._options.render, load)
+        if self._held is not None:
+            self._held.release()
+        self._held, loaded = brought(load.load, self._models, self._options.verify, self._options.digests)
+        begin, is_synthetic = _begun_by(self._options.render, replace(load, load=self._held.load))
         self._resident = Resident(key=key, loaded=loaded, is_synthetic=is_synthetic, begin=begin)
         return self._resident
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from policy.tasks import BatchResult, RenderTask, StackLoad
-from workers.artefacts import ArtefactStore
 from workers.finishing import Batch, classified, finish
 from workers.renderer import (
     OnStep,
@@ -21,7 +20,7 @@ from workers.renderer import (
     make_renderer,
     runtime_versions,
 )
-from workers.verified_stacks import Resident, ResidentStacks, verified
+from workers.verified_stacks import Resident, ResidentStacks, brought
 from workers.workbench import FINISHERS, BenchOptions
 
 
@@ -51,8 +50,9 @@ class PictureBench:
 
     def __init__(self, options: PictureBenchOptions) -> None:
         self._options = options.bench
-        self._store = ArtefactStore(options.bench.store)
+        self._store = options.bench.open_store()
         self._store.clean()
+        self._models = options.bench.open_models()
         self._versions = runtime_versions(options.bench.render.kind)
         self._worker = f"{platform.node() or 'localhost'}:{os.getpid()}"
         self._stacks = ResidentStacks(options.stacks, self._load)
@@ -94,10 +94,10 @@ class PictureBench:
         return made, rendered
 
     def _load(self, load: StackLoad) -> Resident:
-        loaded = verified(load, self._options.verify, self._options.digests)
+        held, loaded = brought(load, self._models, self._options.verify, self._options.digests)
         renderer = make_renderer(replace(self._options.render, previews=True))
-        renderer.load(load)
-        return Resident(renderer=renderer, loaded=loaded)
+        renderer.load(held.load)
+        return Resident(renderer=renderer, loaded=loaded, held=held)
 
     @property
     def _device(self) -> str:

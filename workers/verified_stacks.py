@@ -8,6 +8,7 @@ from typing import Protocol
 from policy.errors import IntegrityFault
 from policy.stacks import FilePin
 from policy.tasks import StackLoad
+from workers.model_cache import Held, ModelCache
 from workers.renderer import Renderer
 
 Verify = Callable[[str, tuple[FilePin, ...]], "Sequence[Trouble]"]  # of files under a folder; empty is good
@@ -29,6 +30,7 @@ class Resident:
 
     renderer: Renderer
     loaded: tuple[tuple[str, str], ...]  # (repo/path, sha256)
+    held: Held | None = None  # its files, where they lie in a cache that would make room of them
 
 
 def resident_key(load: StackLoad) -> str:
@@ -49,6 +51,33 @@ def verified(load: StackLoad, verify: Verify, digests: Digests) -> tuple[tuple[s
             )
         found += [(f"{pin.repo}/{path}", sha256) for path, sha256 in digests(part.root, pin.files)]
     return tuple(found)
+
+
+def brought(
+    load: StackLoad, models: ModelCache | None, verify: Verify, digests: Digests
+) -> tuple[Held, tuple[tuple[str, str], ...]]:
+    """The files of a stack on this node, held and verified.
+
+    What a cache has damaged is thrown away and brought once more; elsewhere it is an IntegrityFault.
+    """
+    if models is None:
+        return Held(load), verified(load, verify, digests)
+    try:
+        return _held_and_verified(load, models, verify, digests)
+    except IntegrityFault:
+        models.mend(load)
+        return _held_and_verified(load, models, verify, digests)
+
+
+def _held_and_verified(
+    load: StackLoad, models: ModelCache, verify: Verify, digests: Digests
+) -> tuple[Held, tuple[tuple[str, str], ...]]:
+    held = models.hold(load)
+    try:
+        return held, verified(held.load, verify, digests)
+    except BaseException:
+        held.release()
+        raise
 
 
 class ResidentStacks:
@@ -75,7 +104,9 @@ class ResidentStacks:
             self._held.move_to_end(key)
             return self._held[key], True
         while len(self._held) >= self._most:
-            self._held.popitem(last=False)
+            _, gone = self._held.popitem(last=False)
+            if gone.held is not None:
+                gone.held.release()
         made = self._make(load)
         self._held[key] = made
         return made, False

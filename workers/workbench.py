@@ -17,6 +17,7 @@ from policy.tasks import BatchResult, FaultKind, RenderTask, StackLoad
 from policy.wording import plural
 from workers.artefacts import ArtefactStore
 from workers.finishing import Batch, classified, finish
+from workers.model_cache import Held, ModelCache
 from workers.renderer import (
     OnStep,
     RenderCancelled,
@@ -28,8 +29,10 @@ from workers.renderer import (
     make_renderer,
     runtime_versions,
 )
+from workers.shared_artefacts import open_artefacts
 from workers.snapshot_files import SnapshotFolder, SnapshotPlace
-from workers.verified_stacks import Digests, Verify, resident_key, verified
+from workers.store_addresses import ModelCacheOptions, StoreAddress
+from workers.verified_stacks import Digests, Verify, brought, resident_key
 
 FINISHERS = 4  # a flush to disk costs milliseconds and no CPU; several at once share one journal commit
 
@@ -43,6 +46,15 @@ class BenchOptions:
     digests: Digests  # what the loaded files hash to on this worker
     render: RenderOptions = field(default_factory=RenderOptions)
     snapshots: Path | None = None  # where batches that made room wait to go on; None: they begin again
+    remote: StoreAddress | None = None  # where artefacts go, with that folder before it; None: the folder
+    store_bytes: int = 0  # of that folder before a remote store
+    models: ModelCacheOptions | None = None  # where models that are not here are brought to; None: nowhere
+
+    def open_store(self) -> ArtefactStore:
+        return open_artefacts(self.store, self.remote, self.store_bytes)
+
+    def open_models(self) -> ModelCache | None:
+        return None if self.models is None else ModelCache(self.models)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +92,7 @@ class Bench(Protocol):
 
 def make_workbench(options: BenchOptions) -> Bench:
     """The real bench of a worker."""
-    store = ArtefactStore(options.store)
+    store = options.open_store()
     store.clean()
     return Workbench(
         renderer=make_renderer(options.render),
@@ -89,6 +101,7 @@ def make_workbench(options: BenchOptions) -> Bench:
         digests=options.digests,
         versions=runtime_versions(options.render.kind),
         snapshots=SnapshotFolder(options.snapshots) if options.snapshots is not None else None,
+        models=options.open_models(),
     )
 
 
@@ -104,6 +117,7 @@ class Workbench:
         digests: Digests,
         versions: tuple[tuple[str, str], ...],
         snapshots: SnapshotFolder | None = None,
+        models: ModelCache | None = None,
     ) -> None:
         self._renderer = renderer
         self._store = store
@@ -116,6 +130,8 @@ class Workbench:
         self._cancelled = threading.Event()
         self._aside = threading.Event()
         self._snapshots = snapshots
+        self._models = models
+        self._held: Held | None = None  # the files of what is resident
         self._board = threading.Lock()
         self._progress = BenchProgress(stage="idle", stack_id="", steps_done=0, takes_done=0)
 
@@ -181,9 +197,11 @@ class Workbench:
         started = time.perf_counter()
         self._resident, self._loaded = "", ()
         self._note(stage="verifying", stack_id="")
-        loaded = verified(load, self._verify, self._digests)
+        if self._held is not None:
+            self._held.release()
+        self._held, loaded = brought(load, self._models, self._verify, self._digests)
         self._note(stage="loading")
-        self._renderer.load(load)
+        self._renderer.load(self._held.load)
         self._resident, self._loaded = key, loaded
         self._note(stack_id=load.stack.stack_id)
         return time.perf_counter() - started

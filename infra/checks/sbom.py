@@ -19,7 +19,7 @@ from registry.evidence.bom import NAMESPACE, SPEC_VERSION, validate_bom
 from registry.pin_builtin import load_builtin_pins
 
 PRODUCT = "rightstep"
-EXTRAS = frozenset({"c2pa", "otel", "postgres"})  # as in infra/docker/Dockerfile
+EXTRAS = frozenset({"c2pa", "otel", "postgres", "s3"})  # as in infra/docker/Dockerfile
 OLD_TAG = "License :: OSI Approved :: "
 
 

@@ -14,6 +14,7 @@ OURS = {*PACKAGES, "training", "benchmarks", "tests", "infra"}
 SILENT = {
     "peft": "diffusers loads a LoRA through it",
     "psycopg": "SQLAlchemy loads the driver that a database URL names",
+    "s3fs": "fsspec loads the file system that an address names",
     "websockets": "uvicorn speaks WebSocket through it, and refuses every upgrade without",
     "tzdata": "zoneinfo reads it where the system has no zone files",
 }
@@ -70,13 +71,15 @@ def _with(imported: str, providers: list[str]) -> list[str]:
 def test_the_product_imports_only_what_it_declares():
     found = distributions_imported_by(*PACKAGES)
     assert len(found) > 10
-    allowed = declared("runtime", "postgres", "c2pa", "otel", "video") | set(COMES_WITH)
+    allowed = declared("runtime", "postgres", "c2pa", "otel", "s3", "video") | set(COMES_WITH)
     assert {name: sorted(by) for name, by in found.items() if name not in allowed} == {}
 
 
 def test_tests_and_benchmarks_import_only_what_the_tools_bring():
     allowed = (
-        declared("runtime", "postgres", "c2pa", "otel", "video", "dev") | set(COMES_WITH) | {"packaging"}
+        declared("runtime", "postgres", "c2pa", "otel", "s3", "video", "dev")
+        | set(COMES_WITH)
+        | {"packaging"}
     )  # with pytest
     found = distributions_imported_by("tests", "benchmarks", "training", "infra")
     assert {name: sorted(by) for name, by in found.items() if name not in allowed} == {}
@@ -84,7 +87,7 @@ def test_tests_and_benchmarks_import_only_what_the_tools_bring():
 
 def test_every_declared_library_is_needed():
     used = set(distributions_imported_by(*PACKAGES))
-    assert sorted(declared("runtime", "postgres", "c2pa", "otel", "video") - used - set(SILENT)) == []
+    assert sorted(declared("runtime", "postgres", "c2pa", "otel", "s3", "video") - used - set(SILENT)) == []
 
 
 def test_what_comes_with_a_library_really_does():

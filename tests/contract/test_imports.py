@@ -49,6 +49,8 @@ def may_know(heavy: str, module: str) -> bool:
         return module.startswith(WEB)
     if heavy == "prometheus_client":
         return module in {"rightstep.web.metrics", "rightstep.web.live_figures"}
+    if heavy == "fsspec":
+        return module == "workers.object_stores"
     if heavy == "opentelemetry":
         return module == "rightstep.web.traces"
     if heavy in EDGE:
@@ -81,6 +83,7 @@ def test_the_map_of_rooms_refuses_what_it_should():
     assert not may_know("sqlalchemy", "rightstep.web.app")
     assert not may_know("opentelemetry", "rightstep.web.app")
     assert not may_know("prometheus_client", "flows.steps")
+    assert not may_know("fsspec", "workers.artefacts")
     assert may_know("fastapi", "rightstep.web.app")
     assert may_know("sqlalchemy", "registry.ledger")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from flows.bootstrap import House
 from flows.collecting import Collection, collect
@@ -30,6 +31,7 @@ from tests.factories import (
     make_shots,
     make_take_result,
 )
+from tests.local_s3.server import KEY, REGION, SECRET, LocalS3
 
 LATER = NOW + timedelta(days=40)
 MakeHouse = Callable[..., House]
@@ -250,3 +252,27 @@ def test_a_run_of_many_pages_is_a_run_of_one(make_house: MakeHouse):
     house = make_house(now=LATER, keep_days=30)
     assert [one.sha256 for one in collect(house, dry_run=False, page=2).going] == made
     assert [len(one["artefacts"]) for one in log_of(house, "store:artefacts:removed")] == [2, 2, 2, 1]
+
+
+def test_in_an_object_store_the_same_goes_and_for_every_machine(
+    make_house: MakeHouse, s3: LocalS3, tmp_path: Path
+):
+    behind = {
+        "store": "s3://house/night",
+        "store_endpoint": s3.endpoint,
+        "store_region": REGION,
+        "store_key": SecretStr(KEY),
+        "store_secret": SecretStr(SECRET),
+    }
+    made = render(early := make_house(**behind), order(early))
+    early.store.put_bytes(b"of a worker that was killed", "image/png")
+    s3.put_at |= dict.fromkeys(s3.objects, NOW.timestamp())
+    house = make_house(now=LATER, keep_days=30, **behind)
+    assert len(s3.objects) == 3
+    dry = collect(house, dry_run=True)
+    assert (sorted(one.sha256 for one in dry.going), len(dry.stray.orphans)) == (made, 1)
+    assert len(s3.objects) == 3
+    found = collect(house, dry_run=False)
+    assert (found.going, found.stray) == (dry.going, dry.stray)
+    assert s3.objects == {}
+    assert list(house.settings.artefacts.glob("??/*")) == []

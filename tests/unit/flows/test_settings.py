@@ -85,11 +85,11 @@ def test_migrations_run_as_the_owner_and_the_rest_as_the_application(monkeypatch
     monkeypatch.setenv("RIGHTSTEP_DATABASE_URL", "postgresql://app:apricot@db/house")
     settings = load_settings()
     assert settings.owner_url == settings.app_url == "postgresql://app:apricot@db/house"
-    monkeypatch.setenv("RIGHTSTEP_DATABASE_OWNER_URL", "postgresql://owner:word@db/house")
+    monkeypatch.setenv("RIGHTSTEP_DATABASE_OWNER_URL", "postgresql://owner:banana@db/house")
     settings = load_settings()
-    assert settings.owner_url == "postgresql://owner:word@db/house"
+    assert settings.owner_url == "postgresql://owner:banana@db/house"
     assert "apricot" not in repr(settings)
-    assert "word" not in repr(settings)
+    assert "banana" not in repr(settings)
 
 
 def test_what_is_not_known_of_the_organisation_is_none_and_never_zero():
