@@ -31,7 +31,7 @@ from registry.retention_facts import LedgerArtefact, NamedBeside
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.artefacts import StoredFile
 
-TRIES = 40
+PATIENCE_SECONDS = 30.0  # for a moment in which nobody orders or ships
 PAUSE_SECONDS = 0.25
 PAGE = 500  # artefacts of one transaction, and so digests of one audit event
 
@@ -175,7 +175,8 @@ def _as_stored(sweep: _Sweep, known: LedgerArtefact) -> StoredArtefact:
 
 def _when_quiet(sweep: _Sweep, may_go: Sequence[MayGo]) -> list[Stays | MayGo]:
     """Remove a page when nobody is just ordering or shipping; LedgerFault where somebody always is."""
-    for _ in range(TRIES):
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
         with suppress(LedgerFault):
             return _removed(sweep, may_go)
         time.sleep(PAUSE_SECONDS)

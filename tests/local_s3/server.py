@@ -36,7 +36,7 @@ class Upload:
 class LocalS3:
     """One bucket and the server in front of it."""
 
-    def __init__(self, bucket: str = "house") -> None:
+    def __init__(self, bucket: str = "house", host: str = "127.0.0.1", port: int = 0) -> None:
         self.bucket = bucket
         self.objects: dict[str, bytes] = {}
         self.put_at: dict[str, float] = {}  # seconds since the epoch, by key
@@ -47,13 +47,14 @@ class LocalS3:
         self.stall_at: tuple[str, int] | None = None  # what, and how many of it are answered before one waits
         self.stalled = threading.Event()
         self.go_on = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server = ThreadingHTTPServer((host, port), _handler_of(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
 
     def address(self, **changes: str) -> StoreAddress:
         """Where a house finds it, under a prefix of the house's own."""
