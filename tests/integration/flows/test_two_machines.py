@@ -18,7 +18,7 @@ from flows.settings import load_settings
 from registry.catalogue import BUILTIN
 from registry.records import JobState
 from registry.verification import sha256_file
-from tests.integration.flows.jobs.night import assert_each_shot_done_once, submit, takes_of, write_order
+from tests.integration.flows.jobs.night import submit, takes_of, write_order
 from tests.integration.workers.test_two_nodes import (
     HEAD,
     NODE,

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from policy.plan import ExecutionPlan
 from policy.tasks import BatchResult, FaultKind, TakeResult
 from registry.records import JobRecord, LeasedChunk, LeasedShot, SettledChunk, ShotCounts
-from registry.unit_of_work import unit_of_work
+from registry.unit_of_work import UnitOfWork, unit_of_work
 from tests.factories import (
     NOW,
     make_artefact,
@@ -36,6 +36,14 @@ def plan_of(count: int, **changes: Any) -> ExecutionPlan:
 
 
 def submit(engine: Engine, plan: ExecutionPlan | None = None, **changes: Any) -> JobRecord:
+    with unit_of_work(engine) as work:
+        job = put_order(work, plan or plan_of(16), **changes)
+        work.commit()
+    return job
+
+
+def put_order(work: UnitOfWork, plan: ExecutionPlan, **changes: Any) -> JobRecord:
+    """Submit inside a transaction of the caller."""
     facts: dict[str, Any] = {
         "job_key": "night",
         "actor": "alice",
@@ -45,10 +53,7 @@ def submit(engine: Engine, plan: ExecutionPlan | None = None, **changes: Any) ->
         "kept": lambda _sha256: True,
         "now": NOW,
     }
-    with unit_of_work(engine) as work:
-        job = work.ledger.submit(plan or plan_of(16), **(facts | changes))
-        work.commit()
-    return job
+    return work.ledger.submit(plan, **(facts | changes))
 
 
 def lease(engine: Engine, job_id: str, **changes: Any) -> LeasedChunk | None:

@@ -1,10 +1,11 @@
 """Claims on artefacts as the ledger tells them, and the outbox: on both databases."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
-from policy.errors import WrongMoment
+from policy.errors import LedgerFault, WrongMoment
 from policy.messages import Channel, Event, JobNews
 from policy.retention import MayGo, Retention, make_retention_verdict
 from policy.tasks import TakeState
@@ -12,7 +13,14 @@ from registry.records import JobRecord
 from registry.retention_facts import LedgerArtefact
 from registry.unit_of_work import unit_of_work
 from tests.factories import NOW
-from tests.integration.registry.ledger_play import must_lease, plan_of, render_all, settle, submit
+from tests.integration.registry.ledger_play import (
+    must_lease,
+    plan_of,
+    put_order,
+    render_all,
+    settle,
+    submit,
+)
 from tests.integration.registry.stores import Store
 from tests.integration.registry.test_query_counts import statements_of
 from tests.integration.registry.test_shipments import make_draft, ship
@@ -135,3 +143,20 @@ def test_a_message_that_is_taken_is_nobody_elses_until_its_time_is_over(store: S
         assert work.messages.note_sent(second, NOW)
         assert not work.messages.has_due(IN_A_YEAR)
         work.commit()
+
+
+@pytest.mark.postgres
+def test_who_keeps_house_waits_for_nobody_that_orders_and_who_orders_waits_for_them(postgresql_store: Store):
+    engine = postgresql_store.engine
+    with unit_of_work(engine) as ordering:
+        put_order(ordering, plan_of(8))
+        with pytest.raises(LedgerFault), unit_of_work(engine) as keeping:
+            keeping.retention.stand_still()
+        ordering.commit()
+    with ThreadPoolExecutor(1) as thread, unit_of_work(engine) as keeping:
+        keeping.retention.stand_still()
+        ordered = thread.submit(submit, engine, plan_of(8), job_key="second")
+        with pytest.raises(TimeoutError):
+            ordered.result(timeout=0.5)
+        keeping.commit()
+        assert ordered.result().counts.shots == 8
