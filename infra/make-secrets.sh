@@ -23,3 +23,9 @@ keep rightstep_prefect_auth "rightstep:$(draw)"
 keep rightstep_database_url "postgresql://rightstep_app:$(cat "$folder/app_password")@$host:5432/rightstep"
 keep rightstep_database_owner_url "postgresql://rightstep_owner:$(cat "$folder/owner_password")@$host:5432/rightstep"
 keep prefect_database_url "postgresql+asyncpg://prefect:$(cat "$folder/prefect_password")@$host:5432/prefect"
+keep rightstep_store_key "$(draw)"
+keep rightstep_store_secret "$(draw)"
+# As SeaweedFS reads who may do what: https://github.com/seaweedfs/seaweedfs/wiki/Amazon-S3-API
+keep store_identities "{\"identities\": [{\"name\": \"rightstep\", \"credentials\": [{\"accessKey\": \
+\"$(cat "$folder/rightstep_store_key")\", \"secretKey\": \"$(cat "$folder/rightstep_store_secret")\"}], \
+\"actions\": [\"Read:house\", \"Write:house\", \"List:house\"]}]}"

@@ -255,7 +255,7 @@ def test_no_secret_is_committed_and_all_that_are_asked_for_are_drawn_and_explain
             _manifest_text(),
         )
     )
-    assert named == {"rightstep-app", "rightstep-owner", "rightstep-prefect", "rightstep-ray"}
+    assert named == {f"rightstep-{name}" for name in ("app", "owner", "prefect", "ray", "store")}
     assert {name for name in named if name not in page} == set()
 
 
@@ -263,9 +263,10 @@ def _manifest_text() -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted(KUBERNETES.glob("*.yaml")))
 
 
-def test_everything_is_applied_but_the_job_of_a_night():
+def test_everything_is_applied_but_the_job_of_a_night_and_the_way_to_a_store():
     listed = set(read_yaml(KUBERNETES / "kustomization.yaml")["resources"])
-    assert {path.name for path in KUBERNETES.glob("*.yaml")} - listed == {"kustomization.yaml", "night.yaml"}
+    apart = {"kustomization.yaml", "night.yaml", "object-store.yaml"}
+    assert {path.name for path in KUBERNETES.glob("*.yaml")} - listed == apart
 
 
 def test_images_are_pinned_and_ours_are_of_this_version():
