@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
+from typing import Any
 
 from flows.bootstrap import House
 from flows.news import channels_of
@@ -146,7 +147,7 @@ def _try(settings: Settings, message: MessageRecord, timestamp: int) -> _Fault |
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """What is signed for one receiver is not carried to another."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         """Follow nothing: the answer is then an error like any other."""
 
 

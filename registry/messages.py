@@ -5,6 +5,7 @@ under the same id. So a kill may send a message twice, and never loses one.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -110,7 +111,7 @@ class Messages:
         values = {"fault": fault, "due_at": due_at, "given_up_at": now if ends else None}
         return self._settle(taken, values) and ends
 
-    def _settle(self, taken: MessageRecord, values: dict[str, object]) -> bool:
+    def _settle(self, taken: MessageRecord, values: Mapping[str, object]) -> bool:
         asked = {"b_message_id": taken.message_id, "b_attempt": taken.attempt}
         return self._connection.execute(THE_TRY.values(values), asked).rowcount == 1
 
