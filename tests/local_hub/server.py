@@ -5,15 +5,12 @@ its content network, beside ``127.0.0.1`` for the Hub itself.
 """
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tests.local_hub.repositories import HeldFile, Repository
+from tests.loopback import Answers, Loopback
 
 PAGE = 2  # entries of a tree in one answer: every listing of a test is paged
 
@@ -28,27 +25,15 @@ class Asked:
     range: str = ""
 
 
-class LocalHub:
+class LocalHub(Loopback):
     """Repositories and the server in front of them."""
 
     def __init__(self) -> None:
+        super().__init__(_Answers)
         self.repositories: dict[str, Repository] = {}
         self.requests: list[Asked] = []
         self.is_down = False
         self.stall_at: dict[str, int] = {}  # path: bytes after which the body waits for ``go_on``
-        self.stalled = threading.Event()
-        self.go_on = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def start_anew(self) -> None:
         """Forget every repository and request."""
@@ -77,44 +62,15 @@ class LocalHub:
         """Paths of file bodies that were asked for."""
         return [one.path for one in self.requests if one.method == "GET" and one.path.endswith(ending)]
 
-    @contextmanager
-    def running(self) -> Iterator["LocalHub"]:
-        self._thread.start()
-        try:
-            yield self
-        finally:
-            self.go_on.set()
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
 
+class _Answers(Answers):
+    owner: LocalHub
 
-def _handler_of(hub: LocalHub) -> type[BaseHTTPRequestHandler]:
-    class Handler(_Answers):
-        pass
-
-    Handler.hub = hub
-    return Handler
-
-
-class _Answers(BaseHTTPRequestHandler):
-    hub: LocalHub
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: Any) -> None:
-        """Silence: the requests are kept as values."""
-
-    def do_HEAD(self) -> None:
-        self._answer()
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
+    def answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        self.hub.requests.append(Asked(self.command, path, token, self.headers.get("Range", "")))
-        if self.hub.is_down:
+        self.owner.requests.append(Asked(self.command, path, token, self.headers.get("Range", "")))
+        if self.owner.is_down:
             self._send(503, {})
             return
         parts = path.strip("/").split("/")
@@ -129,7 +85,7 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _repository(self, name: str, token: str) -> Repository | None:
         """The repository, or an answer that says why there is none."""
-        found = self.hub.repositories.get(name)
+        found = self.owner.repositories.get(name)
         if found is not None and found.renamed_to:
             target = self.path.replace(name, found.renamed_to, 1)
             self._send(307, {"Location": target}, b"Temporary Redirect. Redirecting.")
@@ -169,7 +125,7 @@ class _Answers(BaseHTTPRequestHandler):
         more = {}
         if start + PAGE < len(entries):
             query = "&".join(part for part in url.query.split("&") if part and not part.startswith("cursor="))
-            link = f"{self.hub.endpoint}{url.path}?{query}&cursor={start + PAGE}"
+            link = f"{self.owner.endpoint}{url.path}?{query}&cursor={start + PAGE}"
             more["Link"] = f'<{link}>; rel="next"'
         self._json(entries[start : start + PAGE], more)
 
@@ -192,7 +148,7 @@ class _Answers(BaseHTTPRequestHandler):
         about = {"X-Repo-Commit": revision, "ETag": f'"{file.etag}"', "Accept-Ranges": "bytes"}
         if file.is_lfs:
             about |= {"X-Linked-ETag": f'"{file.sha256}"', "X-Linked-Size": str(len(file.body))}
-            about["Location"] = f"http://localhost:{self.hub.port}/cdn/{revision}/{name}/{path}"
+            about["Location"] = f"http://localhost:{self.owner.port}/cdn/{revision}/{name}/{path}"
             self._send(302, about)
         else:
             self._body(found, path, file, about)
@@ -207,9 +163,9 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _content(self, revision: str, path: str) -> None:
         org, name, inner = path.split("/", 2)
-        found = self.hub.repositories[f"{org}/{name}"]
+        found = self.owner.repositories[f"{org}/{name}"]
         if found.renamed_to:
-            found = self.hub.repositories[found.renamed_to]
+            found = self.owner.repositories[found.renamed_to]
         self._body(found, inner, found.commits[revision][inner], {"Accept-Ranges": "bytes"})
 
     def _body(self, found: Repository, path: str, file: HeldFile, headers: dict[str, str]) -> None:
@@ -229,11 +185,11 @@ class _Answers(BaseHTTPRequestHandler):
             self.wfile.write(rest[:until])
             self.close_connection = True
             return
-        if (until := self.hub.stall_at.get(path)) is not None:
+        if (until := self.owner.stall_at.get(path)) is not None:
             self.wfile.write(rest[:until])
             self.wfile.flush()
-            self.hub.stalled.set()
-            self.hub.go_on.wait(60)
+            self.owner.stalled.set()
+            self.owner.go_on.wait(60)
             rest = rest[until:]
         try:
             self.wfile.write(rest)

@@ -7,18 +7,15 @@ parts of at least five MiB but for the last. What it holds and what it was asked
 import base64
 import hashlib
 import hmac
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from uuid import uuid4
 from xml.etree import ElementTree as ET
 
+from tests.loopback import Answers, Loopback
 from workers.store_addresses import StoreAddress
 
 KEY, SECRET, REGION = "local-key", "local-secret", "eu-central-1"
@@ -33,10 +30,11 @@ class Upload:
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
-class LocalS3:
+class LocalS3(Loopback):
     """One bucket and the server in front of it."""
 
     def __init__(self, bucket: str = "house", host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__(_Answers, host, port)
         self.bucket = bucket
         self.objects: dict[str, bytes] = {}
         self.put_at: dict[str, float] = {}  # seconds since the epoch, by key
@@ -45,16 +43,6 @@ class LocalS3:
         self.is_down = False
         self.parts_left: int | None = None  # parts that are taken before every further one is refused
         self.stall_at: tuple[str, int] | None = None  # what, and how many of it are answered before one waits
-        self.stalled = threading.Event()
-        self.go_on = threading.Event()
-        self._server = ThreadingHTTPServer((host, port), _handler_of(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    @property
-    def endpoint(self) -> str:
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
 
     def address(self, **changes: str) -> StoreAddress:
         """Where a house finds it, under a prefix of the house's own."""
@@ -69,58 +57,20 @@ class LocalS3:
         self.objects[key] = body
         self.put_at[key] = time.time()
 
-    @contextmanager
-    def running(self) -> Iterator["LocalS3"]:
-        self._thread.start()
-        try:
-            yield self
-        finally:
-            self.go_on.set()
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
 
+class _Answers(Answers):
+    owner: LocalS3
 
-def _handler_of(store: LocalS3) -> type[BaseHTTPRequestHandler]:
-    class Handler(_Answers):
-        pass
-
-    Handler.store = store
-    return Handler
-
-
-class _Answers(BaseHTTPRequestHandler):
-    store: LocalS3
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: Any) -> None:
-        """Silence: what was asked is kept as values."""
-
-    def do_HEAD(self) -> None:
-        self._answer()
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_PUT(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self._answer()
-
-    def do_DELETE(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
+    def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         address = urlsplit(self.path)
         asks = dict(parse_qsl(address.query, keep_blank_values=True))
         bucket, _, key = unquote(address.path).lstrip("/").partition("/")
-        if self.store.is_down:
+        if self.owner.is_down:
             self._fault(503, "ServiceUnavailable")
         elif (wrong := self._unsigned(body)) is not None:
             self._fault(403, wrong)
-        elif bucket != self.store.bucket:
+        elif bucket != self.owner.bucket:
             self._fault(404, "NoSuchBucket")
         elif not key:
             self._list(asks)
@@ -131,20 +81,20 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _object(self, key: str, body: bytes) -> None:
         self._note({"PUT": "put", "GET": "get", "HEAD": "head", "DELETE": "delete"}[self.command])
-        held = self.store.objects.get(key)
+        held = self.owner.objects.get(key)
         if self.command == "PUT":
             if not self._is_as_promised(body):
                 self._fault(400, "BadDigest")
                 return
-            self.store.keep(key, body)
+            self.owner.keep(key, body)
             self._send(200, {"ETag": _etag(body)})
         elif self.command == "DELETE":
-            self.store.objects.pop(key, None)
+            self.owner.objects.pop(key, None)
             self._send(204, {})
         elif held is None:
             self._fault(404, "NoSuchKey")
         else:
-            self._content(held, self.store.put_at.get(key, time.time()))
+            self._content(held, self.owner.put_at.get(key, time.time()))
 
     def _content(self, held: bytes, put_at: float) -> None:
         about = {
@@ -169,12 +119,12 @@ class _Answers(BaseHTTPRequestHandler):
         if "uploads" in asks:
             self._note("begin")
             upload_id = uuid4().hex
-            self.store.uploads[upload_id] = Upload(key)
+            self.owner.uploads[upload_id] = Upload(key)
             self._xml(
                 f"<InitiateMultipartUploadResult><UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
             )
             return
-        upload = self.store.uploads.get(asks["uploadId"])
+        upload = self.owner.uploads.get(asks["uploadId"])
         if upload is None or upload.key != key:
             self._fault(404, "NoSuchUpload")
         elif self.command == "PUT":
@@ -184,18 +134,18 @@ class _Answers(BaseHTTPRequestHandler):
             self._parts(upload, int(asks.get("part-number-marker") or 0))
         elif self.command == "DELETE":
             self._note("abort")
-            del self.store.uploads[asks["uploadId"]]
+            del self.owner.uploads[asks["uploadId"]]
             self._send(204, {})
         else:
             self._note("complete")
             self._complete(upload, asks["uploadId"], body)
 
     def _part(self, upload: Upload, number: int, body: bytes) -> None:
-        if self.store.parts_left == 0:
+        if self.owner.parts_left == 0:
             self._fault(403, "AccessDenied")
             return
-        if self.store.parts_left is not None:
-            self.store.parts_left -= 1
+        if self.owner.parts_left is not None:
+            self.owner.parts_left -= 1
         self._note("part")
         if not self._is_as_promised(body):
             self._fault(400, "BadDigest")
@@ -227,8 +177,8 @@ class _Answers(BaseHTTPRequestHandler):
             self._fault(400, "EntityTooSmall")
             return
         whole = b"".join(upload.parts[number] for number, _ in named)
-        self.store.keep(upload.key, whole)
-        del self.store.uploads[upload_id]
+        self.owner.keep(upload.key, whole)
+        del self.owner.uploads[upload_id]
         self._xml(
             f"<CompleteMultipartUploadResult><ETag>{_etag(whole)}</ETag></CompleteMultipartUploadResult>"
         )
@@ -237,7 +187,7 @@ class _Answers(BaseHTTPRequestHandler):
         """Two at a time, as parts are."""
         self._note("list")
         prefix, after = asks.get("prefix", ""), asks.get("continuation-token", "")
-        keys = [key for key in sorted(self.store.objects) if key.startswith(prefix) and key > after]
+        keys = [key for key in sorted(self.owner.objects) if key.startswith(prefix) and key > after]
         told = "".join(self._listed(key) for key in keys[:2])
         more = (
             f"<IsTruncated>true</IsTruncated><NextContinuationToken>{keys[1]}</NextContinuationToken>"
@@ -247,10 +197,10 @@ class _Answers(BaseHTTPRequestHandler):
         self._xml(f"<ListBucketResult>{more}{told}</ListBucketResult>")
 
     def _listed(self, key: str) -> str:
-        put_at = datetime.fromtimestamp(self.store.put_at.get(key, time.time()), UTC)
+        put_at = datetime.fromtimestamp(self.owner.put_at.get(key, time.time()), UTC)
         return (
             f"<Contents><Key>{key}</Key><LastModified>{put_at:%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
-            f"<Size>{len(self.store.objects[key])}</Size></Contents>"
+            f"<Size>{len(self.owner.objects[key])}</Size></Contents>"
         )
 
     def _is_as_promised(self, body: bytes) -> bool:
@@ -285,10 +235,10 @@ class _Answers(BaseHTTPRequestHandler):
         return None if hmac.compare_digest(signature, facts["Signature"]) else "SignatureDoesNotMatch"
 
     def _note(self, what: str) -> None:
-        if self.store.stall_at == (what, self.store.count(what)):
-            self.store.stalled.set()
-            self.store.go_on.wait()
-        self.store.asked.append((self.command, what))
+        if self.owner.stall_at == (what, self.owner.count(what)):
+            self.owner.stalled.set()
+            self.owner.go_on.wait()
+        self.owner.asked.append((self.command, what))
 
     def _fault(self, status: int, code: str) -> None:
         self._xml(f"<Error><Code>{code}</Code><Message>{code}</Message></Error>", status)
