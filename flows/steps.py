@@ -30,7 +30,7 @@ from flows.concluding import conclude_licence
 from flows.delivery import DeliveredPictures
 from flows.doctor import doctor
 from flows.doctor_findings import Finding, FindingState
-from flows.draining import drain_worker, list_workers
+from flows.draining import drain_worker, list_workers, readmit_worker
 from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.erasing import erase_prompts, hold_job, holds_of, release_hold
 from flows.exporting import Exported, export_job
@@ -147,6 +147,7 @@ __all__ = [
     "deliver_pictures",
     "doctor",
     "drain_worker",
+    "readmit_worker",
     "eat_shots",
     "end_live",
     "erase_prompts",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 
+from flows.barring import Barring, standing_of
 from flows.bootstrap import House
 from flows.chunk_sizes import ChunkSizes
 from flows.fleet_settings import GroupSetting
@@ -23,13 +24,13 @@ from flows.tasks import make_task, make_template
 from policy.errors import RightstepError
 from policy.tasks import BatchResult, RenderTask
 from registry.known_digests import KnownDigests
-from registry.ledger_workers import WorkerStanding
 from registry.records import JobRecord, JobState, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, join_ray, standing_address, start_local_ray, stop_ray
-from workers.pool import PoolOptions, RenderPool, SeatGroup, WorkerRecord
+from workers.pool import PoolOptions, RenderPool
 from workers.renderer import RendererKind, RenderOptions, runtime_versions
+from workers.seats import SeatGroup
 from workers.workbench import BenchOptions, make_workbench
 
 DRAINED = "Every worker was drained. Whoever resumes the job starts others."
@@ -53,6 +54,7 @@ class Workshop:
         self.job_id = job_id
         self.pool = pool
         self.holder = own_holder()
+        self._barring = Barring(house, job_id, self.holder, pool)
         self._roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
         with unit_of_work(house.engine, read_only=True) as work:
             header = work.ledger.header(job_id)
@@ -102,12 +104,14 @@ class Workshop:
         with self._lock:
             chunk, results = self._held[lease], self._unsettled.get(lease)
         if results is None:
+            self._barring.begin(chunk)
             forecast = self._sizes.forecast(chunk, self._queued, self._devices)
             results = self.pool.run_chunk(self._tasks(chunk), forecast)
             self._sizes.note_rendered(chunk, results)
             with self._lock:
                 self._unsettled[lease] = results
         settled, following = self._settle(chunk, results)
+        self._barring.look(chunk, results)
         with self._lock:
             self._held.pop(lease, None)
             self._unsettled.pop(lease, None)
@@ -142,15 +146,18 @@ class Workshop:
         """Hold on to what is being rendered, tell of the workers, let go whom somebody drained."""
         with self._lock:
             held = tuple(self._held.values())
-        standing = [_standing(one) for one in self.pool.workers() if one.name and not one.is_gone]
+        standing = [standing_of(one) for one in self.pool.workers() if one.name and not one.is_gone]
         now = self.house.clock()
         with self._turn, unit_of_work(self.house.engine) as work:
             for chunk in held:
                 work.ledger.renew(chunk, ttl_seconds=self.house.settings.lease_seconds, now=now)
             leaving = work.ledger.tell_workers(self.holder, self.job_id, standing, now)
+            returning = work.ledger.take_back_workers(self.holder)
             work.commit()
         for worker in leaving:
             self.pool.drain(worker)
+        for worker in returning:
+            self.pool.readmit(worker)
 
     def is_outranked(self) -> bool:
         """Whether the workers are another job's now; asked between leases too: a batch may take long."""
@@ -172,7 +179,7 @@ class Workshop:
         with unit_of_work(self.house.engine) as work:
             for chunk in held:
                 work.ledger.release(chunk)
-            work.ledger.tell_workers(self.holder, self.job_id, (), self.house.clock())
+            work.ledger.dismiss_workers(self.holder)
             work.commit()
 
     def state(self) -> JobState:
@@ -249,17 +256,6 @@ class Workshop:
             facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
             self._templates[number] = make_template(self.decisions[number], self._roots, facts)
         return [make_task(batch, self._templates[batch.decision], self._salt) for batch in chunk.batches]
-
-
-def _standing(one: WorkerRecord) -> WorkerStanding:
-    """A worker of the pool as the ledger keeps it."""
-    return WorkerStanding(
-        worker=one.name,
-        device=one.device,
-        stack_id=one.stack_id,
-        in_flight=one.in_flight,
-        batches=one.batches,
-    )
 
 
 def _full(house: House) -> str:

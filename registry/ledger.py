@@ -257,6 +257,24 @@ class Ledger:
         """Ask a worker to leave once its chunks are done; False where it was asked before."""
         return ledger_workers.drain(self._connection, worker, actor, reason)
 
+    def bar_worker(
+        self, holder: str, job_id: str, one: WorkerStanding, *, because: str, now: datetime
+    ) -> bool:
+        """Put on record that a driver's worker takes no more of a job, and why; False where it is known."""
+        return ledger_workers.bar(self._connection, holder, job_id, one, because, now)
+
+    def readmit_worker(self, worker: str, *, actor: str) -> bool:
+        """Let a barred worker back; False where it was asked before, WrongMoment where it is not barred."""
+        return ledger_workers.readmit(self._connection, worker, actor)
+
+    def take_back_workers(self, holder: str) -> tuple[str, ...]:
+        """The barred workers of a driver that somebody let back; asked once, their records end."""
+        return ledger_workers.take_back(self._connection, holder)
+
+    def dismiss_workers(self, holder: str) -> int:
+        """Drop what a driver told of its workers, the barred ones too: it is done; returns how many."""
+        return ledger_workers.dismiss(self._connection, holder)
+
     def forget_workers(self, is_gone: Callable[[str], bool]) -> int:
         """Drop what drivers that are gone told of theirs; returns how many."""
         return ledger_workers.forget(self._connection, is_gone)

@@ -19,6 +19,9 @@ class WorkerColumns(TypedColumns):
     seen_at: Named[datetime] = Column(Instant)
     drained_by: Named[str | None]  # who asked it to leave
     drained_because: Named[str] = Column(Text)
+    barred_at: Named[datetime | None] = Column(Instant)  # since when it takes no more work of its job
+    barred_because: Named[str] = Column(Text, server_default="")
+    readmitted_by: Named[str | None]  # who let it back, until its driver hears of it
 
 
 workers = Table("workers", metadata, WorkerColumns, Index(None, "holder"))

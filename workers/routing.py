@@ -45,6 +45,7 @@ class Request:
     stack_id: str
     wanted_elsewhere: frozenset[str] = frozenset()  # stacks of other waiting chunks
     is_impatient: bool = False  # has waited longer than a swap costs
+    failed_at: frozenset[int] = frozenset()  # workers that failed batches of it: its next try is elsewhere
     forecast: Forecast = UNTOLD
 
 
@@ -87,7 +88,7 @@ PREFERENCES: tuple[Preference, ...] = (
 
 def choose_seat(request: Request, seats: Iterable[SeatView]) -> int | None:
     """The number of the worker that takes the chunk now; None to wait."""
-    able = [seat for seat in seats if may_take(request, seat)]
+    able = _elsewhere(request, [seat for seat in seats if may_take(request, seat)])
     open_seats = [
         seat for seat in able if seat.in_flight < IN_FLIGHT and not is_sooner_elsewhere(request, seat, able)
     ]
@@ -96,6 +97,11 @@ def choose_seat(request: Request, seats: Iterable[SeatView]) -> int | None:
         if fitting:
             return min(fitting, key=lambda seat: (seat.in_flight, seat.number)).number
     return None
+
+
+def _elsewhere(request: Request, able: list[SeatView]) -> list[SeatView]:
+    """Without those that failed it, where others are: the next failure says whose fault it is."""
+    return [seat for seat in able if seat.number not in request.failed_at] or able
 
 
 def may_take(request: Request, seat: SeatView) -> bool:

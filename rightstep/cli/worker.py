@@ -1,6 +1,6 @@
-"""``rightstep worker``: who renders now, and the word that sends one away."""
+"""``rightstep worker``: who renders now, and the words that send one away or let one back."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,18 @@ from rightstep.cli.door import enter_house
 from rightstep.cli.options import AsJson
 from rightstep.cli.output import print_json, print_table, say
 
-app = typer.Typer(no_args_is_help=True, help="Who renders now, and the word that sends one away.")
+if TYPE_CHECKING:
+    from registry.ledger_workers import WorkerAtWork
+
+Worker = Annotated[
+    str,
+    typer.Argument(metavar="WORKER", help="host:pid, as the list names it.", show_default=False),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit log.")]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Who renders now, and the words that send one away or let one back."
+)
 
 
 @app.command("list")
@@ -22,7 +33,7 @@ def list_workers(*, as_json: AsJson = False) -> None:
         print_json(workers)
         return
     print_table(
-        ("worker", "job", "device", "stack", "chunks", "batches", "seen", "leaves"),
+        ("worker", "job", "device", "stack", "chunks", "batches", "seen", "state", "why"),
         [
             (
                 one.worker,
@@ -32,7 +43,7 @@ def list_workers(*, as_json: AsJson = False) -> None:
                 str(one.in_flight),
                 f"{one.batches:,}",
                 f"{one.seen_at:%H:%M:%S}",
-                f"{one.drained_because} ({one.drained_by})" if one.is_draining else "",
+                *_state(one),
             )
             for one in workers
         ],
@@ -42,15 +53,7 @@ def list_workers(*, as_json: AsJson = False) -> None:
 
 
 @app.command("drain")
-def drain(
-    worker: Annotated[
-        str,
-        typer.Argument(metavar="WORKER", help="host:pid, as the list names it.", show_default=False),
-    ],
-    *,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it goes into the audit log.")],
-    as_json: AsJson = False,
-) -> None:
+def drain(worker: Worker, *, reason: Reason, as_json: AsJson = False) -> None:
     """Send a worker away: it ends with what it has begun, and nobody takes its place in this job."""
     from flows.steps import drain_worker
 
@@ -60,3 +63,29 @@ def drain(
     else:
         left = f" after {plural(found.in_flight, 'chunk')}" if found.in_flight else ""
         say(f"Worker {found.worker} leaves job {found.job_id}{left}.")
+
+
+@app.command("readmit")
+def readmit(worker: Worker, *, reason: Reason, as_json: AsJson = False) -> None:
+    """Let a barred worker back: its place gets a clean record, and a process where it had been closed."""
+    from flows.steps import readmit_worker
+
+    found = readmit_worker(enter_house(), worker, reason)
+    if as_json:
+        print_json(found)
+    else:
+        say(
+            f"Worker {found.worker} is readmitted to job {found.job_id}; "
+            "its driver hears of it within a second."
+        )
+
+
+def _state(one: "WorkerAtWork") -> tuple[str, str]:
+    """In a word, and why."""
+    if one.readmitted_by is not None:
+        return "readmitted", f"by {one.readmitted_by}; {one.barred_because}"
+    if one.is_barred:
+        return "barred", one.barred_because
+    if one.is_draining:
+        return "leaves", f"{one.drained_because} ({one.drained_by})"
+    return "works", ""
