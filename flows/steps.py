@@ -73,7 +73,9 @@ from flows.stages import Stage, heard_by
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
 from flows.standing_work import count_work
 from flows.steering import (
+    AddedWorkers,
     MovedDeadline,
+    add_workers,
     cancel_job,
     eat_shots,
     move_deadline,
@@ -97,6 +99,7 @@ from workers.sketches import read_sketch
 
 __all__ = [
     "PICTURE_LABEL",
+    "AddedWorkers",
     "DeliveredPictures",
     "DriftLook",
     "ApprovalRecords",
@@ -147,6 +150,7 @@ __all__ = [
     "deliver_pictures",
     "doctor",
     "drain_worker",
+    "add_workers",
     "readmit_worker",
     "eat_shots",
     "end_live",

@@ -66,6 +66,7 @@ class Workshop:
         self._templates: dict[int, RenderTask] = {}  # by decision: what all of its batches have in common
         self._devices = house.settings.fleet.devices
         self.crew = CHUNKS_IN_FLIGHT * house.settings.fleet.workers  # chunks that are worth having in flight
+        self._told: dict[str, int] = {}  # workers by device, as the ledger has it
         self._sizes = ChunkSizes(self.decisions, self.crew)
         self._held: dict[str, LeasedChunk] = {}
         self._ready: deque[LeasedChunk] = deque()  # leased and held, not yet asked for
@@ -147,17 +148,30 @@ class Workshop:
         with self._lock:
             held = tuple(self._held.values())
         standing = [standing_of(one) for one in self.pool.workers() if one.name and not one.is_gone]
+        crew = self.pool.crew()
         now = self.house.clock()
         with self._turn, unit_of_work(self.house.engine) as work:
             for chunk in held:
                 work.ledger.renew(chunk, ttl_seconds=self.house.settings.lease_seconds, now=now)
             leaving = work.ledger.tell_workers(self.holder, self.job_id, standing, now)
             returning = work.ledger.take_back_workers(self.holder)
+            added = work.ledger.take_up_workers(self.job_id, self.holder, crew)
+            for device, workers in added:
+                crew[device] += workers
+            if crew != self._told:
+                work.ledger.tell_crew(self.holder, self.job_id, crew)
             work.commit()
+        before, self._told = self._told, crew
         for worker in leaving:
             self.pool.drain(worker)
         for worker in returning:
             self.pool.readmit(worker)
+        for device, workers in added:
+            self.pool.grow(device, workers)
+            self.crew += CHUNKS_IN_FLIGHT * workers
+            self._sizes.grow(self.crew)
+        if before and crew != before:
+            self.replan()
 
     def is_outranked(self) -> bool:
         """Whether the workers are another job's now; asked between leases too: a batch may take long."""
@@ -311,6 +325,7 @@ def _pool_options(house: House, tell: Tell) -> PoolOptions:
         gpus_per_worker=first.gpus_per_worker,
         others=tuple(others),
         start_seconds=house.settings.worker_start_seconds,
+        grows_freely=house.settings.ray_address is None,
         on_stage=tell,
     )
 

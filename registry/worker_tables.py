@@ -1,4 +1,4 @@
-"""The table of workers that drivers have at work: part of the schema of ``registry.tables``."""
+"""Tables of workers that drivers have at work, and of crews: part of the schema of ``registry.tables``."""
 
 from datetime import datetime
 
@@ -25,3 +25,22 @@ class WorkerColumns(TypedColumns):
 
 
 workers = Table("workers", metadata, WorkerColumns, Index(None, "holder"))
+
+
+class AddedColumns(TypedColumns):
+    job_id: Named[str] = Column(ForeignKey("jobs.job_id"), primary_key=True)
+    number: Named[int] = Column(primary_key=True)  # of the word that added them
+    device: Named[str]  # class
+    workers: Named[int]
+    holder: Named[str | None]  # the driver that took them up
+
+
+class CrewColumns(TypedColumns):
+    holder: Named[str] = Column(primary_key=True)  # the driver
+    device: Named[str] = Column(primary_key=True)  # class
+    job_id: Named[str] = Column(ForeignKey("jobs.job_id"), index=True)
+    workers: Named[int]  # that take work now
+
+
+added_workers = Table("added_workers", metadata, AddedColumns)
+crews = Table("crews", metadata, CrewColumns)

@@ -25,6 +25,9 @@ class PoolOptions(SeatGroup):
     others: tuple[SeatGroup, ...] = ()
     start_seconds: float = 180.0
     patience_seconds: float = 30.0  # a chunk that waited this long takes a worker with another stack
+    grows_freely: bool = (
+        False  # workers that are added reserve no CPU: this Ray was started with none to spare
+    )
     on_stage: Callable[[str], None] | None = None  # told what start-up is doing
 
     @property
@@ -175,6 +178,7 @@ class RenderPool:
         for seat in tuple(self._seats):
             if not seat.name and not seat.is_closed:
                 self._identify(seat, seconds=0.0)
+        self._give_up_waiting()
         with self._changed:
             return tuple(
                 WorkerRecord(
@@ -251,6 +255,37 @@ class RenderPool:
                     self._open_again(seat)
             self._changed.notify_all()
         return bool(found)
+
+    def grow(self, device: str, workers: int) -> None:
+        """Start so many more workers of a device's group; each takes chunks once it stands.
+
+        Where one never does, its place is closed again. WrongUse where no group is of that device.
+        """
+        group = next((group for group in self._options.groups if group.device == device), None)
+        if group is None:
+            raise WrongUse(f"The pool has no workers on {device}.", "Add to a group that it has.")
+        reserved = 0.0 if self._options.grows_freely else group.cpus_per_worker
+        with self._changed:
+            for _ in range(workers):
+                alike = SeatGroup(
+                    workers=1,
+                    make_bench=group.make_bench,
+                    device=group.device,
+                    cpus_per_worker=reserved,
+                    gpus_per_worker=group.gpus_per_worker,
+                )
+                seat = Seat(number=len(self._seats), group=alike, station=self._opened(alike))
+                seat.awaited_since = time.monotonic()
+                self._seats.append(seat)
+            self._changed.notify_all()
+
+    def crew(self) -> dict[str, int]:
+        """How many workers of each device take chunks, or will once they stand."""
+        with self._changed:
+            counted = dict.fromkeys((group.device for group in self._options.groups), 0)
+            for seat in self._seats:
+                counted[seat.group.device] += not seat.view().is_closed
+            return counted
 
     def _open_again(self, seat: Seat) -> None:
         """Another process in a seat, with a clean record."""
@@ -387,13 +422,31 @@ class RenderPool:
         try:
             found = station.identity(seconds)
         except StationLost:
-            if not seat.deaths and not seat.barred:
+            if seat.awaited_since is None and not seat.deaths and not seat.barred:
                 raise
-            return False
+            found = None
         with self._changed:
             if found is not None and station is seat.station:
                 seat.name, seat.pid = found.name, found.pid
+                seat.awaited_since = None
+                self._changed.notify_all()
         return found is not None
+
+    def _give_up_waiting(self) -> None:
+        """Close the places of workers that were added and do not come up."""
+        since = time.monotonic() - self._options.start_seconds
+        with self._changed:
+            late = [
+                seat
+                for seat in self._seats
+                if not seat.is_closed and seat.awaited_since is not None and seat.awaited_since < since
+            ]
+            for seat in late:
+                seat.is_closed = True
+            self._changed.notify_all()
+        for seat in late:
+            seat.station.close()
+            self._tell(f"worker {seat.number + 1} did not come up")
 
     def _opened(self, group: SeatGroup) -> Station:
         if self._open is None:

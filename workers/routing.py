@@ -23,6 +23,7 @@ class SeatView:
     in_flight: int
     blocked: frozenset[str] = frozenset()  # stacks that keep failing here
     is_closed: bool = False  # its process cannot be started
+    is_awaited: bool = False  # its process was added, and does not stand yet
     device: str = ""  # class, as a forecast names it
     busy_seconds: float = 0.0  # until its queue is empty, as predicted
 
@@ -88,7 +89,8 @@ PREFERENCES: tuple[Preference, ...] = (
 
 def choose_seat(request: Request, seats: Iterable[SeatView]) -> int | None:
     """The number of the worker that takes the chunk now; None to wait."""
-    able = _elsewhere(request, [seat for seat in seats if may_take(request, seat)])
+    standing = [seat for seat in seats if may_take(request, seat) and not seat.is_awaited]
+    able = _elsewhere(request, standing)
     open_seats = [
         seat for seat in able if seat.in_flight < IN_FLIGHT and not is_sooner_elsewhere(request, seat, able)
     ]

@@ -43,6 +43,7 @@ class Seat:
     pid: int | None = None
     is_closed: bool = False
     is_draining: bool = False
+    awaited_since: float | None = None  # added while the pool works: it takes nothing before it stands
     incidents: Counter[str] = field(default_factory=Counter[str])
     steps_before: int = 0  # of processes that are gone
     takes_before: int = 0
@@ -57,6 +58,7 @@ class Seat:
             in_flight=len(self.queue),
             blocked=blocked,
             is_closed=self.is_closed or self.is_draining,
+            is_awaited=self.awaited_since is not None,
             device=self.group.device,
             busy_seconds=self._busy_seconds(now),
         )

@@ -1,12 +1,12 @@
-"""``rightstep worker``: who renders now, and the words that send one away or let one back."""
+"""``rightstep worker``: who renders now, and the words that add some, send one away or let one back."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policy.wording import plural
+from policy.wording import duration, plural
 from rightstep.cli.door import enter_house
-from rightstep.cli.options import AsJson
+from rightstep.cli.options import AsJson, Job
 from rightstep.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Worker = Annotated[
 Reason = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit log.")]
 
 app = typer.Typer(
-    no_args_is_help=True, help="Who renders now, and the words that send one away or let one back."
+    no_args_is_help=True, help="Who renders now; words that add some, send one away, let one back."
 )
 
 
@@ -50,6 +50,31 @@ def list_workers(*, as_json: AsJson = False) -> None:
         right=(4, 5),
         empty="No worker is at work: they start with a job and end with it.",
     )
+
+
+@app.command("add")
+def add(
+    job: Job,
+    workers: Annotated[int, typer.Argument(metavar="N", min=1, max=4096, help="How many more.")],
+    *,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="Their class, where the fleet has several.", show_default="its first"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add workers to a job: its driver starts them within a second, and its end is foretold anew."""
+    from flows.steps import add_workers
+
+    found = add_workers(enter_house(), job, workers, device)
+    if as_json:
+        print_json(found)
+        return
+    more = f"{plural(found.workers, 'worker')} more on {found.device}"
+    say(f"{more} for job {found.job.job_id}: it has {found.crew}.")
+    if found.round is not None:
+        risk = ", and the deadline is at risk" if found.round.at_risk else ""
+        say(f"It takes {duration(found.round.p50)} more, {duration(found.round.p95)} at p95{risk}.")
 
 
 @app.command("drain")

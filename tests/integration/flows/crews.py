@@ -25,6 +25,7 @@ class CrewStation(NearStation):
         super().__init__(near_station(house).bench)
         self.name, self.breaks = name, breaks
         self.is_closed = False
+        self.never_stands = False
 
     def render(self, tasks: Sequence[RenderTask]) -> Iterator[list[BatchResult]]:
         for task in tasks:
@@ -35,8 +36,8 @@ class CrewStation(NearStation):
             else:
                 yield [replace(result, worker=self.name) for result in self.bench.run([task])]
 
-    def identity(self, _seconds: float) -> WorkerIdentity:
-        return WorkerIdentity(name=self.name, pid=1)
+    def identity(self, _seconds: float) -> WorkerIdentity | None:
+        return None if self.never_stands else WorkerIdentity(name=self.name, pid=1)
 
     def close(self) -> None:
         self.is_closed = True
@@ -45,10 +46,19 @@ class CrewStation(NearStation):
 class Crew:
     """Workers of one pool in the order in which their processes were started, and the workshop that has them."""
 
-    def __init__(self, house: House, job_id: str, *breaks: Breaks, devices: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        house: House,
+        job_id: str,
+        *breaks: Breaks,
+        devices: Sequence[str] = (),
+        start_seconds: float = 60.0,
+        stillborn: Sequence[int] = (),
+    ) -> None:
         """A worker for each of ``breaks``; whoever comes later makes everything, or does as ``later`` says."""
         self.opened: list[CrewStation] = []
         self.later: Breaks = makes_all
+        self._stillborn = stillborn  # which processes never stand
         self._house, self._breaks = house, breaks
         kinds = devices or [""] * len(breaks)
         first, *others = (
@@ -56,7 +66,11 @@ class Crew:
             for kind in dict.fromkeys(kinds)
         )
         options = PoolOptions(
-            workers=first.workers, make_bench=first.make_bench, device=first.device, others=tuple(others)
+            workers=first.workers,
+            make_bench=first.make_bench,
+            device=first.device,
+            others=tuple(others),
+            start_seconds=start_seconds,
         )
         self.pool = RenderPool(options, open_station=self._open)
         self.pool.start()
@@ -66,17 +80,19 @@ class Crew:
         number = len(self.opened)
         breaks = self._breaks[number] if number < len(self._breaks) else self._late
         self.opened.append(CrewStation(self._house, f"here:{number + 1}", breaks))
+        self.opened[-1].never_stands = number in self._stillborn
         return self.opened[-1]
 
     def _late(self, task: RenderTask) -> FaultKind | None:
         return self.later(task)
 
-    def render(self) -> JobRecord:
+    def render(self, threads: int | None = None) -> JobRecord:
         """Render with two chunks in flight a worker, as a driver does, until nothing is open; then judge."""
-        threads = [threading.Thread(target=self._render_chunks) for _ in range(2 * len(self._breaks))]
-        for thread in threads:
+        many = threads or 2 * len(self._breaks)
+        crew = [threading.Thread(target=self._render_chunks) for _ in range(many)]
+        for thread in crew:
             thread.start()
-        for thread in threads:
+        for thread in crew:
             thread.join(timeout=120)
             assert not thread.is_alive()
         judge_job(self._house, self.workshop.job_id)

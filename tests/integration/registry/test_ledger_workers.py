@@ -143,3 +143,33 @@ def test_what_a_driver_told_ends_with_it_the_barred_ones_too(store: Store):
         assert work.ledger.dismiss_workers(DRIVER) == 2
         work.commit()
     assert at_work(store) == ()
+
+
+def test_workers_that_were_added_are_one_drivers_until_it_is_done_or_gone(store: Store):
+    job = submit(store.engine)
+    with unit_of_work(store.engine) as work:
+        work.ledger.add_workers(job.job_id, device="cpu-2", workers=2)
+        work.ledger.add_workers(job.job_id, device="cpu-2", workers=1)
+        work.ledger.add_workers(job.job_id, device="cuda", workers=1)
+        assert work.ledger.awaited_workers(job.job_id) == (("cpu-2", 3), ("cuda", 1))
+        assert work.ledger.take_up_workers(job.job_id, DRIVER, ["cpu-2"]) == (("cpu-2", 2), ("cpu-2", 1))
+        assert work.ledger.take_up_workers(job.job_id, "here:7:7", ["cpu-2"]) == ()
+        assert work.ledger.awaited_workers(job.job_id) == (("cuda", 1),)
+        work.ledger.dismiss_workers(DRIVER)
+        assert work.ledger.take_up_workers(job.job_id, "here:7:7", ["cpu-2"]) == (("cpu-2", 2), ("cpu-2", 1))
+        work.ledger.forget_workers(lambda holder: holder == "here:7:7")
+        assert work.ledger.awaited_workers(job.job_id) == (("cpu-2", 3), ("cuda", 1))
+        work.commit()
+
+
+def test_the_crew_of_a_job_is_that_of_all_of_its_drivers(store: Store):
+    job = submit(store.engine)
+    with unit_of_work(store.engine) as work:
+        assert work.ledger.crew_at_work(job.job_id) == ()
+        work.ledger.tell_crew(DRIVER, job.job_id, {"cpu-2": 2, "cuda": 0})
+        work.ledger.tell_crew("here:7:7", job.job_id, {"cpu-2": 1})
+        assert work.ledger.crew_at_work(job.job_id) == (("cpu-2", 3), ("cuda", 0))
+        work.ledger.tell_crew(DRIVER, job.job_id, {"cpu-2": 1, "cuda": 0})
+        work.ledger.forget_workers(lambda holder: holder == "here:7:7")
+        assert work.ledger.crew_at_work(job.job_id) == (("cpu-2", 1), ("cuda", 0))
+        work.commit()
