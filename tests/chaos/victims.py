@@ -9,7 +9,8 @@ from enum import StrEnum
 import psycopg
 
 from flows.bootstrap import House
-from tests.integration.registry.stores import APP_ROLE, Server
+from tests.integration.registry.servers import Server
+from tests.integration.registry.stores import APP_ROLE
 from workers.processes import OwnProcess, descendants, read_record
 
 CONNECTIONS = "SELECT pid FROM pg_stat_activity WHERE usename = %s AND NOT pid = ANY(%s)"

@@ -13,7 +13,8 @@ from flows.shipment import ship_job
 from registry.records import JobState
 from tests.integration.flows.jobs.night import assert_each_shot_done_once, submit, write_order
 from tests.integration.registry.conftest import postgresql  # noqa: F401 - a fixture, found by its name here
-from tests.integration.registry.stores import APP_ROLE, Server
+from tests.integration.registry.servers import Server
+from tests.integration.registry.stores import APP_ROLE
 
 MakeHouse = Callable[..., House]
 DATABASE = "rightstep_house"
