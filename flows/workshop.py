@@ -16,6 +16,7 @@ from flows.bootstrap import House
 from flows.chunk_sizes import ChunkSizes
 from flows.fleet_settings import GroupSetting
 from flows.holders import is_dead_holder, own_holder
+from flows.ledger_clock import LedgerClock
 from flows.planning import known_costs, pinned_models
 from flows.replanning import replan_job
 from flows.signals import keep_sigterm
@@ -54,6 +55,7 @@ class Workshop:
         self.job_id = job_id
         self.pool = pool
         self.holder = own_holder()
+        self._now = LedgerClock(house)
         self._barring = Barring(house, job_id, self.holder, pool)
         self._roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
         with unit_of_work(house.engine, read_only=True) as work:
@@ -149,7 +151,8 @@ class Workshop:
             held = tuple(self._held.values())
         standing = [standing_of(one) for one in self.pool.workers() if one.name and not one.is_gone]
         crew = self.pool.crew()
-        now = self.house.clock()
+        self._now.ask()
+        now = self._now()
         with self._turn, unit_of_work(self.house.engine) as work:
             for chunk in held:
                 work.ledger.renew(chunk, ttl_seconds=self.house.settings.lease_seconds, now=now)
@@ -257,7 +260,7 @@ class Workshop:
             holder=self.holder,
             ttl_seconds=self.house.settings.lease_seconds,
             max_batches=batches,
-            now=self.house.clock(),
+            now=self._now(),
         )
 
     def _hold(self, chunk: LeasedChunk | None) -> None:
@@ -393,8 +396,9 @@ def _heartbeat(workshop: Workshop) -> Generator[None]:
 
 def reclaim_dead_leases(house: House) -> int:
     """Queue what expired leases and dead drivers of this host held; returns how many batches."""
+    now = LedgerClock(house)()
     with unit_of_work(house.engine) as work:
-        count = work.ledger.expire_leases(house.clock()) + work.ledger.reclaim_leases(is_dead_holder)
+        count = work.ledger.expire_leases(now) + work.ledger.reclaim_leases(is_dead_holder)
         work.ledger.forget_workers(is_dead_holder)
         work.commit()
     return count

@@ -88,16 +88,24 @@ class Crew:
 
     def render(self, threads: int | None = None) -> JobRecord:
         """Render with two chunks in flight a worker, as a driver does, until nothing is open; then judge."""
-        many = threads or 2 * len(self._breaks)
-        crew = [threading.Thread(target=self._render_chunks) for _ in range(many)]
-        for thread in crew:
-            thread.start()
-        for thread in crew:
-            thread.join(timeout=120)
-            assert not thread.is_alive()
+        self.start(threads)
+        self.join()
         judge_job(self._house, self.workshop.job_id)
         with unit_of_work(self._house.engine, read_only=True) as work:
             return work.ledger.job(self.workshop.job_id)
+
+    def start(self, threads: int | None = None) -> None:
+        """Begin to render."""
+        many = threads or 2 * len(self._breaks)
+        self._threads = [threading.Thread(target=self._render_chunks) for _ in range(many)]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Until nothing of the job is open or in the hands of others."""
+        for thread in self._threads:
+            thread.join(timeout=120)
+            assert not thread.is_alive()
 
     def _render_chunks(self) -> None:
         while True:
