@@ -411,11 +411,11 @@ class RenderPool:
             seat.deaths += 1
             seat.dead_starts += 1
             seat.forget_process()
-            if seat.dead_starts >= DEAD_STARTS or seat.is_draining:
-                seat.is_closed = True
-                return
-            seat.station = self._opened(seat.group)
-        self._tell(f"worker {seat.number + 1} died and is replaced")
+            seat.is_closed = seat.dead_starts >= DEAD_STARTS or seat.is_draining
+            if not seat.is_closed:
+                seat.station = self._opened(seat.group)
+        ending = "is not replaced" if seat.is_closed else "is replaced"
+        self._tell(f"worker {seat.number + 1} died and {ending}")
 
     def _identify(self, seat: Seat, seconds: float) -> bool:
         station = seat.station

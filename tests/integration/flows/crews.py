@@ -15,7 +15,9 @@ from workers.pool import PoolOptions, RenderPool, SeatGroup
 from workers.pool import unrendered as failed_batch
 from workers.stations import WorkerIdentity
 
-Breaks = Callable[[RenderTask], FaultKind | None]  # how a worker fails a batch; None where it makes it
+Breaks = Callable[
+    [RenderTask], FaultKind | None
+]  # how a worker fails a batch; None where it makes it. One that dies raises StationLost.
 
 
 class CrewStation(NearStation):
