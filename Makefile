@@ -42,7 +42,7 @@ render: $(RUN) ## render, check and ship the sample night
 test: $(DEV) ## run every test
 	@$(BIN)/python -m pytest --numprocesses 2
 
-chaos: $(DEV) ## kill workers, driver, services and connections under a job, a hundred times (half an hour)
+chaos: $(DEV) ## break workers, driver, services, database and disk under a job, a hundred times (half an hour)
 	@$(BIN)/python -m tests.chaos
 
 check: $(DEV) ## format, lint, types, imports, documents that may not drift, what is deployed

@@ -38,6 +38,10 @@ class ChunkSizes:
                 self._pictures.append(decision.batch_size)
                 self._decisions.append(decision)
 
+    def grow(self, crew: int) -> None:
+        """So many chunks are in flight from now on."""
+        self._crew = crew
+
     @property
     def most(self) -> int:
         """Batches of a whole chunk, while plenty are queued."""

@@ -35,7 +35,7 @@ from registry.records import JobState, LeasedChunk
 from registry.unit_of_work import unit_of_work
 
 RETRY_SECONDS = [0.5, 2.0, 5.0]  # until the next try at a ledger that was locked or out of reach
-OTHERS_SECONDS = 0.5  # until the next look at what another driver holds
+OTHERS_SECONDS = 0.5  # until the next look at what another driver holds, and whether the crew has grown
 LARGEST_CREW = 512  # threads that wait for chunks; more workers than half of this share them
 
 Waiting = PrefectConcurrentFuture[int]
@@ -77,10 +77,9 @@ def _has_more_turns(house: House, job_id: str) -> bool:
             return False
         goes_on = turn.goes_on if turn is not None else is_alone
         with open_workshop(house, job_id, report_stage, goes_on) as workshop:
-            crew = min(LARGEST_CREW, workshop.crew)
-            runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=crew)
+            runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=LARGEST_CREW)
             with runner, _stopped_early(workshop):
-                _render_chunks(workshop, runner, crew)
+                _render_chunks(workshop, runner)
             return workshop.gave_way and not workshop.is_cancelled
 
 
@@ -117,8 +116,8 @@ def make_chunk_task(workshop: Workshop) -> Any:
     return render_chunk
 
 
-def _render_chunks(workshop: Workshop, runner: ThreadPoolTaskRunner[Any], crew: int) -> None:
-    """Keep the crew in chunks; failed shots are put back, so ask again until nothing is open.
+def _render_chunks(workshop: Workshop, runner: ThreadPoolTaskRunner[Any]) -> None:
+    """Keep the crew in chunks, however it grows; failed shots are put back, so ask until nothing is open.
 
     What another driver holds is waited for: its shots settle, or come back when it is gone.
     """
@@ -126,6 +125,7 @@ def _render_chunks(workshop: Workshop, runner: ThreadPoolTaskRunner[Any], crew: 
     under_way: set[Waiting] = set()
     while True:
         chunk: LeasedChunk | None = None
+        crew = min(LARGEST_CREW, workshop.crew)
         while len(under_way) < crew and not workshop.is_cancelled and (chunk := workshop.lease()) is not None:
             under_way.add(runner.submit(render_chunk, parameters={"lease": chunk.lease}))
         if under_way:
@@ -137,9 +137,9 @@ def _render_chunks(workshop: Workshop, runner: ThreadPoolTaskRunner[Any], crew: 
 
 
 def _finished(under_way: set[Waiting]) -> set[Waiting]:
-    """Wait for the first chunks to end, and raise what one of them raised."""
+    """Wait for the first chunks to end, a while at most, and raise what one of them raised."""
     futures = {waiting.wrapped_future: waiting for waiting in under_way}
-    done, _ = wait(futures, return_when=FIRST_COMPLETED)
+    done, _ = wait(futures, timeout=OTHERS_SECONDS, return_when=FIRST_COMPLETED)
     ended = {futures[future] for future in done}
     for waiting in ended:
         waiting.result(raise_on_failure=True)

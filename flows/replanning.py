@@ -3,6 +3,7 @@
 from typing import Any
 
 from flows.bootstrap import House
+from flows.crews import crew_of
 from flows.news import put_news
 from policy.audit import AuditEvent
 from policy.canonical import canonical_json
@@ -35,15 +36,21 @@ def replan_job(
 
 
 def replan_within(
-    house: House, work: UnitOfWork, job_id: str, costs: tuple[CostProfile, ...], runtime: Versions
+    house: House,
+    work: UnitOfWork,
+    job_id: str,
+    costs: tuple[CostProfile, ...],
+    runtime: Versions,
+    *,
+    anyhow: bool = False,
 ) -> ReplanningRecord | None:
-    """The same in a transaction of the caller's, who commits."""
+    """The same in a transaction of the caller's, who commits; ``anyhow``: on record, whatever it came to."""
     job = work.ledger.job(job_id)
     if job.deadline is None or job.state not in {JobState.QUEUED, JobState.RUNNING}:
         return None
     now = house.clock()
     header = work.ledger.header(job_id)
-    fleet = house.settings.fleet.in_order
+    fleet = crew_of(house, work, job_id)
     looked = replan(
         header.decisions,
         _standings(work.ledger.standings(job_id)),
@@ -57,7 +64,7 @@ def replan_within(
     changes = work.ledger.change_steps(
         job_id, [_new_steps(header, change, runtime) for change in looked.changes]
     )
-    if not changes and looked.is_at_risk == was_at_risk:
+    if not changes and looked.is_at_risk == was_at_risk and not anyhow:
         return None
     record = work.ledger.note_round(
         job_id, finish=(looked.after.p50, looked.after.p95), left=looked.left, changes=changes, now=now

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from flows.announcing import announce_job
 from flows.bootstrap import House
 from flows.clock_times import resolve_deadline
+from flows.crews import crew_of
 from flows.judging import judge_job
 from flows.news import telling
 from flows.planning import known_costs
@@ -23,6 +24,17 @@ from registry.ledger_steering import SteeredShots
 from registry.records import JobRecord, ReplanningRecord
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from workers.renderer import RendererKind, runtime_versions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddedWorkers:
+    """A job with more workers, and what that makes of its end."""
+
+    job: JobRecord
+    workers: int
+    device: str  # class
+    crew: int  # workers of the job, with these
+    round: ReplanningRecord | None  # null without a deadline
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,6 +178,28 @@ def set_budget(house: House, job_id: str, seconds: float | None, end: BudgetEnd 
             _note(house, work, "job:budget:changed", job.job_id, facts)
         work.commit()
     return job
+
+
+def add_workers(house: House, job_id: str, workers: int, device: str | None = None) -> AddedWorkers:
+    """More workers for an unfinished job; where it runs, its driver starts them at its next beat.
+
+    ``device`` is a class of the fleet, its first where none is named. With a deadline the
+    end is foretold anew, and the round is on record.
+    """
+    kinds = [group.device for group in house.settings.fleet.groups]
+    kind = kinds[0] if device is None else device
+    if workers < 1:
+        raise WrongUse("A job gets one worker more, or several.", "To send one away, drain it.")
+    if kind not in kinds:
+        raise WrongUse(f"The fleet has no {kind}.", f"It has {', '.join(kinds)}.")
+    costs = known_costs(house)
+    with unit_of_work(house.engine) as work:
+        job = work.ledger.add_workers(job_id, device=kind, workers=workers)
+        _note(house, work, "job:workers:added", job.job_id, {"workers": workers, "device": kind})
+        found = replan_within(house, work, job.job_id, costs, _runtime(house), anyhow=True)
+        crew = crew_of(house, work, job.job_id).workers
+        work.commit()
+    return AddedWorkers(job=job, workers=workers, device=kind, crew=crew, round=found)
 
 
 def note_halt(house: House, work: UnitOfWork, job_id: str, found: Halt) -> None:

@@ -31,7 +31,7 @@ from flows.concluding import conclude_licence
 from flows.delivery import DeliveredPictures
 from flows.doctor import doctor
 from flows.doctor_findings import Finding, FindingState
-from flows.draining import drain_worker, list_workers
+from flows.draining import drain_worker, list_workers, readmit_worker
 from flows.drift import DriftLook, conclude_drift, look_for_drift
 from flows.erasing import erase_prompts, hold_job, holds_of, release_hold
 from flows.exporting import Exported, export_job
@@ -75,7 +75,9 @@ from flows.stages import Stage, heard_by
 from flows.standing_house import HouseStatus, ServiceStatus, bring_up, status, take_down
 from flows.standing_work import count_work
 from flows.steering import (
+    AddedWorkers,
     MovedDeadline,
+    add_workers,
     cancel_job,
     eat_shots,
     move_deadline,
@@ -99,6 +101,7 @@ from workers.sketches import read_sketch
 
 __all__ = [
     "PICTURE_LABEL",
+    "AddedWorkers",
     "DeliveredPictures",
     "DriftLook",
     "ApprovalRecords",
@@ -152,6 +155,8 @@ __all__ = [
     "deliver_pictures",
     "doctor",
     "drain_worker",
+    "add_workers",
+    "readmit_worker",
     "eat_shots",
     "end_live",
     "erase_prompts",

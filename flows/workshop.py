@@ -11,10 +11,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 
+from flows.barring import Barring, standing_of
 from flows.bootstrap import House
 from flows.chunk_sizes import ChunkSizes
 from flows.fleet_settings import GroupSetting
 from flows.holders import is_dead_holder, own_holder
+from flows.ledger_clock import LedgerClock
 from flows.news import telling
 from flows.planning import known_costs, pinned_models
 from flows.publishing import make_publisher
@@ -25,13 +27,13 @@ from flows.tasks import make_task, make_template
 from policy.errors import RightstepError
 from policy.tasks import BatchResult, RenderTask
 from registry.known_digests import KnownDigests
-from registry.ledger_workers import WorkerStanding
 from registry.records import JobRecord, JobState, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, join_ray, standing_address, start_local_ray, stop_ray
-from workers.pool import PoolOptions, RenderPool, SeatGroup, WorkerRecord
+from workers.pool import PoolOptions, RenderPool
 from workers.renderer import RendererKind, RenderOptions, runtime_versions
+from workers.seats import SeatGroup
 from workers.workbench import BenchOptions, make_workbench
 
 DRAINED = "Every worker was drained. Whoever resumes the job starts others."
@@ -56,6 +58,8 @@ class Workshop:
         self.pool = pool
         self.holder = own_holder()
         self._publisher = make_publisher(house)
+        self._now = LedgerClock(house)
+        self._barring = Barring(house, job_id, self.holder, pool)
         self._roots = {model.pin.pin_id: model.root for model in pinned_models(house).values()}
         with unit_of_work(house.engine, read_only=True) as work:
             header = work.ledger.header(job_id)
@@ -67,6 +71,7 @@ class Workshop:
         self._templates: dict[int, RenderTask] = {}  # by decision: what all of its batches have in common
         self._devices = house.settings.fleet.devices
         self.crew = CHUNKS_IN_FLIGHT * house.settings.fleet.workers  # chunks that are worth having in flight
+        self._told: dict[str, int] = {}  # workers by device, as the ledger has it
         self._sizes = ChunkSizes(self.decisions, self.crew)
         self._held: dict[str, LeasedChunk] = {}
         self._ready: deque[LeasedChunk] = deque()  # leased and held, not yet asked for
@@ -106,12 +111,14 @@ class Workshop:
         with self._lock:
             chunk, results = self._held[lease], self._unsettled.get(lease)
         if results is None:
+            self._barring.begin(chunk)
             forecast = self._sizes.forecast(chunk, self._queued, self._devices)
             results = self.pool.run_chunk(self._tasks(chunk), forecast)
             self._sizes.note_rendered(chunk, results)
             with self._lock:
                 self._unsettled[lease] = results
         settled, following = self._settle(chunk, results)
+        self._barring.look(chunk, results)
         with self._lock:
             self._held.pop(lease, None)
             self._unsettled.pop(lease, None)
@@ -146,15 +153,32 @@ class Workshop:
         """Hold on to what is being rendered, tell of the workers, let go whom somebody drained."""
         with self._lock:
             held = tuple(self._held.values())
-        standing = [_standing(one) for one in self.pool.workers() if one.name and not one.is_gone]
-        now = self.house.clock()
+        standing = [standing_of(one) for one in self.pool.workers() if one.name and not one.is_gone]
+        crew = self.pool.crew()
+        self._now.ask()
+        now = self._now()
         with self._turn, unit_of_work(self.house.engine) as work:
             for chunk in held:
                 work.ledger.renew(chunk, ttl_seconds=self.house.settings.lease_seconds, now=now)
             leaving = work.ledger.tell_workers(self.holder, self.job_id, standing, now)
+            returning = work.ledger.take_back_workers(self.holder)
+            added = work.ledger.take_up_workers(self.job_id, self.holder, crew)
+            for device, workers in added:
+                crew[device] += workers
+            if crew != self._told:
+                work.ledger.tell_crew(self.holder, self.job_id, crew)
             work.commit()
+        before, self._told = self._told, crew
         for worker in leaving:
             self.pool.drain(worker)
+        for worker in returning:
+            self.pool.readmit(worker)
+        for device, workers in added:
+            self.pool.grow(device, workers)
+            self.crew += CHUNKS_IN_FLIGHT * workers
+            self._sizes.grow(self.crew)
+        if before and crew != before:
+            self.replan()
 
     def is_outranked(self) -> bool:
         """Whether the workers are another job's now; asked between leases too: a batch may take long."""
@@ -176,7 +200,7 @@ class Workshop:
         with unit_of_work(self.house.engine) as work:
             for chunk in held:
                 work.ledger.release(chunk)
-            work.ledger.tell_workers(self.holder, self.job_id, (), self.house.clock())
+            work.ledger.dismiss_workers(self.holder)
             work.commit()
 
     def state(self) -> JobState:
@@ -241,7 +265,7 @@ class Workshop:
             holder=self.holder,
             ttl_seconds=self.house.settings.lease_seconds,
             max_batches=batches,
-            now=self.house.clock(),
+            now=self._now(),
         )
 
     def _hold(self, chunk: LeasedChunk | None) -> None:
@@ -257,17 +281,6 @@ class Workshop:
                 self._publisher.publish(template.load)
             self._templates[number] = template
         return [make_task(batch, self._templates[batch.decision], self._salt) for batch in chunk.batches]
-
-
-def _standing(one: WorkerRecord) -> WorkerStanding:
-    """A worker of the pool as the ledger keeps it."""
-    return WorkerStanding(
-        worker=one.name,
-        device=one.device,
-        stack_id=one.stack_id,
-        in_flight=one.in_flight,
-        batches=one.batches,
-    )
 
 
 def _full(house: House) -> str:
@@ -327,6 +340,7 @@ def _pool_options(house: House, tell: Tell) -> PoolOptions:
         gpus_per_worker=first.gpus_per_worker,
         others=tuple(others),
         start_seconds=house.settings.worker_start_seconds,
+        grows_freely=house.settings.ray_address is None,
         on_stage=tell,
     )
 
@@ -397,8 +411,9 @@ def _heartbeat(workshop: Workshop) -> Generator[None]:
 
 def reclaim_dead_leases(house: House) -> int:
     """Queue what expired leases and dead drivers of this host held; returns how many batches."""
+    now = LedgerClock(house)()
     with unit_of_work(house.engine) as work:
-        count = work.ledger.expire_leases(house.clock()) + work.ledger.reclaim_leases(is_dead_holder)
+        count = work.ledger.expire_leases(now) + work.ledger.reclaim_leases(is_dead_holder)
         work.ledger.forget_workers(is_dead_holder)
         work.commit()
     return count

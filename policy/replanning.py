@@ -315,7 +315,8 @@ def _queues(
     priced = [(standing, _ways(decisions[standing.decision], standing, ground)) for standing in standings]
     found = [(standing, ways) for standing, ways in priced if ways]
     rows = [(standing, ways, _now(decisions, standing, ways)) for standing, ways in found]
-    only = fleet.devices[0] if len(fleet.groups) == 1 else None
+    was_for_several = any(len(decisions[standing.decision].devices) > 1 for standing, _, _ in rows)
+    only = fleet.devices[0] if len(fleet.groups) == 1 and not was_for_several else None
     paces = _paces(rows, only)
     here = set(fleet.devices)
     return [

@@ -21,6 +21,7 @@ class Word(StrEnum):
     PRIORITY = "priority"
     DEADLINE = "deadline"
     BUDGET = "budget"
+    WORKERS = "workers"
 
 
 DONE_TO: dict[Word, str] = {
@@ -32,6 +33,7 @@ DONE_TO: dict[Word, str] = {
     Word.PRIORITY: "get another priority",
     Word.DEADLINE: "get another deadline",
     Word.BUDGET: "get another budget",
+    Word.WORKERS: "get more workers",
 }
 # Of a job that is over only its shots may still be talked about.
 OF_ENDED_JOBS = frozenset({Word.RESUME, Word.REQUEUE, Word.EAT})

