@@ -16,7 +16,7 @@ from flows.reports.morning_report import write_morning_report
 from flows.reports.predictions import Prediction, make_prediction
 from flows.shipping import gather, stack_verdict
 from policy.clips import VideoKind
-from policy.errors import StorageFault
+from policy.errors import StorageFault, UnknownName
 from policy.plan import Decision
 from policy.tasks import TakeState
 from policy.verdicts import all_of
@@ -132,7 +132,7 @@ def _reader(house: House) -> Callable[[str], bytes | None]:
     def read(sha256: str) -> bytes | None:
         try:
             return house.store.path_of(sha256).read_bytes()
-        except OSError:
+        except (OSError, UnknownName):  # gone since, or taken out on purpose
             return None
 
     return read

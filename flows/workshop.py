@@ -281,17 +281,26 @@ def open_workshop(house: House, job_id: str, tell: Tell, goes_on: GoesOn = is_al
         pool = RenderPool(_pool_options(house, tell))
         pool.start()
         try:
-            workshop = Workshop(house, job_id, pool, goes_on)
-            workshop.replan()
-            with _heartbeat(workshop):
-                try:
-                    yield workshop
-                finally:
-                    workshop.release_all()
+            with staff_workshop(house, job_id, pool, goes_on) as workshop:
+                yield workshop
         finally:
             pool.stop()
     finally:
         stop_ray(folder, ray)
+
+
+@contextmanager
+def staff_workshop(
+    house: House, job_id: str, pool: RenderPool, goes_on: GoesOn = is_alone
+) -> Generator[Workshop]:
+    """A workshop of workers that stand already, with its heartbeat; what it still holds ends with the block."""
+    workshop = Workshop(house, job_id, pool, goes_on)
+    workshop.replan()
+    with _heartbeat(workshop):
+        try:
+            yield workshop
+        finally:
+            workshop.release_all()
 
 
 def _start_ray(house: House, tell: Tell) -> RayHouse:
