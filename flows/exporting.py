@@ -146,7 +146,7 @@ def _reader(house: House) -> Callable[[str], bytes | None]:
     def read(sha256: str) -> bytes | None:
         try:
             return house.store.path_of(sha256).read_bytes()
-        except (OSError, UnknownName):
+        except (OSError, UnknownName):  # gone since, or taken out on purpose
             return None
 
     return read

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 
 from flows.barring import Barring, standing_of
@@ -27,7 +28,7 @@ from flows.tasks import make_task, make_template
 from policy.errors import RightstepError
 from policy.tasks import BatchResult, RenderTask
 from registry.known_digests import KnownDigests
-from registry.records import JobRecord, JobState, LeasedChunk, SettledChunk
+from registry.records import JobState, LeasedChunk, SettledChunk
 from registry.unit_of_work import UnitOfWork, unit_of_work
 from registry.verification import hashed_files, verify_files
 from workers.cluster import RayHouse, connect_ray, join_ray, standing_address, start_local_ray, stop_ray
@@ -85,6 +86,7 @@ class Workshop:
         self._costs = known_costs(house) if header.manifest.service.deadline is not None else ()
         self._runtime = runtime_versions(RendererKind(house.settings.renderer))
         self._settled_since = 0  # chunks since the last look at the night
+        self._renewed = -math.inf  # when the leases were renewed last
         self._queued = 0  # batches that were still to come when the last chunk was leased
 
     def lease(self) -> LeasedChunk | None:
@@ -142,7 +144,7 @@ class Workshop:
         """
         try:
             with self._turn:
-                if self._job().deadline is None:
+                if self._deadline() is None:
                     return
                 self._costs = self._costs or known_costs(self.house)
                 replan_job(self.house, self.job_id, self._costs, self._runtime)
@@ -150,16 +152,20 @@ class Workshop:
             return
 
     def renew(self) -> None:
-        """Hold on to what is being rendered, tell of the workers, let go whom somebody drained."""
+        """Tell of the workers, let go whom somebody drained, hold on to what is being rendered.
+
+        A lease is renewed when a third of it is over; between, a heartbeat writes the workers and no batch.
+        """
+        ttl = self.house.settings.lease_seconds
         with self._lock:
-            held = tuple(self._held.values())
+            is_time = time.monotonic() - self._renewed >= ttl / 3
+            held = tuple(self._held.values()) if is_time else ()
         standing = [standing_of(one) for one in self.pool.workers() if one.name and not one.is_gone]
         crew = self.pool.crew()
         self._now.ask()
         now = self._now()
         with self._turn, unit_of_work(self.house.engine) as work:
-            for chunk in held:
-                work.ledger.renew(chunk, ttl_seconds=self.house.settings.lease_seconds, now=now)
+            work.ledger.renew(*held, ttl_seconds=ttl, now=now)
             leaving = work.ledger.tell_workers(self.holder, self.job_id, standing, now)
             returning = work.ledger.take_back_workers(self.holder)
             added = work.ledger.take_up_workers(self.job_id, self.holder, crew)
@@ -168,6 +174,8 @@ class Workshop:
             if crew != self._told:
                 work.ledger.tell_crew(self.holder, self.job_id, crew)
             work.commit()
+        if is_time:
+            self._renewed = time.monotonic()
         before, self._told = self._told, crew
         for worker in leaving:
             self.pool.drain(worker)
@@ -210,12 +218,13 @@ class Workshop:
 
     def others_are_at_work(self) -> bool:
         """Whether open shots are in the hands of another driver: they settle, or their lease runs out."""
-        job = self._job()
+        with unit_of_work(self.house.engine, read_only=True) as work:
+            job = work.ledger.job(self.job_id)
         return job.state is JobState.RUNNING and job.counts.leased > 0
 
-    def _job(self) -> JobRecord:
+    def _deadline(self) -> datetime | None:
         with unit_of_work(self.house.engine, read_only=True) as work:
-            return work.ledger.job(self.job_id)
+            return work.ledger.deadline(self.job_id)
 
     def _settle(
         self, chunk: LeasedChunk, results: list[BatchResult]
@@ -306,17 +315,26 @@ def open_workshop(house: House, job_id: str, tell: Tell, goes_on: GoesOn = is_al
         pool = RenderPool(_pool_options(house, tell))
         pool.start()
         try:
-            workshop = Workshop(house, job_id, pool, goes_on)
-            workshop.replan()
-            with _heartbeat(workshop):
-                try:
-                    yield workshop
-                finally:
-                    workshop.release_all()
+            with staff_workshop(house, job_id, pool, goes_on) as workshop:
+                yield workshop
         finally:
             pool.stop()
     finally:
         stop_ray(folder, ray)
+
+
+@contextmanager
+def staff_workshop(
+    house: House, job_id: str, pool: RenderPool, goes_on: GoesOn = is_alone
+) -> Generator[Workshop]:
+    """A workshop of workers that stand already, with its heartbeat; its leases end with the block."""
+    workshop = Workshop(house, job_id, pool, goes_on)
+    workshop.replan()
+    with _heartbeat(workshop):
+        try:
+            yield workshop
+        finally:
+            workshop.release_all()
 
 
 def _start_ray(house: House, tell: Tell) -> RayHouse:

@@ -120,6 +120,10 @@ class Ledger:
         """Where the job of an id stands: one row, whatever its size; ``lock`` keeps it so for the others."""
         return ledger_reading.state(self._connection, job_id, lock=lock)
 
+    def deadline(self, job_id: str) -> datetime | None:
+        """When the job of an id is due, None where it has no deadline: one row, whatever its size."""
+        return ledger_reading.deadline(self._connection, job_id)
+
     def jobs(
         self, *, states: Sequence[JobState] = (), limit: int = 100, after: str | None = None
     ) -> tuple[JobRecord, ...]:
@@ -184,9 +188,9 @@ class Ledger:
         )
         return ledger_leases.lease_chunk(self._connection, wish, now)
 
-    def renew(self, chunk: LeasedChunk, *, ttl_seconds: float, now: datetime) -> bool:
-        """Hold on to what of the chunk is unsettled; False when nothing of it is ours any more."""
-        return ledger_leases.renew(self._connection, chunk, ttl_seconds, now)
+    def renew(self, *chunks: LeasedChunk, ttl_seconds: float, now: datetime) -> bool:
+        """Hold on to what of a driver's chunks of one job is unsettled; False when nothing of it is its own."""
+        return ledger_leases.renew(self._connection, chunks, ttl_seconds, now) > 0
 
     def release(self, chunk: LeasedChunk) -> int:
         """Give back what of the chunk is unsettled; returns how many batches."""

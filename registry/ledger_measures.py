@@ -39,18 +39,17 @@ SETTLED_SINCE = select(func.count()).select_from(
 def _loaded_for_the_job() -> Select[Any]:
     """Attestations of every made picture, each with the number of runs that it stands for."""
     takes_table, runs, attested = tables.takes, tables.batch_runs, tables.attestations
+    made = (  # gathered first: else SQLite walks every take of the job once for each run
+        select(takes_table.c.batch, takes_table.c.run)
+        .where(takes_table.c.job_id == bindparam("job_id"), takes_table.c.state == TakeState.DONE)
+        .distinct()
+        .subquery("made")
+    )
     own = (
         select(runs.c.attestation_id, runs.c.job_id, runs.c.number, runs.c.run)
-        .select_from(takes_table)
-        .join(
-            runs,
-            and_(
-                runs.c.job_id == takes_table.c.job_id,
-                runs.c.number == takes_table.c.batch,
-                runs.c.run == takes_table.c.run,
-            ),
-        )
-        .where(takes_table.c.job_id == bindparam("job_id"), takes_table.c.state == TakeState.DONE)
+        .select_from(made)
+        .join(runs, and_(runs.c.number == made.c.batch, runs.c.run == made.c.run))
+        .where(runs.c.job_id == bindparam("job_id"))
     )
     reused = (
         select(runs.c.attestation_id, runs.c.job_id, runs.c.number, runs.c.run)

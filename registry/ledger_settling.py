@@ -55,7 +55,7 @@ def settle(
     connection: Connection, chunk: LeasedChunk, results: Sequence[BatchResult], now: datetime
 ) -> SettledChunk:
     """Read what stands, decide for every result, write everything at once."""
-    job_state, max_failed = _locked_job(connection, chunk.job_id)
+    job_state, max_failed = _locked_job(connection, chunk.job_id, results)
     planned = {batch.task_id: batch for batch in chunk.batches}
     unknown = [result.task_id for result in results if result.task_id not in planned]
     if unknown:
@@ -95,11 +95,13 @@ class _Place:
 
 # Built once: a chunk is settled every few hundred milliseconds, and building costs more than running.
 IN_THESE_BATCHES: BindParameter[Any] = bindparam("numbers", expanding=True)
-THE_JOB = (
-    select(tables.jobs.c.state, tables.jobs.c.max_failed_shots)
-    .where(tables.jobs.c.job_id == bindparam("job_id"))
-    .with_for_update()
+THE_JOB = select(tables.jobs.c.state, tables.jobs.c.max_failed_shots).where(
+    tables.jobs.c.job_id == bindparam("job_id")
 )
+THE_JOB_LOCKED = THE_JOB.with_for_update()
+THE_JOB_SHARED = THE_JOB.where(
+    tables.jobs.c.gate.is_(None), tables.jobs.c.budget_seconds.is_(None)
+).with_for_update(read=True)  # no cancel comes between, and other drivers settle beside us
 CURRENT_BATCHES = (
     select(tables.batches.c.number)
     .where(
@@ -146,8 +148,20 @@ CLOSE_A_BATCH = (
 ANOTHER_TAKE = insert(tables.takes)
 
 
-def _locked_job(connection: Connection, job_id: str) -> tuple[JobState, int | None]:
-    row = connection.execute(THE_JOB, {"job_id": job_id}).one_or_none()
+def _locked_job(
+    connection: Connection, job_id: str, results: Sequence[BatchResult]
+) -> tuple[JobState, int | None]:
+    """The job, held until the transaction ends: shared, unless this transaction may have to write its row.
+
+    That is where something failed or a limit may be reached; two who share a row and both want to write it
+    would wait for each other.
+    """
+    asked = {"job_id": job_id}
+    row = None
+    if all(take.fault is None for result in results for take in result.takes):
+        row = connection.execute(THE_JOB_SHARED, asked).one_or_none()
+    if row is None:
+        row = connection.execute(THE_JOB_LOCKED, asked).one_or_none()
     if row is None:
         raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
     return JobState(row[0]), row[1]
