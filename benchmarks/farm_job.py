@@ -1,4 +1,4 @@
-"""One job of 100,000 shots, stage after stage; each stage is a process of its own, as it would be of a command."""
+"""One job of 100,000 shots, stage after stage, each in a process of its own as a command would be."""
 
 import json
 import resource
@@ -110,9 +110,15 @@ def drive(home: Path, job_id: str, until: int) -> Driven:
             seconds = time.perf_counter() - start
         judge_job(house, job_id)
         return Driven(
-            pictures=made, seconds=seconds, warm_mb=warm, end_mb=resident_mb(),
-            peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, pick_first=first, pick_last=last, chunks=chunks,
-        )  # fmt: skip
+            pictures=made,
+            seconds=seconds,
+            warm_mb=warm,
+            end_mb=resident_mb(),
+            peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+            pick_first=first,
+            pick_last=last,
+            chunks=chunks,
+        )
 
 
 def pick_seconds(house: House, job_id: str) -> float:
@@ -128,7 +134,7 @@ def pick_seconds(house: House, job_id: str) -> float:
 
 
 def resume_seconds(home: Path, job_id: str) -> float:
-    """What ``rightstep job resume`` reckons before its first picture: reopen, reclaim, read, lease, look at it."""
+    """What ``rightstep job resume`` reckons before its first picture: reopen, reclaim, read, lease."""
     with house_at(home) as house:
         start = time.perf_counter()
         job_of(house, reopen_job(house, job_id).job_id)

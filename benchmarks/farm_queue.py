@@ -13,9 +13,9 @@ from flows.bootstrap import House
 from flows.rendering import list_jobs
 from flows.standing_work import count_work
 from flows.submitting import submit_plan
+from policy.queue_views import Served
 from policy.tiers import ServiceTier
 from policy.turns import Contender, next_turn
-from policy.queue_views import Served
 from registry.records import TurnKey
 from registry.unit_of_work import unit_of_work
 

@@ -28,7 +28,7 @@ def measure() -> Measurement:
         question="What does a farm cost its driver and its ledger: 100,000 shots, 1,000 jobs, 32 drivers?",
         figures=(*job, *queue, *_drivers(races, jobs)),
         conditions=(
-            f"One job of {SHOTS:,} shots from its file to its report in SQLite, each stage in a fresh process; "
+            f"One job of {SHOTS:,} shots from its file to its report in SQLite, each stage a fresh process; "
             "its worker stands in the driver's process, answers at once with every column that a real one "
             f"fills, and draws nothing. {MANY:,} unfinished jobs beside {FEW}. On PostgreSQL with its usual "
             f"settings, drivers are processes whose worker sleeps {SLEEP * 1000:.0f} ms a picture, "
@@ -105,6 +105,6 @@ def _drivers(races: list[Race], jobs: Race) -> tuple[Figure, ...]:
             "statements",
         ),
         plain(f"commits of {many.drivers} drivers", many.transactions / many.seconds, "a second"),
-        plain(f"commits a chunk, heartbeats included", many.transactions / many.chunks, "commits"),
+        plain("commits a chunk, heartbeats included", many.transactions / many.chunks, "commits"),
         plain("sessions that waited for a lock of another", many.waiting, "on the average"),
     )
