@@ -24,6 +24,7 @@ BENCHMARKS = (
     "identical_bytes",
     "verdicts",
     "driver_memory",
+    "farm_scale",
     "verification",
     "audit_walk",
     "recall",

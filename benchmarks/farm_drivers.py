@@ -1,4 +1,4 @@
-"""Drivers on one PostgreSQL: processes of the real workshop, each with a worker that sleeps through its pictures."""
+"""Drivers on one PostgreSQL: processes of the real workshop, each with a worker that only sleeps."""
 
 import contextlib
 import shutil

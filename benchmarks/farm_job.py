@@ -1,7 +1,7 @@
-"""One job of 100,000 shots, stage after stage; each stage is a process of its own, as it would be of a command."""
+"""One job of 100,000 shots, stage after stage, each in a process of its own as a command would be."""
 
 import json
-import threading
+import resource
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +28,7 @@ from flows.settings import Settings
 from flows.steering import reopen_job
 from flows.workshop import Workshop, reclaim_dead_leases, staff_workshop
 from policy.plan import PlanRefusal
+from registry.ledger_workers import WorkerStanding
 from registry.unit_of_work import unit_of_work
 
 WARM = 10_000  # pictures after which the driver is weighed
@@ -44,6 +45,7 @@ class Driven:
     seconds: float
     warm_mb: float  # resident once WARM pictures were made
     end_mb: float  # at the end, the job judged and closed
+    peak_mb: float  # the most that was ever resident
     pick_first: float  # seconds of one lease before the first
     pick_last: float  # and with next to nothing left
     chunks: int
@@ -108,9 +110,15 @@ def drive(home: Path, job_id: str, until: int) -> Driven:
             seconds = time.perf_counter() - start
         judge_job(house, job_id)
         return Driven(
-            pictures=made, seconds=seconds, warm_mb=warm, end_mb=resident_mb(),
-            pick_first=first, pick_last=last, chunks=chunks,
-        )  # fmt: skip
+            pictures=made,
+            seconds=seconds,
+            warm_mb=warm,
+            end_mb=resident_mb(),
+            peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+            pick_first=first,
+            pick_last=last,
+            chunks=chunks,
+        )
 
 
 def pick_seconds(house: House, job_id: str) -> float:
@@ -126,7 +134,7 @@ def pick_seconds(house: House, job_id: str) -> float:
 
 
 def resume_seconds(home: Path, job_id: str) -> float:
-    """What ``rightstep job resume`` reckons before its first picture: reopen, reclaim, read, lease, look at it."""
+    """What ``rightstep job resume`` reckons before its first picture: reopen, reclaim, read, lease."""
     with house_at(home) as house:
         start = time.perf_counter()
         job_of(house, reopen_job(house, job_id).job_id)
@@ -167,22 +175,30 @@ def ledger_bytes(home: Path) -> int:
     return sum(path.stat().st_size for path in home.glob("ledger.sqlite3*"))
 
 
-def hold_many(home: Path, job_id: str, chunks: int) -> float:
-    """Seconds of one heartbeat of a driver that holds so many chunks: twice as many as it has workers."""
+def heartbeat_seconds(home: Path, job_id: str, workers: int) -> float:
+    """One full heartbeat of a driver with so many workers: two chunks of each renewed, each worker told."""
+    standing = [
+        WorkerStanding(worker=f"host:{number}", device="near", stack_id="", in_flight=2, batches=0)
+        for number in range(workers)
+    ]
     with house_at(home) as house:
-        workshop = Workshop(house, job_id, NearPool())  # type: ignore[arg-type]
-        held = [_lease_one(house, workshop) for _ in range(chunks)]
-        with threading.Lock():
-            workshop._held = {chunk.lease: chunk for chunk in held}  # noqa: SLF001 - as if it had leased them one by one
-        seconds = median([timed(workshop.renew) for _ in range(5)])
-        workshop.release_all()
+        with unit_of_work(house.engine) as work:
+            lease = {"holder": "driver", "ttl_seconds": 600, "max_batches": 1, "now": house.clock()}
+            found = [work.ledger.lease_chunk(job_id, **lease) for _ in range(2 * workers)]
+            work.commit()
+        chunks = [chunk for chunk in found if chunk is not None]
+
+        def beat() -> None:
+            with unit_of_work(house.engine) as work:
+                work.ledger.renew(*chunks, ttl_seconds=600, now=house.clock())
+                work.ledger.tell_workers("driver", job_id, standing, house.clock())
+                work.commit()
+
+        beat()  # the first one adds the workers
+        seconds = median([timed(beat) for _ in range(PICKS)])
+        with unit_of_work(house.engine) as work:
+            for chunk in chunks:
+                work.ledger.release(chunk)
+            work.ledger.tell_workers("driver", job_id, (), house.clock())
+            work.commit()
         return seconds
-
-
-def _lease_one(house: House, workshop: Workshop) -> Any:
-    with unit_of_work(house.engine) as work:
-        chunk = work.ledger.lease_chunk(
-            workshop.job_id, holder=workshop.holder, ttl_seconds=600, max_batches=1, now=house.clock()
-        )
-        work.commit()
-    return chunk

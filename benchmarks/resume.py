@@ -22,6 +22,7 @@ class DirectPool:
     """A pool without processes: what is measured is the plan, the gate and the ledger."""
 
     is_cancelled = False
+    is_drained = False
 
     def run_chunk(self, tasks: list[RenderTask], forecast: object = None) -> list[BatchResult]:
         del forecast  # of several devices; here is none

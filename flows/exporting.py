@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.bootstrap import House
 from flows.file_names import distinct_names
 from flows.films import film_of, kept_bytes
-from flows.judging import Judgement, judge_pictures
+from flows.judging import Judgement, figures_of, judgements_of
 from flows.reports.contact_sheet import write_contact_sheet
 from flows.reports.job_view import Figure, JobView, LookJudgement, ShipmentView
 from flows.reports.morning_report import write_morning_report
@@ -81,14 +81,14 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
     goods = gather(house, job_id)
     job = goods.job
     with unit_of_work(house.engine, read_only=True) as work:
-        takes = work.ledger.takes(job.job_id)
+        failed, finished = work.ledger.failed_takes(job.job_id), work.ledger.finish_times(job.job_id)
         shipments = work.shipments.shipments_of(job.job_id)
         notices = work.shipments.notices(shipments[-1].notices_sha256) if shipments else ""
         loads = work.ledger.load_seconds(job.job_id)
         devices = work.ledger.device_work(job.job_id)
         rounds = work.ledger.rounds(job.job_id)
         batches = work.ledger.settled_batches(job.job_id)
-    done = [take for take in takes if take.state is TakeState.DONE]
+    judged = judgements_of(house, goods.header.decisions, figures_of(goods.shots))
     fleet = house.settings.fleet
     view = JobView(
         job=job,
@@ -97,9 +97,9 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
         verdict=all_of(stack_verdict(house, goods, stack) for stack, _ in goods.stacks.values()),
         made_at=house.clock(),
         read_picture=_reader(house),
-        failed_takes=tuple(take for take in takes if take.fault is not None),
+        failed_takes=failed,
         loaded=goods.attested,
-        looks=_looks(judge_pictures(house, job.job_id), waived=goods.header.manifest.waive_output_checks),
+        looks=_looks(judged, waived=goods.header.manifest.waive_output_checks),
         holds=goods.holds,
         shipments=tuple(
             ShipmentView(
@@ -114,10 +114,10 @@ def make_view(house: House, job_id: str) -> tuple[JobView, str]:
         ),
         files=distinct_names(goods.shots),
         unkept=_unkept(house, goods),
-        settled_at=tuple(sorted(take.settled_at for take in done if take.settled_at is not None)),
+        settled_at=finished,
         rounds=rounds,
         batches=batches,
-        device_seconds=sum(take.seconds or 0.0 for take in done),
+        device_seconds=sum(shot.seconds or 0.0 for shot in goods.shots if shot.state is TakeState.DONE),
         load_seconds=loads,
         workers=fleet.workers,
         devices=devices,

@@ -162,6 +162,14 @@ class Ledger:
         """Every attempt at every shot, in order."""
         return ledger_reading.takes(self._connection, job_id)
 
+    def failed_takes(self, job_id: str) -> tuple[TakeRecord, ...]:
+        """Every attempt that ended with a fault, in order."""
+        return ledger_reading.takes(self._connection, job_id, with_fault=True)
+
+    def finish_times(self, job_id: str) -> tuple[datetime, ...]:
+        """When each picture of a job was done, the earliest first; reused ones took no time."""
+        return ledger_reading.finish_times(self._connection, job_id)
+
     # Rendering
 
     def queued_batches(self, job_id: str, *, at_most: int) -> int:
@@ -189,7 +197,7 @@ class Ledger:
         return ledger_leases.lease_chunk(self._connection, wish, now)
 
     def renew(self, *chunks: LeasedChunk, ttl_seconds: float, now: datetime) -> bool:
-        """Hold on to what of a driver's chunks of one job is unsettled; False when nothing of it is its own."""
+        """Hold on to what of a driver's chunks of one job is unsettled; False when none of it is its own."""
         return ledger_leases.renew(self._connection, chunks, ttl_seconds, now) > 0
 
     def release(self, chunk: LeasedChunk) -> int:

@@ -56,7 +56,7 @@ TAKES_BY_STATE = (
     .where(tables.takes.c.job_id == bindparam("job_id"))
     .group_by(tables.takes.c.state)
 )
-# Batch by batch along an index: as a join, PostgreSQL without statistics compares every take with every batch.
+# Batch by batch along an index: PostgreSQL without statistics would compare every take with every batch.
 OPEN_IN_THE_BATCH = (
     select(func.count())
     .select_from(tables.takes)
@@ -367,8 +367,19 @@ def figures_of(row: Any) -> PictureFigures | None:
     )
 
 
-def takes(connection: Connection, job_id: str) -> tuple[TakeRecord, ...]:
-    """Every attempt, in order."""
+def finish_times(connection: Connection, job_id: str) -> tuple[datetime, ...]:
+    """When takes were done, in order."""
+    takes_table = tables.takes
+    query = (
+        select(takes_table.c.settled_at)
+        .where(takes_table.c.job_id == job_id, takes_table.c.state == TakeState.DONE)
+        .order_by(takes_table.c.settled_at)
+    )
+    return tuple(moment for moment in connection.scalars(query) if moment is not None)
+
+
+def takes(connection: Connection, job_id: str, *, with_fault: bool = False) -> tuple[TakeRecord, ...]:
+    """Every attempt, in order; or only those that ended with a fault."""
     takes_table = tables.takes
     query = (
         select(takes_table, STATE_OF_A_TAKE.label("take_state"), tables.shots.c.name)
@@ -384,6 +395,8 @@ def takes(connection: Connection, job_id: str) -> tuple[TakeRecord, ...]:
         .where(takes_table.c.job_id == job_id)
         .order_by(takes_table.c.ordinal, takes_table.c.attempt)
     )
+    if with_fault:
+        query = query.where(takes_table.c.fault.is_not(None))
     return tuple(
         TakeRecord(
             take_id=take_name(row["job_id"], row["ordinal"], row["attempt"]),

@@ -146,7 +146,9 @@ def record(home: Path) -> Recorder:
     robots = [f"robot-{number:03}" for number in range(SHOTS) if KINDS[number % 6] == "robot"][-2:]
     night.ask("job", "priority", name, "9", *(word for robot in robots for word in ("--shot", robot)))
     night.ask("job", "eat", name, "owl-115", "--reason", "The scene was cut.")
-    night.say("The client wants everything soon. What the night is worth less for loses steps, and the answer says which.")
+    night.say(
+        "The client wants everything soon. What the night is worth less for loses steps, and the answer says which."
+    )
     soon = datetime.now().astimezone() + timedelta(seconds=100)
     night.ask("job", "deadline", name, f"{soon:%Y-%m-%dT%H:%M:%S%z}")
     night.say("So a third worker is added. Then one of the first two is sent away: its fan is loud.")
@@ -167,8 +169,14 @@ def record(home: Path) -> Recorder:
     night.ask("audit", "verify")
     log = night._start(("audit", "export")).communicate(timeout=120)[0]  # noqa: SLF001 - the recorder's own
     said = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    words = [f"{one['ts'][11:19]} {one['actor']:5} {one['tag']}" for one in said if one.get("tag", "").startswith(("job:", "worker:"))]
-    night._block(["$ rightstep audit export | (time, actor and tag of what was said of jobs and workers)", *words])  # noqa: SLF001
+    words = [
+        f"{one['ts'][11:19]} {one['actor']:5} {one['tag']}"
+        for one in said
+        if one.get("tag", "").startswith(("job:", "worker:"))
+    ]
+    night._block(
+        ["$ rightstep audit export | (time, actor and tag of what was said of jobs and workers)", *words]
+    )  # noqa: SLF001
     return night
 
 
@@ -180,14 +188,21 @@ def main() -> int:
     head = [
         "# A night that is steered",
         "",
-        "What a terminal said, word for word, on " + f"{taken:%Y-%m-%d}, on a machine with {os.cpu_count()} cores",
+        "What a terminal said, word for word, on "
+        + f"{taken:%Y-%m-%d}, on a machine with {os.cpu_count()} cores",
         f"({platform.system()}, Python {platform.python_version()}) and no GPU. `python -m infra.docs.walk_through` records it anew; the",
         "[recording](recordings/steered-night.cast) plays with `asciinema play`. The words are explained in",
         "[steer a night that runs](how-to/steer-a-night.md).",
         "",
     ]
     PAGE.write_text(re.sub(r"\n{3,}", "\n\n", "\n".join([*head, *night.page])).rstrip() + "\n")
-    title = {"version": 2, "width": WIDTH, "height": HEIGHT, "timestamp": int(taken.timestamp()), "title": "A steered night"}
+    title = {
+        "version": 2,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "timestamp": int(taken.timestamp()),
+        "title": "A steered night",
+    }
     lines = [json.dumps(title), *(json.dumps([round(when, 3), "o", text]) for when, text in night.events)]
     RECORDING.parent.mkdir(exist_ok=True)
     RECORDING.write_text("\n".join(lines) + "\n")
