@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True, help="that an item sleeps")
     parser.add_argument("--start-seconds", type=float, default=60.0, help="until a worker is given up")
+    parser.add_argument("--lease", type=float, default=60.0, help="seconds")
     told = parser.parse_args()
     house = open_house(
         Settings(
@@ -36,6 +37,7 @@ def main() -> None:
             synthetic_seconds_per_step=told.seconds,
             workers=told.workers,
             ray_address=told.ray,
+            lease_seconds=told.lease,
             worker_start_seconds=told.start_seconds,
             actor="benchmark",
         )
@@ -50,12 +52,13 @@ def main() -> None:
     done = [take for take in takes if take.state is TakeState.DONE]
     machines = Counter(str(take.worker).partition(":")[0] for take in done)
     settled = [take.settled_at.timestamp() for take in done if take.settled_at is not None]
+    failed = [take for take in takes if take.state is TakeState.FAILED]
     facts = {
         "job": job.job_id,
         "state": state.value,
         "done": len(done),
         "shots": len({take.shot for take in done}),
-        "failed": sum(take.state is TakeState.FAILED for take in takes),
+        "failed_at": [take.settled_at.timestamp() for take in failed if take.settled_at is not None],
         "machines": dict(machines),
         "steady": (len(settled) - sum(at == min(settled) for at in settled)) / (max(settled) - min(settled)),
     }
