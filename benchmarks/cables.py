@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ def is_possible() -> bool:
 
 
 @contextmanager
-def lay_cable() -> Iterator[Cable]:
+def lay_cable() -> Generator[Cable]:
     """Two namespaces, their ends of a cable, and a token for the Ray that is to span them."""
     mark = secrets.token_hex(2)
     names = (f"rs{mark}a", f"rs{mark}b")

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,8 @@ def measure() -> Measurement:
         figures=tuple(figures),
         conditions=(
             f"Items that sleep, one a batch, on SQLite and Ray; leases of {LEASE:.0f} s. One of two drivers "
-            f"on a job is killed with signal 9, {ROUNDS} rounds; nobody tells the other. Two machines are two "
-            "network namespaces with a Ray node of one worker each; one is killed with all its processes. "
+            f"on a job is killed with signal 9, {ROUNDS} rounds; nobody tells the other. Two machines are "
+            "two network namespaces with a Ray node of one worker each; one is killed, and all on it. "
             f"{LOSING_ITEMS} items of {LOSING_ITEM} s on {CREW} workers, of which a random one is killed "
             f"{KILLS} times."
         ),
@@ -155,7 +155,7 @@ def _two_machines() -> tuple[float, float]:
 
 
 @contextmanager
-def _node(cable: Cable) -> Iterator[None]:
+def _node(cable: Cable) -> Generator[None]:
     node = cable.join_node(cpus=1)
     try:
         yield
