@@ -16,6 +16,7 @@ BENCHMARKS = (
     "flow_efficiency",
     "clip_throughput",
     "resume",
+    "fail_over",
     "few_steps",
     "stopping",
     "cached",

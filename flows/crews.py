@@ -14,14 +14,14 @@ def crew_of(house: House, work: UnitOfWork, job_id: str) -> Fleet:
     A group of which nobody is left is left out, unless that is all of them: whoever resumes
     the job starts anew.
     """
-    settled = house.settings.fleet
+    usual = house.settings.fleet
     told = dict(work.ledger.crew_at_work(job_id))
-    crew = Counter(told or {group.device: group.workers for group in settled.groups})
+    crew = Counter(told or {group.device: group.workers for group in usual.groups})
     crew.update(dict(work.ledger.awaited_workers(job_id)))
-    known = {group.device: group for group in settled.groups}
+    known = {group.device: group for group in usual.groups}
     groups = tuple(
         replace(known.get(device, DeviceGroup(workers=0, device=device)), workers=workers)
         for device, workers in crew.items()
         if workers > 0
     )
-    return replace(settled, groups=groups or settled.groups).in_order
+    return replace(usual, groups=groups or usual.groups).in_order

@@ -67,7 +67,8 @@ class Suspicions:
 
     def _note_made(self, batch: int, result: BatchResult, begun: int) -> None:
         self._forgive(result.worker)
-        self._made.setdefault(result.stack_id, {})[result.worker] = begun
+        made = self._made.setdefault(result.stack_id, {})
+        made[result.worker] = max(begun, made.get(result.worker, 0))
         if batch in self._tried:
             self._tried[batch].made = result.worker
 

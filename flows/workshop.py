@@ -38,6 +38,7 @@ from workers.seats import SeatGroup
 from workers.workbench import BenchOptions, make_workbench
 
 DRAINED = "Every worker was drained. Whoever resumes the job starts others."
+MISSING = "No worker came up again. Look at Ray, then resume the job: it starts others."
 Tell = Callable[[str], None]
 GoesOn = Callable[[UnitOfWork], bool]  # whether the workers are still this driver's
 ROUND_CHUNKS = 8  # settled ones between two looks at the night
@@ -252,7 +253,7 @@ class Workshop:
             return None
         if self.pool.is_drained:
             if work.ledger.state(self.job_id) is JobState.RUNNING:
-                work.ledger.hold(self.job_id, reason=DRAINED)
+                work.ledger.hold(self.job_id, reason=MISSING if self.pool.is_missed else DRAINED)
             return None
         queued = work.ledger.queued_batches(self.job_id, at_most=self._sizes.horizon)
         chunk = self._lease_up_to(work, self._sizes.fitting(queued))

@@ -16,6 +16,7 @@ from workers.stations import OpenStation, Station, StationFault, StationLost
 
 DEAD_STARTS = 3  # processes in a row that die before they made anything close a seat
 ANSWER_SECONDS = 0.5  # how long a worker may take to say where it stands
+AWAIT_SECONDS = 0.1  # between two looks whether a process that was started has come up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,10 +176,7 @@ class RenderPool:
 
     def workers(self) -> tuple[WorkerRecord, ...]:
         """Every worker as it stands now."""
-        for seat in tuple(self._seats):
-            if not seat.name and not seat.is_closed:
-                self._identify(seat, seconds=0.0)
-        self._give_up_waiting()
+        self._meet_awaited()
         with self._changed:
             return tuple(
                 WorkerRecord(
@@ -200,13 +198,19 @@ class RenderPool:
 
     @property
     def is_drained(self) -> bool:
-        """Whether nobody takes a chunk any more, because somebody sent the workers away."""
+        """Whether nobody takes a chunk any more: they were sent away, or did not come up again."""
         with self._changed:
             return self._is_drained()
 
+    @property
+    def is_missed(self) -> bool:
+        """Whether a worker that was started did not come up."""
+        with self._changed:
+            return any(seat.is_missing for seat in self._seats)
+
     def _is_drained(self) -> bool:
         is_left = any(not seat.is_closed and not seat.is_draining for seat in self._seats)
-        return not is_left and any(seat.is_draining for seat in self._seats)
+        return not is_left and any(seat.is_draining or seat.is_missing for seat in self._seats)
 
     def drain(self, name: str) -> bool:
         """Let a worker end with the chunks that it has, nobody takes its seat; False where it is not here."""
@@ -274,9 +278,9 @@ class RenderPool:
                     cpus_per_worker=reserved,
                     gpus_per_worker=group.gpus_per_worker,
                 )
-                seat = Seat(number=len(self._seats), group=alike, station=self._opened(alike))
-                seat.awaited_since = time.monotonic()
-                self._seats.append(seat)
+                number = len(self._seats)
+                self._seats.append(Seat(number=number, group=alike, station=self._opened(alike)))
+                self._seats[-1].awaited_since = time.monotonic()
             self._changed.notify_all()
 
     def crew(self) -> dict[str, int]:
@@ -290,6 +294,7 @@ class RenderPool:
     def _open_again(self, seat: Seat) -> None:
         """Another process in a seat, with a clean record."""
         seat.station, seat.is_closed = self._opened(seat.group), False
+        seat.awaited_since = time.monotonic()
         seat.dead_starts = 0
         seat.incidents.clear()
 
@@ -336,6 +341,7 @@ class RenderPool:
         arrived = time.monotonic()
         with self._changed, self._waits_for(stack_id):
             while True:
+                are_awaited = self._meet_awaited()
                 if self._is_cancelled:
                     return FaultKind.CANCELLED, "The job was cancelled."
                 now = time.monotonic()
@@ -350,7 +356,7 @@ class RenderPool:
                 )
                 views = [seat.view(now) for seat in self._seats]
                 if self._is_drained():
-                    return FaultKind.CANCELLED, "Every worker was drained."
+                    return FaultKind.CANCELLED, "No worker is left, and none of them is to blame."
                 if not any(may_take(request, view) for view in views):
                     told = "No worker is left that may take this stack: it failed on each."
                     return FaultKind.WORKER, f"{told} {self._reasons.get(stack_id, '')}".strip()
@@ -365,7 +371,8 @@ class RenderPool:
                     seat.stack_id = stack_id
                     return place
                 remaining = self._options.patience_seconds - waited
-                self._changed.wait(timeout=remaining if remaining > 0 else None)
+                pause = remaining if remaining > 0 else None
+                self._changed.wait(timeout=AWAIT_SECONDS if are_awaited else pause)
 
     @contextmanager
     def _waits_for(self, stack_id: str) -> Generator[None]:
@@ -413,7 +420,7 @@ class RenderPool:
             seat.forget_process()
             seat.is_closed = seat.dead_starts >= DEAD_STARTS or seat.is_draining
             if not seat.is_closed:
-                seat.station = self._opened(seat.group)
+                seat.station, seat.awaited_since = self._opened(seat.group), time.monotonic()
         ending = "is not replaced" if seat.is_closed else "is replaced"
         self._tell(f"worker {seat.number + 1} died and {ending}")
 
@@ -422,9 +429,10 @@ class RenderPool:
         try:
             found = station.identity(seconds)
         except StationLost:
-            if seat.awaited_since is None and not seat.deaths and not seat.barred:
+            if seat.awaited_since is None:
                 raise
-            found = None
+            self._replace_stillborn(seat, station)
+            return False
         with self._changed:
             if found is not None and station is seat.station:
                 seat.name, seat.pid = found.name, found.pid
@@ -432,21 +440,30 @@ class RenderPool:
                 self._changed.notify_all()
         return found is not None
 
-    def _give_up_waiting(self) -> None:
-        """Close the places of workers that were added and do not come up."""
+    def _meet_awaited(self) -> bool:
+        """Let in whoever came up since, close the places of those who never do; is anybody awaited still?"""
         since = time.monotonic() - self._options.start_seconds
+        for seat in tuple(self._seats):
+            if seat.is_closed or seat.awaited_since is None or self._identify(seat, seconds=0.0):
+                continue
+            if seat.awaited_since < since:
+                with self._changed:
+                    seat.is_closed = seat.is_missing = True
+                    self._changed.notify_all()
+                seat.station.close()
+                self._tell(f"worker {seat.number + 1} did not come up")
+        return any(seat.awaited_since is not None and not seat.is_closed for seat in self._seats)
+
+    def _replace_stillborn(self, seat: Seat, station: Station) -> None:
+        """A process that died before it stood: its seat gets another, as often as it may."""
         with self._changed:
-            late = [
-                seat
-                for seat in self._seats
-                if not seat.is_closed and seat.awaited_since is not None and seat.awaited_since < since
-            ]
-            for seat in late:
-                seat.is_closed = True
-            self._changed.notify_all()
-        for seat in late:
-            seat.station.close()
-            self._tell(f"worker {seat.number + 1} did not come up")
+            if seat.station is not station or seat.is_closed:
+                return
+            seat.deaths += 1
+            seat.dead_starts += 1
+            seat.is_closed = seat.dead_starts >= DEAD_STARTS
+            if not seat.is_closed:
+                seat.station = self._opened(seat.group)
 
     def _opened(self, group: SeatGroup) -> Station:
         if self._open is None:

@@ -43,7 +43,8 @@ class Seat:
     pid: int | None = None
     is_closed: bool = False
     is_draining: bool = False
-    awaited_since: float | None = None  # added while the pool works: it takes nothing before it stands
+    awaited_since: float | None = None  # started while the pool works: it takes nothing before it stands
+    is_missing: bool = False  # closed because it never did
     incidents: Counter[str] = field(default_factory=Counter[str])
     steps_before: int = 0  # of processes that are gone
     takes_before: int = 0

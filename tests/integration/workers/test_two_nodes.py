@@ -1,22 +1,30 @@
 """A driver on a node of a Ray that others run: two machines, as two network namespaces with a cable between."""
 
-import os
-import secrets
-import shutil
+import json
+import platform
+import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from workers.processes import end, own_process
+from benchmarks.cables import (
+    ADDRESS,
+    HEAD,
+    NODE,
+    OF_ANOTHER_MACHINE,
+    OTHER,
+    PATIENCE,
+    ROOT,
+    Cable,
+    is_possible,
+    lay_cable,
+)
+from tests.integration.flows.jobs.night import wait_until
 
-ROOT = Path(__file__).resolve().parents[3]
-HEAD, NODE = "10.77.40.1", "10.77.40.2"
-PORT = 6379
-RAY = (sys.executable, "-m", "ray.scripts.scripts")
 DRIVER = """
 import sys
 from pathlib import Path
@@ -27,7 +35,6 @@ where = ray.remote(num_cpus=1)(ray.util.get_node_ip_address)
 print(house.is_private, ray.util.get_node_ip_address(), ray.get(where.remote()))
 stop_ray(Path(sys.argv[2]), house)
 """
-# With processes and a folder for sessions of its own, as another machine has them: Ray looks there for its node.
 JOIN_AND_DRIVE = f"""
 mount -t tmpfs tmpfs "$1"
 "{sys.executable}" -m ray.scripts.scripts start --address="$3" --node-ip-address={NODE} --num-cpus=0 >&2
@@ -37,93 +44,59 @@ mount -t tmpfs tmpfs "$1"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def run_ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-
-
 @pytest.fixture
-def cable(in_ci: bool) -> Iterator[tuple[str, str]]:
-    """Two namespaces that see each other and nothing else."""
-    if shutil.which("ip") is None or os.getuid() != 0:
+def cable(in_ci: bool) -> Iterator[Cable]:
+    if not is_possible():
         assert not in_ci, "iproute2 is in infra/ci/apt.txt, and CI is root"
         pytest.skip("two machines on one need root and iproute2")
-    mark = secrets.token_hex(2)
-    names = (f"rs{mark}a", f"rs{mark}b")
-    try:
-        for name in names:
-            run_ip("netns", "add", name)
-            run_ip("-n", name, "link", "set", "lo", "up")
-        run_ip(
-            "link",
-            "add",
-            names[0],
-            "netns",
-            names[0],
-            "type",
-            "veth",
-            "peer",
-            "name",
-            names[1],
-            "netns",
-            names[1],
-        )
-        for name, own, other in ((names[0], HEAD, NODE), (names[1], NODE, HEAD)):
-            run_ip("-n", name, "addr", "add", f"{own}/24", "dev", name)
-            run_ip("-n", name, "link", "set", name, "up")
-            run_ip("-n", name, "route", "add", "default", "via", other)  # Ray finds its own address by it
-        yield names
-    finally:
-        for name in names:
-            told = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False)
-            left = (own_process("ray", int(pid)) for pid in told.stdout.split())
-            end([process for process in left if process is not None], 5.0)
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+    with lay_cable() as found:
+        yield found
 
 
-def test_a_driver_joins_from_another_machine_and_the_work_is_done_on_the_other(
-    cable: tuple[str, str], tmp_path: Path
-):
-    sessions = Path(tempfile.mkdtemp(prefix="rs"))
-    token = tmp_path / "token"
-    token.write_text(secrets.token_hex(32))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment |= {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-
-    def inside(name: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["ip", "netns", "exec", name, *command],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-
-    head, node = cable
-    started = inside(
-        *(head, *RAY, "start", "--head", f"--port={PORT}", "--num-cpus=1", "--include-dashboard=false"),
-        *(f"--node-ip-address={HEAD}", f"--temp-dir={sessions}"),
-    )
-    assert started.returncode == 0, started.stdout + started.stderr
-    told = inside(
-        node,
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--mount-proc",
-        "sh",
-        "-c",
-        JOIN_AND_DRIVE,
-        "sh",
-        sessions,
-        DRIVER,
-        f"{HEAD}:{PORT}",
-    )
+def test_a_driver_joins_from_another_machine_and_the_work_is_done_on_the_other(cable: Cable):
+    cable.start_head(cpus=1)
+    words = (JOIN_AND_DRIVE, "sh", cable.sessions, DRIVER, ADDRESS)
+    told = cable.run(cable.node, *OF_ANOTHER_MACHINE, *words)
     assert told.stdout == f"False {NODE} {HEAD}\n", told.stderr
-    shutil.rmtree(sessions, ignore_errors=True)
+
+
+def settled_on(home: Path, machine: str) -> int:
+    """How many batches a machine has made so far, by the ledger."""
+    query = "SELECT count(*) FROM batch_runs WHERE worker LIKE ?"
+    with (
+        suppress(sqlite3.OperationalError),  # no table yet, or no file
+        closing(sqlite3.connect(f"file:{home}/ledger.sqlite3?mode=ro", uri=True)) as ledger,
+    ):
+        return int(ledger.execute(query, (f"{machine}:%",)).fetchone()[0])
+    return 0
+
+
+def test_a_night_on_two_machines_loses_one_of_them_and_is_made_whole_by_the_other(
+    cable: Cable, tmp_path: Path
+):
+    cable.start_head(cpus=1)
+    node = cable.join_node(cpus=1)
+    home = tmp_path / "home"
+    words = [sys.executable, "-m", "benchmarks.node_night", home, "--ray", ADDRESS, "--workers", "2"]
+    night = subprocess.Popen(
+        cable.command(cable.head, *words, "--items", "600", "--seconds", "0.1", "--start-seconds", "20"),
+        cwd=ROOT,
+        env=cable.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until("the node makes pictures", lambda: night.poll() is not None or settled_on(home, OTHER))
+        cable.unplug_node()
+        out, err = night.communicate(timeout=PATIENCE)
+    finally:
+        night.kill()
+        night.communicate()
+        cable.unplug_node()
+        node.wait(timeout=PATIENCE)
+    assert night.returncode == 0, err
+    told = json.loads(out)
+    assert (told["state"], told["done"], told["shots"]) == ("finished", 600, 600)
+    assert set(told["machines"]) == {OTHER, platform.node()}
+    assert told["machines"][OTHER] < 300, "it was gone before half of the night"

@@ -221,14 +221,14 @@ UNLIKE = make_fleet(
 ).in_order
 
 
-def look_at_both(seconds, **changes):
+def look_at_both(seconds, left=UNLIKE, **changes):
     ground = replace(make_ground(), costs=(QUICK, SLOW), others=("cpu-1",))
     plan = make_execution_plan(manifest=make_manifest(shots=make_shots(8)), costs=(QUICK, SLOW), fleet=UNLIKE)
     return replan(
         plan.decisions,
         [make_standing(**changes)],
         ground,
-        Crew(fleet=UNLIKE, deadline=NOW + timedelta(seconds=seconds), now=NOW),
+        Crew(fleet=left, deadline=NOW + timedelta(seconds=seconds), now=NOW),
     )
 
 
@@ -247,6 +247,14 @@ def test_the_pace_of_one_device_says_nothing_about_another():
     ).before.p50
     assert usual < slow_is_slower < usual * 1.3
     assert both_are == pytest.approx(usual * 3, rel=0.05)
+
+
+def test_what_a_device_took_that_is_gone_says_nothing_about_the_one_that_is_left():
+    quick_alone = make_fleet(make_group(workers=2, load_seconds=0.0))
+    usual = look_at_both(1e9, left=quick_alone).before.p50
+    both_settled = (*settled(10, BATCH_SECONDS), *settled(10, BATCH_SECONDS * 4, "cpu-1"))
+    after = look_at_both(1e9, left=quick_alone, settled=both_settled).before.p50
+    assert after == pytest.approx(usual, rel=0.01)
 
 
 def test_a_late_night_on_unlike_devices_sheds_no_more_than_it_takes_and_says_who_was_late():

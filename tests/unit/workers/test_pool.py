@@ -36,6 +36,7 @@ class Worker:
         self.cancelled = threading.Event()
         self.aside = threading.Event()
         self.is_closed = False
+        self.stands = True
         self.steps = 0
 
     def render(self, tasks: Sequence[RenderTask]) -> Iterator[list[BatchResult]]:
@@ -56,8 +57,8 @@ class Worker:
             if not self.dead.is_set():
                 self.lane.release()
 
-    def identity(self, _seconds: float) -> WorkerIdentity:
-        return WorkerIdentity(name=self.name, pid=1)
+    def identity(self, _seconds: float) -> WorkerIdentity | None:
+        return WorkerIdentity(name=self.name, pid=1) if self.stands else None
 
     def progress(self, _seconds: float) -> BenchProgress | None:
         if self.dead.is_set():
@@ -79,6 +80,7 @@ class House:
 
     def __init__(self, workers: int = 1, **options) -> None:
         self.opened: list[Worker] = []
+        self.slow_to_stand = False
         self.stages: list[str] = []
         self.pool = RenderPool(
             PoolOptions(workers=workers, make_bench=lambda: None, on_stage=self.stages.append, **options),
@@ -88,6 +90,7 @@ class House:
 
     def open(self, *_facts) -> Worker:
         self.opened.append(Worker())
+        self.opened[-1].stands = not self.slow_to_stand
         return self.opened[-1]
 
     def send(self, *tasks: RenderTask, forecast: Forecast = UNTOLD) -> "Chunk":
@@ -476,3 +479,31 @@ def test_a_batch_that_failed_on_a_worker_is_tried_on_another_even_if_that_one_is
         second.fate.put(done)
     assert [chunk.faults() for chunk in (busy, again)] == [[None, None]] * 2
     assert first.begun.empty()
+
+
+def test_a_worker_that_was_replaced_takes_nothing_before_it_stands():
+    house = House(workers=2, start_seconds=60.0)
+    first, second = house.opened
+    house.slow_to_stand = True
+    chunk = house.send(make_task(0))
+    first.begun.get(timeout=10)
+    first.fate.put(LOST)
+    chunk.faults()
+    chunks = [house.send(make_task(number)) for number in (1, 2)]
+    for _ in chunks:
+        second.fate.put(done)
+    assert [one.faults() for one in chunks] == [[None, None]] * 2
+    assert house.opened[2].begun.empty()
+
+
+def test_what_waits_for_workers_that_never_come_up_again_comes_back_without_blame():
+    house = House(start_seconds=0.3)
+    house.slow_to_stand = True
+    chunk = house.send(make_task(0))
+    house.opened[0].begun.get(timeout=10)
+    house.opened[0].fate.put(LOST)
+    assert chunk.faults() == [FaultKind.WORKER] * 2
+    assert house.send(make_task(1)).faults() == [FaultKind.CANCELLED] * 2
+    assert house.pool.is_drained
+    assert house.pool.is_missed
+    assert house.stages[-1] == "worker 1 did not come up"
