@@ -20,13 +20,15 @@ PORT = 6379
 ADDRESS = f"{HEAD}:{PORT}"
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 PATIENCE = 240.0
-# With a name, processes and a folder for sessions of its own, as another machine has them.
+# With a name, processes and folders of its own, as another machine has them.
 OF_ANOTHER_MACHINE = ("unshare", "--mount", "--pid", "--uts", "--fork", "--mount-proc", "sh", "-c")
 JOIN = f"""
 echo {OTHER} > /proc/sys/kernel/hostname
-mount -t tmpfs tmpfs "$1"
-exec "{sys.executable}" -m ray.scripts.scripts start --block --address="$2" \\
-    --node-ip-address={NODE} --num-cpus="$3"
+cpus=$1
+shift
+for folder in "$@"; do mount -t tmpfs tmpfs "$folder"; done
+exec "{sys.executable}" -m ray.scripts.scripts start --block --address={ADDRESS} \\
+    --node-ip-address={NODE} --num-cpus="$cpus"
 """
 IP = shutil.which("ip") or "ip"
 
@@ -61,9 +63,12 @@ class Cable:
         )
         assert told.returncode == 0, told.stdout + told.stderr
 
-    def join_node(self, cpus: int) -> subprocess.Popen[bytes]:
-        """Start Ray on the other machine, which comes up a few seconds later; ends when it is unplugged."""
-        words = (JOIN, "sh", self.sessions, ADDRESS, str(cpus))
+    def join_node(self, cpus: int, *without: Path) -> subprocess.Popen[bytes]:
+        """Start Ray on the other machine, which comes up a few seconds later; ends when it is unplugged.
+
+        It has every folder of this one but for Ray's own and those ``without`` which it is to be.
+        """
+        words = (JOIN, "sh", str(cpus), self.sessions, *without)
         return subprocess.Popen(
             self.command(self.node, *OF_ANOTHER_MACHINE, *words),
             cwd=ROOT,

@@ -1,6 +1,6 @@
-"""``python -m infra.docs.walk_through``: steer a night on this machine, and write down what the terminal said.
+"""``python -m infra.docs.walk_through``: steer a night on this machine, and write down what was said.
 
-A new home, the built-in models, two real workers, the words of docs/how-to/steer-a-night.md one after the other.
+A new home, the built-in models, two real workers, the words of docs/how-to/steer-a-night.md one by one.
 What comes out is a page, and a recording in asciicast v2 (https://docs.asciinema.org/manual/asciicast/v2/)
 that ``asciinema play`` shows at the speed of that night. Nothing in them is written by hand.
 """
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,22 +57,22 @@ class Recorder:
     def drive(self, *words: str) -> None:
         """A command of the first terminal, which goes on while the second one works."""
         self._typed(words, "1")
-        self.driver = self._start(words)
+        self.driver = self.start(words)
         self.talk = []
         threading.Thread(target=self._listen, args=(self.driver.stdout,), daemon=True).start()
 
     def ask(self, *words: str) -> str:
         """A command of the second terminal, to its end."""
         self._typed(words, "2")
-        process = self._start(words)
+        process = self.start(words)
         told, _ = process.communicate(timeout=300)
         self._event(told.replace("\n", "\r\n"))
-        self._block([f"$ rightstep {_shown(words)}", *told.rstrip().splitlines()])
+        self.block([f"$ rightstep {_shown(words)}", *told.rstrip().splitlines()])
         return told
 
     def read(self, *words: str) -> Any:
         """What a command says as JSON, off the record."""
-        process = self._start((*words, "--json"))
+        process = self.start((*words, "--json"))
         return json.loads(process.communicate(timeout=300)[0])
 
     def until(self, is_so: Callable[[], bool]) -> None:
@@ -82,12 +83,12 @@ class Recorder:
 
     def wait(self) -> None:
         """Until the first terminal has its prompt back, and what it had said by then."""
-        assert self.driver is not None
+        if self.driver is None:
+            return
         self.driver.wait(timeout=900)
-        self.page[-2:-2] = []
-        self._block([*"".join(self.talk).rstrip().splitlines(), f"(exit code {self.driver.returncode})"])
+        self.block([*"".join(self.talk).rstrip().splitlines(), f"(exit code {self.driver.returncode})"])
 
-    def _start(self, words: tuple[str, ...]) -> subprocess.Popen[str]:
+    def start(self, words: tuple[str, ...]) -> subprocess.Popen[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RIGHTSTEP_")}
         return subprocess.Popen(
             [sys.executable, "-m", "rightstep", *words],
@@ -110,7 +111,7 @@ class Recorder:
     def _event(self, text: str) -> None:
         self.events.append((time.monotonic() - self.began, text))
 
-    def _block(self, lines: list[str]) -> None:
+    def block(self, lines: list[str]) -> None:
         self.page += ["```", *(line.replace(str(self.home), "~").rstrip() for line in lines), "```", ""]
 
 
@@ -122,8 +123,8 @@ def record(home: Path) -> Recorder:
     """The night, from the order to the log."""
     night = Recorder(home)
     shots = [
-        f'[[shots]]\nname = "{KINDS[number % 6]}-{number:03}"\nprompt = "a flat {KINDS[number % 6]}"\nseed = {number}\n'
-        for number in range(SHOTS)
+        f'[[shots]]\nname = "{kind}-{number:03}"\nprompt = "a flat {kind}"\nseed = {number}\n'
+        for number, kind in zip(range(SHOTS), cycle(KINDS), strict=False)
     ]
     (home / "night.toml").write_text(MANIFEST + "\n" + "\n".join(shots))
 
@@ -146,9 +147,7 @@ def record(home: Path) -> Recorder:
     robots = [f"robot-{number:03}" for number in range(SHOTS) if KINDS[number % 6] == "robot"][-2:]
     night.ask("job", "priority", name, "9", *(word for robot in robots for word in ("--shot", robot)))
     night.ask("job", "eat", name, "owl-115", "--reason", "The scene was cut.")
-    night.say(
-        "The client wants everything soon. What the night is worth less for loses steps, and the answer says which."
-    )
+    night.say("The client wants everything soon: pictures lose steps, and the answer says which and why.")
     soon = datetime.now().astimezone() + timedelta(seconds=100)
     night.ask("job", "deadline", name, f"{soon:%Y-%m-%dT%H:%M:%S%z}")
     night.say("So a third worker is added. Then one of the first two is sent away: its fan is loud.")
@@ -167,16 +166,16 @@ def record(home: Path) -> Recorder:
     night.ask("job", "resume", name)
     night.say("Every word is in the audit log, with who gave it and why, and the log holds.")
     night.ask("audit", "verify")
-    log = night._start(("audit", "export")).communicate(timeout=120)[0]  # noqa: SLF001 - the recorder's own
+    log = night.start(("audit", "export")).communicate(timeout=120)[0]
     said = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     words = [
         f"{one['ts'][11:19]} {one['actor']:5} {one['tag']}"
         for one in said
         if one.get("tag", "").startswith(("job:", "worker:"))
     ]
-    night._block(
+    night.block(
         ["$ rightstep audit export | (time, actor and tag of what was said of jobs and workers)", *words]
-    )  # noqa: SLF001
+    )
     return night
 
 
@@ -188,21 +187,15 @@ def main() -> int:
     head = [
         "# A night that is steered",
         "",
-        "What a terminal said, word for word, on "
-        + f"{taken:%Y-%m-%d}, on a machine with {os.cpu_count()} cores",
-        f"({platform.system()}, Python {platform.python_version()}) and no GPU. `python -m infra.docs.walk_through` records it anew; the",
+        f"What a terminal said, word for word, on {taken:%Y-%m-%d}, on a machine with {os.cpu_count()} cores",
+        f"({platform.system()}, Python {platform.python_version()}) and no GPU.",
+        "`python -m infra.docs.walk_through` records it anew; the",
         "[recording](recordings/steered-night.cast) plays with `asciinema play`. The words are explained in",
         "[steer a night that runs](how-to/steer-a-night.md).",
         "",
     ]
     PAGE.write_text(re.sub(r"\n{3,}", "\n\n", "\n".join([*head, *night.page])).rstrip() + "\n")
-    title = {
-        "version": 2,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "timestamp": int(taken.timestamp()),
-        "title": "A steered night",
-    }
+    title = {"version": 2, "width": WIDTH, "height": HEIGHT, "timestamp": int(taken.timestamp())}
     lines = [json.dumps(title), *(json.dumps([round(when, 3), "o", text]) for when, text in night.events)]
     RECORDING.parent.mkdir(exist_ok=True)
     RECORDING.write_text("\n".join(lines) + "\n")
