@@ -35,7 +35,12 @@ HELD = "SELECT number FROM batches WHERE state = 'leased' AND holder LIKE ?"
 
 def measure() -> Measurement:
     """Kill drivers, a machine and workers under jobs whose items only sleep."""
-    driver = [_driver_lost(number) for number in range(ROUNDS)]
+    # One home for all: a process has one token for every Ray that it starts.
+    with temporary_house(**_settings(ITEM, 1)) as house:
+        driver = [_driver_lost(house, number) for number in range(ROUNDS)]
+        crew = open_house(Settings(home=house.settings.home, **_settings(LOSING_ITEM, CREW)))  # type: ignore[arg-type]
+        executed, wrong = _workers_lost(crew)
+        crew.engine.dispose()
     periods = [seconds / LEASE for seconds, _ in driver]
     figures = [
         at_most(
@@ -52,7 +57,6 @@ def measure() -> Measurement:
             at_most("", "a machine's loss to its shots queued", lost / LEASE, 2.0, "lease periods"),
         ]
         rounds["machine_lost_seconds"] = [lost]
-    executed, wrong = _workers_lost()
     figures += [
         at_most("P9", f"executed takes a shot over {KILLS} random kills of workers", executed, 1.02),
         plain("takes lost by a kill", (executed - 1) * LOSING_ITEMS / KILLS, "takes"),
@@ -84,28 +88,27 @@ def _none(id_: str, name: str, count: int) -> Figure:
 # A driver
 
 
-def _driver_lost(number: int) -> tuple[float, int]:
+def _driver_lost(house: House, number: int) -> tuple[float, int]:
     """Seconds from its death until all that it held is in another's hands, and shots that went wrong."""
-    with temporary_house(**_settings(ITEM, 1)) as house:
-        job_id = _order(house, 400, number)
-        with open_workshop(house, job_id, _say_nothing) as workshop:
-            threads = _follow(workshop)
-            words = [sys.executable, "-m", "benchmarks.fail_over", str(house.settings.home), job_id]
-            other = subprocess.Popen(words, cwd=ROOT)
-            theirs = f"%:{other.pid}:%"
-            _await(lambda: len(_rows(house.settings.home, HELD, theirs)) > 0)
-            time.sleep(random.Random(number).uniform(0.5, 1.5))  # in the middle of its work
-            other.send_signal(signal.SIGKILL)
-            killed = time.monotonic()
-            held = {row[0] for row in _rows(house.settings.home, HELD, theirs)}
-            other.wait()
-            _await(lambda: not held & _not_taken(house.settings.home, theirs))
-            seconds = time.monotonic() - killed
-            for thread in threads:
-                thread.join()
-        for path in (house.settings.home / "ray").glob("private-ray-*.json"):
-            reap(path)
-        return seconds, _wrong(house, job_id)
+    home = house.settings.home
+    job_id = _order(house, 400, number)
+    with open_workshop(house, job_id, _say_nothing) as workshop:
+        threads = _follow(workshop)
+        other = subprocess.Popen([sys.executable, "-m", "benchmarks.fail_over", str(home), job_id], cwd=ROOT)
+        theirs = f"%:{other.pid}:%"
+        _await(lambda: len(_rows(home, HELD, theirs)) > 0)
+        time.sleep(random.Random(number).uniform(0.5, 1.5))  # in the middle of its work
+        other.send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        held = {row[0] for row in _rows(home, HELD, theirs)}
+        other.wait()
+        _await(lambda: not held & _not_taken(home, theirs))
+        seconds = time.monotonic() - killed
+        for thread in threads:
+            thread.join()
+    for path in (home / "ray").glob("private-ray-*.json"):
+        reap(path)
+    return seconds, _wrong(house, job_id)
 
 
 def _not_taken(home: Path, holder: str) -> set[int]:
@@ -180,25 +183,24 @@ def _ended(night: subprocess.Popen[str]) -> dict[str, Any]:
 # Workers
 
 
-def _workers_lost() -> tuple[float, int]:
+def _workers_lost(house: House) -> tuple[float, int]:
     """Executed takes a shot over random kills, and shots that went wrong."""
     chance = random.Random(9)
-    with temporary_house(**_settings(LOSING_ITEM, CREW)) as house:
-        job_id = _order(house, LOSING_ITEMS, 0)
-        with open_workshop(house, job_id, _say_nothing) as workshop:
-            threads = _follow(workshop)
-            for _ in range(KILLS):
-                time.sleep(chance.uniform(3.0, 9.0))
-                pids = [one.pid for one in workshop.pool.workers() if one.pid is not None and one.in_flight]
-                if not any(thread.is_alive() for thread in threads) or not pids:
-                    raise RuntimeError("The job ended before every worker was killed that should be.")
-                os.kill(chance.choice(pids), signal.SIGKILL)
-            for thread in threads:
-                thread.join()
-        with unit_of_work(house.engine, read_only=True) as work:
-            takes = work.ledger.takes(job_id)
-        executed = sum(take.state in {TakeState.DONE, TakeState.FAILED} for take in takes)
-        return executed / LOSING_ITEMS, _wrong(house, job_id)
+    job_id = _order(house, LOSING_ITEMS, ROUNDS)
+    with open_workshop(house, job_id, _say_nothing) as workshop:
+        threads = _follow(workshop)
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(3.0, 9.0))
+            pids = [one.pid for one in workshop.pool.workers() if one.pid is not None and one.in_flight]
+            if not any(thread.is_alive() for thread in threads) or not pids:
+                raise RuntimeError("The job ended before every worker was killed that should be.")
+            os.kill(chance.choice(pids), signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+    with unit_of_work(house.engine, read_only=True) as work:
+        takes = work.ledger.takes(job_id)
+    executed = sum(take.state in {TakeState.DONE, TakeState.FAILED} for take in takes)
+    return executed / LOSING_ITEMS, _wrong(house, job_id)
 
 
 def _settings(item: float, workers: int) -> dict[str, object]:
@@ -212,7 +214,7 @@ def _settings(item: float, workers: int) -> dict[str, object]:
 
 
 def _order(house: House, items: int, number: int) -> str:
-    manifest = night_manifest(items, first_seed=number * items)
+    manifest = night_manifest(items, first_seed=number * 10_000)
     return submit_plan(house, one_by_one(plan_of(house, manifest, steps=1, method="emoji-64-full"))).job_id
 
 
