@@ -27,9 +27,11 @@ from flows.submitting import submit_plan
 from flows.workshop import Workshop, staff_workshop
 from policy.errors import LedgerFault
 from policy.tasks import TakeState
+from registry.records import LeasedChunk
 from registry.unit_of_work import unit_of_work
 
 TRIES = 8  # of a chunk that the database refused, as the flow tries again
+SMALL = 400  # batches of the job that is settled batch by batch
 CREW = 2  # threads of a driver: one chunk is slept through while the other is settled
 
 
@@ -89,6 +91,35 @@ def race(url: str, *, drivers: int, jobs: int, shots: int, seconds: float, first
         lost=jobs * shots - len(done), doubled=sum(count - 1 for count in done.values()),
         transactions=commits, waiting=sum(waits) / max(1, len(waits)),
     )  # fmt: skip
+
+
+def small_chunk(url: str) -> tuple[float, float]:
+    """Seconds of the clock and of the driver's CPU to settle a chunk of one batch and lease the next."""
+    with (
+        tempfile.TemporaryDirectory(prefix="rsb-") as folder,
+        house_at(Path(folder), database_url=url) as house,
+    ):
+        job_id = _submitted(house, 8 * SMALL, 20_000_000)
+        workshop = Workshop(house, job_id, NearPool())  # type: ignore[arg-type]  # what a workshop asks of it
+        chunks = list[LeasedChunk]()
+        with unit_of_work(house.engine) as work:
+            for _ in range(SMALL // 2):
+                chunk = work.ledger.lease_chunk(
+                    job_id, holder=workshop.holder, ttl_seconds=600, max_batches=1, now=house.clock()
+                )
+                if chunk is not None:
+                    chunks.append(chunk)
+            work.commit()
+        clock, cpu = time.perf_counter(), time.process_time()
+        for chunk in chunks:
+            results = NearPool().run_chunk(workshop.tasks(chunk))
+            with unit_of_work(house.engine) as work:
+                work.ledger.settle(chunk, results, house.clock())
+                work.ledger.lease_chunk(
+                    job_id, holder=workshop.holder, ttl_seconds=600, max_batches=1, now=house.clock()
+                )
+                work.commit()
+        return (time.perf_counter() - clock) / len(chunks), (time.process_time() - cpu) / len(chunks)
 
 
 def _ready_to_fork() -> BaseContext:

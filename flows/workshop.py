@@ -105,7 +105,7 @@ class Workshop:
             chunk, results = self._held[lease], self._unsettled.get(lease)
         if results is None:
             forecast = self._sizes.forecast(chunk, self._queued, self._devices)
-            results = self.pool.run_chunk(self._tasks(chunk), forecast)
+            results = self.pool.run_chunk(self.tasks(chunk), forecast)
             self._sizes.note_rendered(chunk, results)
             with self._lock:
                 self._unsettled[lease] = results
@@ -253,7 +253,8 @@ class Workshop:
             with self._lock:
                 self._held[chunk.lease] = chunk
 
-    def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
+    def tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
+        """What a worker is sent of a chunk."""
         for number in {batch.decision for batch in chunk.batches} - set(self._templates):
             facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
             self._templates[number] = make_template(self.decisions[number], self._roots, facts)
