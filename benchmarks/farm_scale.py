@@ -4,9 +4,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import farm_job
-from benchmarks.farm_drivers import Race, postgresql, race, small_chunk
+from benchmarks.farm_drivers import Race, race, small_chunk
 from benchmarks.farm_queue import Queue, queue_of
 from benchmarks.measurement import Figure, Measurement, at_least, at_most, plain
+from benchmarks.own_postgresql import own_postgresql
 
 SHOTS = 100_000
 WORKERS = 1_000  # of one driver, for its heartbeat
@@ -20,7 +21,7 @@ def measure() -> Measurement:
     with TemporaryDirectory(prefix="rsb-") as folder:
         job = _job(Path(folder))
     queue = _queue(queue_of(FEW), queue_of(MANY))
-    with postgresql() as url:
+    with own_postgresql() as url:
         _raced(url, 1, 0)  # warms up
         races = [_raced(url, drivers, SHARE * (place + 1) * 100) for place, drivers in enumerate(CROWDS)]
         jobs = _raced(url, CROWDS[-1], 10_000_000, jobs=8)

@@ -93,12 +93,13 @@ EXPIRED_OF_THE_JOB = (
     .order_by(tables.batches.c.rank)
     .with_for_update(skip_locked=True)
 )
+THESE_BATCHES = and_(
+    tables.batches.c.job_id == bindparam("b_job_id"),
+    tables.batches.c.number.in_(bindparam("numbers", expanding=True)),
+)
 TAKE_THE_LEASE = (
     update(tables.batches)
-    .where(
-        tables.batches.c.job_id == bindparam("b_job_id"),
-        tables.batches.c.number.in_(bindparam("numbers", expanding=True)),
-    )
+    .where(THESE_BATCHES)
     .values(
         state=BatchState.LEASED,
         runs=tables.batches.c.runs + 1,
@@ -111,8 +112,7 @@ SLICE = 500  # batches of one statement: SQLite takes no endless list
 STILL_HELD = (  # locked in one order, so that nobody deadlocks
     select(tables.batches.c.number)
     .where(
-        tables.batches.c.job_id == bindparam("b_job_id"),
-        tables.batches.c.number.in_(bindparam("numbers", expanding=True)),
+        THESE_BATCHES,
         tables.batches.c.lease.in_(bindparam("leases", expanding=True)),
         tables.batches.c.state.in_([BatchState.LEASED.value, BatchState.QUEUED.value]),
     )
@@ -121,10 +121,7 @@ STILL_HELD = (  # locked in one order, so that nobody deadlocks
 )
 HOLD_ON = (
     update(tables.batches)
-    .where(
-        tables.batches.c.job_id == bindparam("b_job_id"),
-        tables.batches.c.number.in_(bindparam("numbers", expanding=True)),
-    )
+    .where(THESE_BATCHES)
     .values(
         state=BatchState.LEASED,
         holder=bindparam("b_holder"),
