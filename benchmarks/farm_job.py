@@ -3,7 +3,7 @@
 import json
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def alone(stage: Callable[..., T], *arguments: Any) -> T:
 
 
 @contextmanager
-def house_at(home: Path, **settings: Any) -> Iterator[House]:
+def house_at(home: Path, **settings: Any) -> Generator[House]:
     """A house that other processes open too."""
     house = open_house(Settings(home=home, renderer="synthetic", workers=1, actor="benchmark", **settings))
     try:
@@ -183,7 +183,12 @@ def heartbeat_seconds(home: Path, job_id: str, workers: int) -> float:
     ]
     with house_at(home) as house:
         with unit_of_work(house.engine) as work:
-            lease = {"holder": "driver", "ttl_seconds": 600, "max_batches": 1, "now": house.clock()}
+            lease: dict[str, Any] = {
+                "holder": "driver",
+                "ttl_seconds": 600,
+                "max_batches": 1,
+                "now": house.clock(),
+            }
             found = [work.ledger.lease_chunk(job_id, **lease) for _ in range(2 * workers)]
             work.commit()
         chunks = [chunk for chunk in found if chunk is not None]

@@ -4,9 +4,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import farm_job
-from benchmarks.farm_drivers import Race, postgresql, race
+from benchmarks.farm_drivers import Race, race, small_chunk
 from benchmarks.farm_queue import Queue, queue_of
 from benchmarks.measurement import Figure, Measurement, at_least, at_most, plain
+from benchmarks.own_postgresql import own_postgresql
 
 SHOTS = 100_000
 WORKERS = 1_000  # of one driver, for its heartbeat
@@ -20,13 +21,18 @@ def measure() -> Measurement:
     with TemporaryDirectory(prefix="rsb-") as folder:
         job = _job(Path(folder))
     queue = _queue(queue_of(FEW), queue_of(MANY))
-    with postgresql() as url:
+    with own_postgresql() as url:
         _raced(url, 1, 0)  # warms up
         races = [_raced(url, drivers, SHARE * (place + 1) * 100) for place, drivers in enumerate(CROWDS)]
         jobs = _raced(url, CROWDS[-1], 10_000_000, jobs=8)
+        clock, cpu = small_chunk(url)
+    chunk = (
+        plain("settling a batch of eight and leasing the next, on PostgreSQL", clock * 1000, "ms"),
+        plain("of that, the driver's own CPU", cpu * 1000, "ms"),
+    )
     return Measurement(
         question="What does a farm cost its driver and its ledger: 100,000 shots, 1,000 jobs, 32 drivers?",
-        figures=(*job, *queue, *_drivers(races, jobs)),
+        figures=(*job, *queue, *_drivers(races, jobs), *chunk),
         conditions=(
             f"One job of {SHOTS:,} shots from its file to its report in SQLite, each stage a fresh process; "
             "its worker stands in the driver's process, answers at once with every column that a real one "

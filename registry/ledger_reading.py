@@ -16,6 +16,7 @@ from policy.menu import Offer
 from policy.plan import ExecutionPlan, PlannedBatch, PlannedShot
 from policy.tasks import FaultKind, PictureFigures, TakeState
 from registry import tables
+from registry.job_locks import alone
 from registry.records import (
     ArtefactRecord,
     BatchState,
@@ -47,7 +48,7 @@ JOB_COLUMNS = tuple(column for column in tables.jobs.c if column is not tables.j
 
 # Built once: whoever waits for a picture has each of these asked, and building costs more than running.
 THE_JOB = select(*JOB_COLUMNS).where(tables.jobs.c.job_id == bindparam("job_id"))
-THE_JOB_LOCKED = THE_JOB.with_for_update()
+THE_JOB_LOCKED = alone(THE_JOB.with_for_update())
 STATE_OF_THE_JOB = select(tables.jobs.c.state).where(tables.jobs.c.job_id == bindparam("job_id"))
 DEADLINE_OF_THE_JOB = select(tables.jobs.c.deadline).where(tables.jobs.c.job_id == bindparam("job_id"))
 HEADER_OF_THE_JOB = select(tables.jobs.c.header_json).where(tables.jobs.c.job_id == bindparam("job_id"))
@@ -125,7 +126,7 @@ def inputs_of(text: str | None) -> tuple[ShotInput, ...]:
 
 def job(connection: Connection, id_or_prefix: str, *, lock: bool = False) -> JobRecord:
     """The one job of this id or prefix; ``lock`` holds the row of an id until the transaction ends."""
-    query = THE_JOB_LOCKED if lock else THE_JOB
+    query = THE_JOB_LOCKED[connection.dialect.name] if lock else THE_JOB
     chosen = connection.execute(query, {"job_id": id_or_prefix}).mappings().all()
     if not chosen:
         beginning = tables.jobs.c.job_id.startswith(id_or_prefix, autoescape=True)

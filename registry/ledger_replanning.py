@@ -20,6 +20,7 @@ from policy.plan import Decision
 from policy.replanning import Settled
 from policy.tasks import TakeState
 from registry import ledger_reading, tables
+from registry.job_locks import alone
 from registry.records import BatchState, ChangedBatches, ReplanningRecord
 
 MadeAlready = (
@@ -129,7 +130,8 @@ def change(connection: Connection, job_id: str, wanted: Sequence[NewSteps]) -> t
     if not wanted:
         return ()
     jobs = tables.jobs
-    connection.execute(select(jobs.c.job_id).where(jobs.c.job_id == job_id).with_for_update())
+    lock = alone(select(jobs.c.job_id).where(jobs.c.job_id == job_id).with_for_update())
+    connection.execute(lock[connection.dialect.name])
     header = ledger_reading.header(connection, job_id)
     decisions = list(header.decisions)
     untried = {number: _untried(connection, job_id, number) for number in {one.before for one in wanted}}

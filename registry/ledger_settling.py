@@ -19,6 +19,7 @@ from policy.errors import LedgerFault, UnknownName
 from policy.tasks import ArtefactRef, BatchResult, FaultKind, TakeResult, TakeState
 from registry import tables
 from registry.bulk import insert_unknown, write_many
+from registry.job_locks import alone, beside_others
 from registry.ledger_blame import BLAMED, is_given_up
 from registry.ledger_reading import take_name
 from registry.records import BatchState, JobState, LeasedBatch, LeasedChunk, SettledChunk
@@ -98,10 +99,12 @@ IN_THESE_BATCHES: BindParameter[Any] = bindparam("numbers", expanding=True)
 THE_JOB = select(tables.jobs.c.state, tables.jobs.c.max_failed_shots).where(
     tables.jobs.c.job_id == bindparam("job_id")
 )
-THE_JOB_LOCKED = THE_JOB.with_for_update()
-THE_JOB_SHARED = THE_JOB.where(
-    tables.jobs.c.gate.is_(None), tables.jobs.c.budget_seconds.is_(None)
-).with_for_update(read=True)  # no cancel comes between, and other drivers settle beside us
+THE_JOB_LOCKED = alone(THE_JOB.with_for_update())
+THE_JOB_SHARED = beside_others(  # no cancel comes between, and other drivers settle beside us
+    THE_JOB.where(tables.jobs.c.gate.is_(None), tables.jobs.c.budget_seconds.is_(None)).with_for_update(
+        read=True
+    )
+)
 CURRENT_BATCHES = (
     select(tables.batches.c.number)
     .where(
@@ -157,11 +160,11 @@ def _locked_job(
     would wait for each other.
     """
     asked = {"job_id": job_id}
-    row = None
+    row, dialect = None, connection.dialect.name
     if all(take.fault is None for result in results for take in result.takes):
-        row = connection.execute(THE_JOB_SHARED, asked).one_or_none()
+        row = connection.execute(THE_JOB_SHARED[dialect], asked).one_or_none()
     if row is None:
-        row = connection.execute(THE_JOB_LOCKED, asked).one_or_none()
+        row = connection.execute(THE_JOB_LOCKED[dialect], asked).one_or_none()
     if row is None:
         raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
     return JobState(row[0]), row[1]

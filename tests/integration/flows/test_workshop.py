@@ -171,3 +171,11 @@ def test_settling_leases_the_next_chunk_and_giving_up_gives_that_back_too(
     workshop.release_all()
     with unit_of_work(house.engine, read_only=True) as work:
         assert work.ledger.job(workshop.job_id).counts.leased == 0
+
+
+def test_a_heartbeat_writes_leases_only_once_a_third_of_them_is_over(house: House, workshop: Workshop):
+    leased(workshop)
+    sent = statements_of(house)
+    workshop.renew()
+    workshop.renew()
+    assert sum(text.startswith("UPDATE batches") for text in sent) == 1

@@ -1,11 +1,14 @@
 """What the ledger does for a large job or a large crew costs in proportion, and drivers do not stop each other."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine
 
 from registry.ledger import Ledger
+from registry.records import JobState
 from registry.unit_of_work import unit_of_work
 from tests.factories import NOW
 from tests.integration.registry.ledger_play import (
@@ -84,3 +87,36 @@ def test_drivers_settle_one_job_beside_each_other(postgresql_store: Store):
         first.commit()
     with unit_of_work(engine, read_only=True) as work:
         assert work.ledger.job(job.job_id).counts.done == 24
+
+
+@pytest.mark.postgres
+def test_who_wants_a_job_alone_is_not_passed_by_drivers_that_come_later(postgresql_store: Store):
+    engine = postgresql_store.engine
+    job = submit(engine, plan_of(32))
+    first, later_one = must_lease(engine, job.job_id), must_lease(engine, job.job_id)
+    with ThreadPoolExecutor(2) as threads, unit_of_work(engine) as held:
+        held.ledger.settle(first, results_of(first), NOW)
+        cancelled = threads.submit(_cancel, engine, job.job_id)
+        _wait_for_waiting(engine, 1)
+        settled = threads.submit(settle, engine, later_one)
+        _wait_for_waiting(engine, 2)
+        held.commit()
+        assert cancelled.result() is JobState.CANCELLED
+        assert settled.result().late == 8, "it came after the cancellation"
+
+
+def _cancel(engine: Engine, job_id: str) -> JobState:
+    with unit_of_work(engine) as work:
+        job = work.ledger.cancel(job_id, actor="alice", now=NOW)
+        work.commit()
+    return job.state
+
+
+def _wait_for_waiting(engine: Engine, sessions: int) -> None:
+    """Until so many sessions wait for a lock of another."""
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    deadline = time.monotonic() + 60
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while connection.exec_driver_sql(query).scalar_one() < sessions:
+            assert time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.02)
