@@ -50,6 +50,7 @@ JOB_COLUMNS = tuple(column for column in tables.jobs.c if column is not tables.j
 THE_JOB = select(*JOB_COLUMNS).where(tables.jobs.c.job_id == bindparam("job_id"))
 THE_JOB_LOCKED = alone(THE_JOB.with_for_update())
 STATE_OF_THE_JOB = select(tables.jobs.c.state).where(tables.jobs.c.job_id == bindparam("job_id"))
+STATE_LOCKED = alone(STATE_OF_THE_JOB.with_for_update())
 DEADLINE_OF_THE_JOB = select(tables.jobs.c.deadline).where(tables.jobs.c.job_id == bindparam("job_id"))
 HEADER_OF_THE_JOB = select(tables.jobs.c.header_json).where(tables.jobs.c.job_id == bindparam("job_id"))
 TAKES_BY_STATE = (
@@ -139,7 +140,7 @@ def job(connection: Connection, id_or_prefix: str, *, lock: bool = False) -> Job
 
 def state(connection: Connection, job_id: str, *, lock: bool = False) -> JobState:
     """Where the job of an id stands, without a look at its shots."""
-    query = STATE_OF_THE_JOB.with_for_update() if lock else STATE_OF_THE_JOB
+    query = STATE_LOCKED[connection.dialect.name] if lock else STATE_OF_THE_JOB
     found = connection.execute(query, {"job_id": job_id}).scalar_one_or_none()
     if found is None:
         raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")

