@@ -1,10 +1,14 @@
 """Jobs that are rendered in the test's own process: a real ledger, a real store and real benches, without Ray."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from flows.bootstrap import House
+import pytest
+
+from flows.bootstrap import House, open_house
 from flows.judging import judge_job
+from flows.settings import load_settings
 from flows.workshop import Workshop
 from policy.tasks import BatchResult, RenderTask
 from registry.records import JobRecord
@@ -15,6 +19,16 @@ from workers.pool import PoolOptions, RenderPool
 from workers.renderer import RendererKind, RenderOptions
 from workers.stations import StationFault, WorkerIdentity
 from workers.workbench import Bench, BenchOptions, BenchProgress, make_workbench
+
+
+@contextmanager
+def house_of(monkeypatch: pytest.MonkeyPatch, **settings: object) -> Iterator[House]:
+    """A house with these settings, which a driver that is started from it finds as well."""
+    for name, value in {"renderer": "synthetic", **settings}.items():
+        monkeypatch.setenv(f"RIGHTSTEP_{name.upper()}", str(value))
+    house = open_house(load_settings())
+    yield house
+    house.engine.dispose()
 
 
 class NearStation:

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.bootstrap import House, open_house
+from flows.bootstrap import House
 from flows.rendering import job_of, shots_of
-from flows.settings import load_settings
 from flows.workshop import Workshop, bench_options
 from policy.tasks import BatchResult, RenderTask
 from registry.records import JobState
 from registry.unit_of_work import unit_of_work
 from registry.verification import sha256_file
 from tests.integration.flows.jobs.night import assert_each_shot_done_once, takes_of, write_order
-from tests.integration.flows.near import NearStation, open_near, workshop_near
+from tests.integration.flows.near import NearStation, house_of, open_near, workshop_near
 from tests.local_s3.server import KEY, REGION, SECRET, LocalS3
 from workers.workbench import make_workbench
 
@@ -29,18 +28,14 @@ def s3() -> Iterator[LocalS3]:
 @pytest.fixture
 def house(s3: LocalS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     settings = {
-        "renderer": "synthetic",
         "store": "s3://house/night",
         "store_endpoint": s3.endpoint,
         "store_region": REGION,
         "store_key": KEY,
         "store_secret": SECRET,
     }
-    for name, value in settings.items():
-        monkeypatch.setenv(f"RIGHTSTEP_{name.upper()}", value)
-    opened = open_house(load_settings())
-    yield opened
-    opened.engine.dispose()
+    with house_of(monkeypatch, **settings) as opened:
+        yield opened
 
 
 class FarStation(NearStation):

@@ -7,28 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from flows.bootstrap import House, open_house
+from flows.bootstrap import House
 from flows.draining import list_workers
 from flows.rendering import rounds_of
-from flows.settings import load_settings
 from flows.steering import add_workers, cancel_job, move_deadline
 from policy.errors import WrongMoment, WrongUse
 from registry.records import JobState
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.crews import Crew, makes_all
 from tests.integration.flows.jobs.night import submit, takes_of, write_order
+from tests.integration.flows.near import house_of
 
 SHOTS = 480
 
 
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setenv("RIGHTSTEP_RENDERER", "synthetic")
-    monkeypatch.setenv("RIGHTSTEP_WORKERS", "1")
-    monkeypatch.setenv("RIGHTSTEP_ACTOR", "alice")
-    opened = open_house(load_settings())
-    yield opened
-    opened.engine.dispose()
+    with house_of(monkeypatch, workers="1", actor="alice") as opened:
+        yield opened
 
 
 def crew_of_one(house: House, job_id: str) -> Crew:

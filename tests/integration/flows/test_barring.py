@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.bootstrap import House, open_house
+from flows.bootstrap import House
 from flows.draining import list_workers, readmit_worker
 from flows.rendering import shots_of
-from flows.settings import load_settings
 from policy.errors import UnknownName, WrongMoment, WrongUse
 from policy.tasks import FaultKind, RenderTask, TakeState
 from registry.audit_walk import verify
@@ -18,6 +17,7 @@ from registry.records import JobState
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.crews import Crew, fails_all, makes_all
 from tests.integration.flows.jobs.night import done_per_shot, submit, takes_of, write_order
+from tests.integration.flows.near import house_of
 from tests.integration.flows.test_workshop import quick_then_slow
 
 SHOTS = 480
@@ -25,12 +25,8 @@ SHOTS = 480
 
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setenv("RIGHTSTEP_RENDERER", "synthetic")
-    monkeypatch.setenv("RIGHTSTEP_WORKERS", "3")
-    monkeypatch.setenv("RIGHTSTEP_ACTOR", "alice")
-    opened = open_house(load_settings())
-    yield opened
-    opened.engine.dispose()
+    with house_of(monkeypatch, workers="3", actor="alice") as opened:
+        yield opened
 
 
 def events(house: House, tag: str) -> list[tuple[str, dict[str, object]]]:

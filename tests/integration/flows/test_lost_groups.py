@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.bootstrap import House, open_house
+from flows.bootstrap import House
 from flows.rendering import job_of, rounds_of
 from flows.replanning import AT_RISK
-from flows.settings import load_settings
 from policy.tasks import FaultKind, RenderTask
 from registry.records import JobState
 from registry.unit_of_work import unit_of_work
@@ -24,6 +23,7 @@ from tests.integration.flows.jobs.night import (
     wait_until,
     write_order,
 )
+from tests.integration.flows.near import house_of
 from workers.stations import StationLost
 
 SHOTS = 640
@@ -32,11 +32,8 @@ STAYS, GOES = "synthetic-1", "synthetic-2"
 
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setenv("RIGHTSTEP_RENDERER", "synthetic")
-    monkeypatch.setenv("RIGHTSTEP_DEVICES", "cpu threads=1 workers=1, cpu threads=2 workers=1")
-    opened = open_house(load_settings())
-    yield opened
-    opened.engine.dispose()
+    with house_of(monkeypatch, devices="cpu threads=1 workers=1, cpu threads=2 workers=1") as opened:
+        yield opened
 
 
 def dies(_task: RenderTask) -> FaultKind | None:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.bootstrap import House, open_house
+from flows.bootstrap import House
 from flows.exporting import export_job
 from flows.judging import judge_job
 from flows.rendering import job_of, shots_of
-from flows.settings import load_settings
 from flows.steering import (
     cancel_job,
     eat_shots,
@@ -30,19 +29,15 @@ from registry.audit_walk import verify
 from registry.records import JobRecord, JobState
 from registry.unit_of_work import unit_of_work
 from tests.integration.flows.jobs.night import submit, write_order
-from tests.integration.flows.near import near_station, render_near, workshop_near
+from tests.integration.flows.near import house_of, near_station, render_near, workshop_near
 
 SHOTS = 64
 
 
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setenv("RIGHTSTEP_RENDERER", "synthetic")
-    monkeypatch.setenv("RIGHTSTEP_WORKERS", "1")
-    monkeypatch.setenv("RIGHTSTEP_ACTOR", "alice")
-    opened = open_house(load_settings())
-    yield opened
-    opened.engine.dispose()
+    with house_of(monkeypatch, workers="1", actor="alice") as opened:
+        yield opened
 
 
 @pytest.fixture
