@@ -167,16 +167,20 @@ def record(home: Path) -> Recorder:
     night.say("Every word is in the audit log, with who gave it and why, and the log holds.")
     night.ask("audit", "verify")
     log = night.start(("audit", "export")).communicate(timeout=120)[0]
-    said = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    words = [
-        f"{one['ts'][11:19]} {one['actor']:5} {one['tag']}"
-        for one in said
-        if one.get("tag", "").startswith(("job:", "worker:"))
-    ]
-    night.block(
-        ["$ rightstep audit export | (time, actor and tag of what was said of jobs and workers)", *words]
-    )
+    night.block(["$ rightstep audit export | jq ...", *_words(log)])
     return night
+
+
+def _words(log: str) -> list[str]:
+    """When, who, what and why, of everything that was said to jobs and workers."""
+    found: list[str] = []
+    for line in log.splitlines():
+        row = json.loads(line)
+        event = row["event"]
+        if event["tag"].startswith(("job:", "worker:")):
+            reason = json.loads(event["payload"]).get("reason", "")
+            found.append(f"{row['ts'][11:19]}  {event['actor']:6}{event['tag']:28}{reason}".rstrip())
+    return found
 
 
 def main() -> int:
