@@ -204,10 +204,9 @@ def _running_up_to(connection: Connection, job_id: str, now: datetime) -> int | 
     found = connection.execute(STATE_OF_THE_JOB[dialect], {"job_id": job_id}).one_or_none()
     if found is None:
         raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
-    state, gate = found
-    if state != JobState.RUNNING:
+    if found.state != JobState.RUNNING:
         return None
-    return NO_GATE if gate is None else gate
+    return NO_GATE if found.gate is None else found.gate
 
 
 def _next_stack(connection: Connection, wish: Wish, gate: int) -> str | None:

@@ -167,7 +167,7 @@ def _locked_job(
         row = connection.execute(THE_JOB_LOCKED[dialect], asked).one_or_none()
     if row is None:
         raise UnknownName(f"There is no job {job_id!r}.", "See: rightstep job list.")
-    return JobState(row[0]), row[1]
+    return JobState(row.state), row.max_failed_shots
 
 
 def _current_batches(connection: Connection, chunk: LeasedChunk, numbers: list[int]) -> set[int]:
