@@ -16,10 +16,11 @@ from flows.posting import AT_THE_END, post_due
 from flows.prefect_requests import ask
 from flows.prefect_server import standing_server
 from policy.errors import Refused, RightstepError
-from registry.records import JobRecord
+from registry.records import JobRecord, ReplanningRecord
 
 RENDER_REQUESTED = "rightstep.render.requested"  # what an event is called that asks for a render
 ORDER_REFUSED = "rightstep.order.refused"
+DEADLINE_AT_RISK = "rightstep.job.at_risk"
 
 
 def announce_job(house: House, job: JobRecord) -> None:
@@ -45,8 +46,27 @@ def announce_job(house: House, job: JobRecord) -> None:
             "shots": counts.shots,
             "made": counts.made,
             "dead": counts.dead,
+            "deadline": job.deadline.isoformat() if job.deadline else None,
+            "is_late": bool(job.deadline and job.ended_at and job.ended_at > job.deadline),
         },
         once=f"{job.job_id} {job.state.value} {job.ended_at} {counts.made} {counts.dead}",
+    )
+
+
+def announce_risk(house: House, round_: ReplanningRecord, name: str) -> None:
+    """Say that the deadline of a job that renders is at risk: its round of re-planning in figures."""
+    _announce(
+        house,
+        DEADLINE_AT_RISK,
+        _resource("job", round_.job_id, name),
+        {
+            "job_id": round_.job_id,
+            "round": round_.number,
+            "seconds_left": round(round_.left_seconds, 3),
+            "finish_p50": round(round_.p50, 3),
+            "finish_p95": round(round_.p95, 3),
+        },
+        once=f"{round_.job_id} {round_.number}",
     )
 
 

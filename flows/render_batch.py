@@ -22,6 +22,7 @@ from prefect.tasks import Task
 from flows.announcing import announce_job
 from flows.bootstrap import House, open_house
 from flows.judging import judge_job
+from flows.logs import set_up_logs
 from flows.posting import postman
 from flows.progress import report_stage
 from flows.rendering import job_of
@@ -53,6 +54,7 @@ def relay_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
 def render_batch(job_id: str) -> str:
     """Render what is open of a job, judge the pictures, close the job; returns its state."""
     house = open_house(load_settings())
+    set_up_logs(house.settings.logs)
     with postman(house):
         return _render(house, job_id)
 

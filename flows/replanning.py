@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flows.announcing import announce_risk
 from flows.bootstrap import House
 from flows.crews import crew_of
 from flows.news import put_news
@@ -30,8 +31,12 @@ def replan_job(
     """
     with unit_of_work(house.engine) as work:
         record = replan_within(house, work, job_id, costs, runtime)
-        if record is not None:
-            work.commit()
+        if record is None:
+            return None
+        rounds, name = work.ledger.rounds(job_id), work.ledger.job(job_id).name
+        work.commit()
+    if record.at_risk and not any(one.at_risk for one in rounds[-2:-1]):
+        announce_risk(house, record, name)
     return record
 
 

@@ -19,6 +19,7 @@ from flows.fleet_settings import GroupSetting
 from flows.holders import is_dead_holder, own_holder
 from flows.ledger_clock import LedgerClock
 from flows.news import telling
+from flows.night_log import note_settled
 from flows.planning import known_costs, pinned_models
 from flows.publishing import make_publisher
 from flows.replanning import replan_job
@@ -121,6 +122,7 @@ class Workshop:
             with self._lock:
                 self._unsettled[lease] = results
         settled, following = self._settle(chunk, results)
+        note_settled(self.job_id, chunk, results, settled)
         self._barring.look(chunk, results)
         with self._lock:
             self._held.pop(lease, None)

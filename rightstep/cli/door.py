@@ -14,8 +14,8 @@ def read_settings() -> "Settings":
     """The settings, with logs set up where they say."""
     import structlog
 
+    from flows.logs import set_up_logs
     from flows.settings import load_settings
-    from rightstep.logs import set_up_logs
 
     settings = load_settings()
     set_up_logs(settings.logs)

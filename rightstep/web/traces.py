@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, format_trace_id, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from flows.logs import ROOT
 from flows.steps import Stage
-from rightstep.logs import ROOT
 from rightstep.version import version_text
 from rightstep.web.courses import Course, RenderedBatch
 

@@ -8,6 +8,8 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,12 +18,15 @@ import pytest
 from flows.auditing import audit_report
 from flows.bootstrap import House, open_house
 from flows.orders import run_on_demand
+from flows.planning import known_costs
 from flows.prefect_requests import PrefectApi, ask
 from flows.prefect_server import standing_server
 from flows.rendering import list_jobs
+from flows.replanning import replan_job
 from flows.schedules import add_schedule, list_schedules, remove_schedule
 from flows.settings import load_settings
 from flows.standing_house import HouseStatus, bring_up, status, take_down
+from flows.steering import cancel_job
 from policy.errors import ServiceFault
 from policy.tiers import ServiceTier
 from registry.records import JobRecord, JobState
@@ -31,6 +36,7 @@ from tests.integration.flows.jobs.night import (
     done_per_shot,
     run_command,
     start_command,
+    submit,
     wait_for_done,
     wait_until,
     write_order,
@@ -38,6 +44,7 @@ from tests.integration.flows.jobs.night import (
 from tests.integration.web.desk import client_of
 from tests.integration.web.desk import order as http_order
 from tests.integration.web.listening import events_in
+from workers.renderer import RendererKind, runtime_versions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -197,7 +204,9 @@ def runs_for(house: House, key: str) -> list[dict[str, object]]:
 
 def announced(house: House, name: str) -> list[dict[str, object]]:
     """The payloads of every event of this name."""
-    found = ask(api_of(house), "POST", "/events/filter", {"filter": {"event": {"name": [name]}}})
+    soon = (house.clock() + timedelta(hours=2)).isoformat()  # a clock of a test may be fast
+    asked = {"event": {"name": [name]}, "occurred": {"until": soon}}
+    found = ask(api_of(house), "POST", "/events/filter", {"filter": asked})
     return [dict(event["payload"]) for event in found["events"]]
 
 
@@ -221,6 +230,23 @@ def test_the_same_event_twice_renders_once_and_the_end_is_an_event(house: House,
     wait_until("its end is told", ends)
     (end,) = ends()
     assert (end["state"], end["made"], end["shots"]) == ("finished", 2, 2)
+
+
+def test_a_deadline_at_risk_is_an_event_once(house: House, folder: Path):
+    soon = (house.clock() + timedelta(hours=1)).isoformat()
+    order = write_order(folder, 8, name="due", shots={"prompt": "a flat yak"}, deadline=soon)
+    job = submit(house, order)  # handed in to nobody: it waits
+    late = replace(house, clock=lambda: house.clock() + timedelta(hours=1, seconds=-1))
+    for _ in range(2):
+        replan_job(late, job.job_id, known_costs(house), runtime_versions(RendererKind.SYNTHETIC))
+
+    def told() -> list[dict[str, object]]:
+        return [one for one in announced(house, "rightstep.job.at_risk") if one["job_id"] == job.job_id]
+
+    wait_until("the risk is told", told)
+    (risk,) = told()
+    assert (risk["round"], risk["finish_p95"] > risk["seconds_left"]) == (1, True)
+    cancel_job(house, job.job_id)
 
 
 def test_an_event_for_a_forbidden_order_makes_no_job_and_tells_the_reason(house: House, folder: Path):

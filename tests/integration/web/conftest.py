@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from flows.bootstrap import House, open_house
+from flows.logs import set_up_logs
 from flows.settings import Settings
 from policy.waiting import WaitingRoom
-from rightstep.logs import set_up_logs
 from rightstep.web.app import build_app
 from rightstep.web.live import Canvases
 from rightstep.web.pictures import PictureStudio

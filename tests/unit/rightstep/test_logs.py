@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from rightstep.logs import set_up_logs
+from flows.logs import set_up_logs
 
 
 def events_in(kept: Path) -> list[dict[str, object]]:

@@ -12,6 +12,7 @@ from policy.access import without_secrets
 ROOT = "rightstep"  # every logger and event hangs below it, since the packages have plain names
 LOG_BYTES = 10_000_000
 LOGS_KEPT = 5
+logging.getLogger(ROOT).addHandler(logging.NullHandler())  # where nobody set logs up, nothing is said
 
 
 def set_up_logs(folder: Path) -> Path:
@@ -48,7 +49,7 @@ def _formatter(
 ) -> structlog.stdlib.ProcessorFormatter:
     return structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _safe],
-        foreign_pre_chain=shared,
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
     )
 
 
