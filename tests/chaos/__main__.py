@@ -221,7 +221,7 @@ def _chaos(folder: Path, server: Server, told: argparse.Namespace) -> Report:
     whom = [Victim(one) for one in told.only or Victim]
     if not mount_disk(settings.artefacts):
         print("No disk can be mounted here: it will not fill up.", file=sys.stderr)
-        whom = [one for one in whom if one is not Victim.DISK]
+        whom = [one for one in whom if one not in {Victim.DISK, Victim.READ_ONLY}]
     try:
         shots = told.shots or told.kills * SHOTS_A_KILL
         order = write_order(folder, shots, name="chaos", shots={"steps": 4, "method": "emoji-64-lcm"})

@@ -29,6 +29,7 @@ class Victim(StrEnum):
     RAY = "Ray head"
     POSTGRESQL = "PostgreSQL"  # all of it at once; it comes back a moment later and recovers
     DISK = "full disk"  # no picture can be kept for a moment
+    READ_ONLY = "read-only disk"  # nor here, though there is room
 
 
 # How often each is drawn: what costs a start of the house is drawn less often.
@@ -39,11 +40,13 @@ WEIGHTS: Mapping[Victim, int] = {
     Victim.PREFECT: 10,
     Victim.RAY: 10,
     Victim.POSTGRESQL: 6,
-    Victim.DISK: 6,
+    Victim.DISK: 4,
+    Victim.READ_ONLY: 2,
 }
 RENDERS = "ray::RenderActo"  # what the kernel keeps of a worker's name while it renders, and between
 PREFECT_SERVER, HEAD = ("prefect-server",), ("gcs_server", "raylet")
-OUTAGE = (0.2, 3.0)  # seconds that PostgreSQL is away, or the disk full
+OUTAGE = (0.2, 3.0)  # seconds that PostgreSQL is away, the disk full or closed to writers
+TRIES = 100  # until no file is open for writing
 ROOMY = "1g"  # of the disk of the pictures, while it is not full
 
 
@@ -66,6 +69,8 @@ def kill(
             return _restart(server, chance)
         case Victim.DISK:
             return _fill(house.settings.artefacts, chance)
+        case Victim.READ_ONLY:
+            return _protect(house.settings.artefacts, chance)
         case Victim.DRIVER:
             found = [OwnProcess(name="driver", pid=driver, started=0)]
         case Victim.WORKER:
@@ -102,6 +107,22 @@ def _fill(folder: Path, chance: random.Random) -> str:
     finally:
         _resize(folder, ROOMY)
     return f"disk of {used >> 10} KiB, {seconds:.1f} s"
+
+
+def _protect(folder: Path, chance: random.Random) -> str:
+    """Let nobody write to the disk, and again everybody; "" where a writer was always in the middle of a file."""
+    for _ in range(TRIES):
+        if subprocess.run(
+            ["mount", "-o", "remount,ro", str(folder)], capture_output=True, check=False
+        ).returncode:
+            time.sleep(0.02)
+            continue
+        try:
+            time.sleep(seconds := chance.uniform(*OUTAGE))
+        finally:
+            subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
+        return f"disk, {seconds:.1f} s"
+    return ""
 
 
 def _resize(folder: Path, size: str) -> None:
