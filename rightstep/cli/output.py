@@ -76,8 +76,9 @@ def say(text: str) -> None:
 
 
 def print_data(text: str) -> None:
-    """A line of data."""
+    """A line of data; who reads it through a pipe has it at once."""
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def print_table(

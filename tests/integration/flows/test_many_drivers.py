@@ -17,7 +17,8 @@ from registry.records import JobState
 from tests.integration.flows.jobs.night import assert_each_shot_done_once, submit, takes_of, write_order
 from tests.integration.flows.near import near_station
 from tests.integration.registry.conftest import postgresql  # noqa: F401 - a fixture, found by its name here
-from tests.integration.registry.stores import APP_ROLE, Server
+from tests.integration.registry.servers import Server
+from tests.integration.registry.stores import APP_ROLE
 from workers.pool import PoolOptions, RenderPool
 
 DATABASE = "rightstep_many_drivers"

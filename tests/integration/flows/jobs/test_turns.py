@@ -76,9 +76,8 @@ def test_an_interactive_job_goes_before_the_rest_of_a_night_and_the_night_goes_o
 def test_a_long_batch_makes_room_at_its_next_step_and_goes_on_from_there(
     make_house: MakeHouse, tmp_path: Path
 ):
-    house = make_house(
-        workers=1, synthetic_seconds_per_step=0.5
-    )  # a batch of forty steps takes twenty seconds
+    # A batch of forty steps takes forty seconds: the other driver stands before it is over.
+    house = make_house(workers=1, synthetic_seconds_per_step=1.0)
     long = {"steps": 40, "method": "emoji-64-full"}
     night = submit(house, write_order(tmp_path, 8, shots=long))
     quick = submit(
