@@ -83,6 +83,7 @@ class Workshop:
         self._turn = threading.Lock()  # to write: SQLite lets one in, and the others would poll for it
         self.is_cancelled = False
         self.gave_way = False  # another job is next: no chunk is leased any more
+        self._made_room = False  # nor is one rendered to its end
         self._goes_on = goes_on
         # Known once there is a deadline to reckon with; as they were before tonight was measured.
         self._costs = known_costs(house) if header.manifest.service.deadline is not None else ()
@@ -191,16 +192,21 @@ class Workshop:
         if before and crew != before:
             self.replan()
 
-    def is_outranked(self) -> bool:
-        """Whether the workers are another job's now; asked between leases too: a batch may take long."""
-        if self._goes_on is is_alone:
+    def has_to_make_room(self) -> bool:
+        """Whether the workers are another job's now; asked between leases too: a batch may take long.
+
+        A lease that found it so hands out nothing more, and what is in flight still goes on.
+        """
+        if self._made_room or self._goes_on is is_alone:
             return False
+        if self.gave_way:
+            return True
         with unit_of_work(self.house.engine, read_only=True) as work:
             return not self._goes_on(work)
 
     def give_way(self) -> None:
         """Set aside what is being rendered at the next step; whoever goes on with the job begins there."""
-        self.gave_way = True
+        self.gave_way = self._made_room = True
         self.pool.set_aside()
 
     def release_all(self) -> None:
@@ -417,7 +423,7 @@ def _heartbeat(workshop: Workshop) -> Generator[None]:
                 if time.monotonic() - renewed >= pause:
                     workshop.renew()
                     renewed = time.monotonic()
-                    if not workshop.gave_way and workshop.is_outranked():
+                    if workshop.has_to_make_room():
                         workshop.give_way()
             except RightstepError:
                 continue  # a locked or lost ledger: the next beat tries again before the lease is over
