@@ -60,9 +60,10 @@ def test_a_night_is_paused_steered_and_made_whole(make_house: MakeHouse, tmp_pat
     assert (ended.state, ended.counts.done, ended.counts.eaten) == (JobState.FINISHED, 239, 1)
     assert set(done_per_shot(house, job.job_id).values()) == {1}
     of_rest = [take for take in takes_of(house, job.job_id) if take.shot in waiting[1:]]
-    first = min(of_rest, key=lambda take: (take.settled_at is None, take.settled_at))
+    moments = sorted({take.settled_at for take in of_rest if take.settled_at is not None})
     urgent = next(take for take in of_rest if take.shot == waiting[-1])
-    assert urgent.settled_at == first.settled_at, "what was put first was made first"
+    assert urgent.settled_at in moments[:2], "what was put first is in one of the two chunks begun first"
+    assert len(moments) > 3
 
 
 @pytest.mark.slow
