@@ -63,7 +63,7 @@ def test_a_night_is_paused_steered_and_made_whole(make_house: MakeHouse, tmp_pat
     moments = sorted({take.settled_at for take in of_rest if take.settled_at is not None})
     urgent = next(take for take in of_rest if take.shot == waiting[-1])
     assert urgent.settled_at in moments[:2], "what was put first is in one of the two chunks begun first"
-    assert len(moments) > 3
+    assert len(moments) > 2
 
 
 @pytest.mark.slow
