@@ -30,6 +30,14 @@ SLOW = {"synthetic_seconds_per_step": 0.05}
 QUICK_STEPS = {"steps": 4, "method": "emoji-64-lcm"}
 
 
+def next_shots(house: House, job_id: str) -> set[str]:
+    """The shots of the batch that the next lease begins with."""
+    query = "SELECT number FROM batches WHERE job_id = ? AND state = 'queued' ORDER BY rank LIMIT 1"
+    with house.engine.connect() as connection:
+        number = connection.exec_driver_sql(query, (job_id,)).scalar_one()
+    return {shot.name for shot in shots_of(house, job_id) if shot.batch == number}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_night_is_paused_steered_and_made_whole(make_house: MakeHouse, tmp_path: Path):
@@ -49,6 +57,7 @@ def test_a_night_is_paused_steered_and_made_whole(make_house: MakeHouse, tmp_pat
         waiting = [shot.name for shot in shots_of(house, job.job_id) if shot.state is TakeState.QUEUED]
         eat_shots(house, job.job_id, [waiting[0]], "The scene was cut.")
         put_shots_before(house, job.job_id, [waiting[-1]], 9)
+        assert waiting[-1] in next_shots(house, job.job_id), "what was put first is handed out first"
         reopen_job(house, job.job_id)
         driver = start_command(house, "job", "resume", job.job_id, workers=1, **SLOW)
         _, talk = driver.communicate(timeout=PATIENCE)
